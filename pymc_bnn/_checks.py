@@ -1,0 +1,82 @@
+"""Argument checks: one clear error before any work is done."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["check_finite", "check_int", "invalid"]
+
+
+def invalid(
+    argument: str, rule: str, value: Any, repair: str, error: type[Exception] = ValueError
+) -> Exception:
+    """Build the package's error: the argument, the rule, the value received, the repair.
+
+    Parameters
+    ----------
+    argument : str
+        Name of the offending argument, as the user wrote it.
+    rule : str
+        What must hold, completing "`argument` must …".
+    value : object
+        What was received; a string is printed as it is.
+    repair : str
+        What the user can do about it.
+    error : type of Exception, optional
+        Class of the error. Default ValueError.
+
+    Returns
+    -------
+    Exception
+        To be raised by the caller.
+
+    Examples
+    --------
+    >>> invalid("steps", "be a positive integer", -3, "pass steps=1000, say")
+    ValueError('`steps` must be a positive integer, got -3; pass steps=1000, say')
+    """
+    return error(f"`{argument}` must {rule}, got {value}; {repair}")
+
+
+def check_int(argument: str, value: Any, low: int, high: int | None, repair: str) -> int:
+    """Return `value` as an int, if it is an integer in [low, high]; `high=None` means no bound.
+
+    Examples
+    --------
+    >>> check_int("draws", 100, 1, None, "pass a positive integer")
+    100
+    """
+    rule = f"be an integer of at least {low}" if high is None else f"be an integer in {low}…{high}"
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise invalid(argument, rule, repr(value), repair, TypeError) from None
+    if number < low or (high is not None and number > high):
+        raise invalid(argument, rule, number, repair)
+    return number
+
+
+def check_finite(argument: str, array: np.ndarray) -> None:
+    """Raise unless every element of a floating-point `array` is finite.
+
+    Examples
+    --------
+    >>> check_finite("x", np.array([0.0, 1.0]))
+    """
+    array = np.asarray(array)
+    if not np.issubdtype(array.dtype, np.inexact):
+        return
+    bad = ~np.isfinite(array)
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise invalid(
+            argument,
+            "hold finite numbers only",
+            f"{int(bad.sum())} NaN or infinite values, the first at index {first}",
+            "remove or impute these rows",
+        )
