@@ -1,3 +1,35 @@
-"""Bayesian neural networks in PyMC."""
+"""Bayesian neural networks in PyMC: networks of random variables, fitted by ADVI on JAX."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+# Loaded when first used, so that `import pymc_bnn` costs nothing.
+_MODULES = ("callbacks", "datasets", "guides", "networks", "plots", "priors", "uncertainty")
+_NAMES = {
+    "Approximation": "approximation",
+    "NonFiniteError": "fitting",
+    "Prediction": "predict",
+    "adam": "fitting",
+    "bayesian": "bayesian",
+    "fit": "fitting",
+}
+
+__all__ = ["__version__", *_MODULES, *_NAMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"pymc_bnn.{name}")
+    if name in _NAMES:
+        value = getattr(importlib.import_module(f"pymc_bnn.{_NAMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'pymc_bnn' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,503 @@
+"""What a fit returns: a posterior to inspect, sample from and predict with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import arviz_base
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pymc as pm
+import xarray as xr
+
+from pymc_bnn._checks import check_int, invalid
+from pymc_bnn.batches import Batches
+from pymc_bnn.decompose import Terms
+from pymc_bnn.elbo import Elbo
+from pymc_bnn.guides import MeanField
+from pymc_bnn.noise import seed_of, standard_normal
+from pymc_bnn.predict import Prediction, Predictor
+from pymc_bnn.to_jax import lift, precision
+
+__all__ = ["Approximation"]
+
+_LIMIT_BYTES = 2 * 2**30
+_QUADRATURE_NODES = 32
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """A mean-field Normal approximation to a model's posterior; made by :func:`pymc_bnn.fit`.
+
+    Attributes
+    ----------
+    params : dict
+        Guide parameters, ``{variable: {"loc": array, "log_scale": array}}``, unconstrained.
+    history : pandas.DataFrame
+        One row per step.
+    kl_weight : float
+        The weight of the KL in the fit; below 1 this is a cold posterior.
+
+    Examples
+    --------
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+    >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
+    >>> fitted.sample(100, random_seed=1).posterior["mu"].shape
+    (1, 100)
+    """
+
+    terms: Terms
+    guide: MeanField
+    elbo_parts: Elbo
+    params: dict[str, dict[str, np.ndarray]]
+    trace: np.ndarray  # (steps, 2) negative log-likelihood and KL, nats
+    batches: Batches | None
+    kl_weight: float
+    dtype: str
+    seed: int
+
+    def __repr__(self) -> str:
+        """Say what it is in a line."""
+        return (
+            f"<Approximation: {len(self.params)} variables, {self.n_parameters:,} numbers, "
+            f"{len(self.trace):,} steps, kl_weight={self.kl_weight:g}>"
+        )
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of unconstrained numbers that have a posterior."""
+        return sum(p["loc"].size for p in self.params.values())
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Estimates per step of the full-data ELBO, NLL and KL (nats, unweighted KL).
+
+        Columns: epoch, elbo (= −nll − kl), nll, kl; the index counts steps from 1.
+        """
+        nll, kl = self.trace.astype(float).T
+        step = np.arange(1, len(nll) + 1)
+        per_epoch = self.batches.per_epoch if self.batches else 1
+        return pd.DataFrame(
+            {"epoch": step / per_epoch, "elbo": -nll - kl, "nll": nll, "kl": kl},
+            index=pd.Index(step, name="step"),
+        )
+
+    def elbo(self, draws: int = 10, *, batch_size: int = 512, random_seed: Any = 0) -> pd.Series:
+        """Evaluate the unweighted ELBO on all training data.
+
+        Every example is visited `draws` times; each batch of each visit has a posterior draw of
+        its own. Where the likelihood does not come by rows, each draw sees all data.
+
+        Parameters
+        ----------
+        draws : int, optional
+            Visits, at least 2.
+        batch_size : int, optional
+            Examples evaluated at once.
+        random_seed : int or numpy.random.Generator, optional
+            Seed of the draws.
+
+        Returns
+        -------
+        pandas.Series
+            elbo, nll, kl (nats, full data), elbo_se (standard error of the ELBO over visits),
+            and elbo_per_example where examples are known.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+        >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
+        >>> list(fitted.elbo(10).index)
+        ['elbo', 'nll', 'kl', 'elbo_se']
+        """
+        check_int("draws", draws, 2, None, "pass draws=10")
+        key = jax.random.key(seed_of(random_seed))
+        rows = {d.name: d.value for d in self.terms.data if d.per_example}
+        rest = {d.name: d.value for d in self.terms.data if not d.per_example}
+        n = self.terms.n_rows
+        starts = range(0, n, batch_size) if n else [0]
+        visits = np.zeros((draws, 2))
+        with precision(self.dtype):
+            shapes = {f.name: f.start.shape for f in self.terms.free}
+
+            @jax.jit
+            def parts(params: Any, key: Any, data: Any, counted: Any) -> Any:
+                noise = standard_normal(key, shapes, self.dtype)
+                row, other, kl, potential = self.elbo_parts(params, noise, data)
+                row_sum = 0.0 if row is None else jnp.where(counted, row, 0.0).sum()
+                return row_sum, other, kl.sum() - potential
+
+            params = jax.tree.map(jnp.asarray, self.params)
+            for draw in range(draws):
+                per_batch = []
+                for i, start in enumerate(starts):
+                    index = np.arange(start, start + (min(batch_size, n) if n else 1))
+                    counted = index < (n or 1)
+                    data = {k: v[np.minimum(index, len(v) - 1)] for k, v in rows.items()}
+                    batch_key = jax.random.fold_in(jax.random.fold_in(key, draw), i)
+                    per_batch.append(parts(params, batch_key, {**data, **rest}, counted))
+                row, other, kl = np.asarray(jax.device_get(per_batch), float).T
+                visits[draw] = -row.sum() - other.mean(), kl.mean()
+        nll, kl = visits.mean(axis=0)
+        result = {
+            "elbo": -nll - kl,
+            "nll": nll,
+            "kl": kl,
+            "elbo_se": float(visits.sum(axis=1).std(ddof=1) / np.sqrt(draws)),
+        }
+        if n:
+            result["elbo_per_example"] = result["elbo"] / n
+        return pd.Series(result)
+
+    def kl(self, draws: int = 20, random_seed: Any = 0) -> pd.Series:
+        """Return the KL of each variable in nats, averaged over draws of its parents.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+        >>> bnn.fit(model, steps=500, random_seed=1, progressbar=False).kl().index.tolist()
+        ['mu']
+        """
+        check_int("draws", draws, 1, None, "pass draws=20")
+        key = jax.random.key(seed_of(random_seed))
+        data = {d.name: d.value[:1] if d.per_example else d.value for d in self.terms.data}
+        shapes = {f.name: f.start.shape for f in self.terms.free}
+        with precision(self.dtype):
+            parts = jax.jit(
+                lambda key: self.elbo_parts(
+                    self.params, standard_normal(key, shapes, self.dtype), data
+                )[2]
+            )
+            kl = np.mean([parts(jax.random.fold_in(key, i)) for i in range(draws)], axis=0)
+        return pd.Series(kl.astype(float), index=pd.Index(self.elbo_parts.names, name="variable"))
+
+    def scale_ratio(self) -> pd.Series:
+        """Return the median posterior/prior scale ratio of each variable.
+
+        1 is a variable that the data said nothing about; near 0, one they determined, or a
+        posterior that has not grown yet. Scales of the unconstrained space; the prior's scale is
+        taken at the posterior mean of its own parameters (Normal priors) or from 1,000 prior
+        draws.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(99))
+        >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
+        >>> 0.09 < fitted.scale_ratio()["mu"] < 0.11
+        True
+        """
+        prior = self._prior_scales()
+        ratios = {
+            name: float(np.median(np.exp(p["log_scale"]) / prior[name]))
+            for name, p in self.params.items()
+        }
+        return pd.Series(ratios, name="scale_ratio").rename_axis("variable")
+
+    def _prior_scales(self) -> dict[str, np.ndarray]:
+        """Return prior scales in the unconstrained space, broadcastable to the variable."""
+        normal = [f for f in self.terms.free if f.normal is not None]
+        inputs = [*self.terms.values, *self.terms.inputs]
+        loc = [self.params[f.name]["loc"] for f in self.terms.free]
+        with precision(self.dtype):
+            sigmas = lift(inputs, [f.normal[1] for f in normal], self.dtype)(
+                *loc, *self.terms.arrays().values()
+            )
+        scales = {f.name: np.asarray(s) for f, s in zip(normal, sigmas, strict=True)}
+        model = self.terms.model
+        for f in self.terms.free:
+            if f.name not in scales:
+                rv = model[f.name]
+                transform = model.rvs_to_transforms[rv]
+                value = rv if transform is None else transform.forward(rv, *rv.owner.inputs)
+                drawn = pm.draw(value, 1000, random_seed=0, mode="FAST_COMPILE")
+                scales[f.name] = np.std(drawn, axis=0)
+        return scales
+
+    @cached_property
+    def mean(self) -> xr.Dataset:
+        """Posterior mean of each free variable, in the model's own (constrained) space."""
+        return self._moments[0]
+
+    @cached_property
+    def std(self) -> xr.Dataset:
+        """Posterior standard deviation of each free variable, in the model's own space."""
+        return self._moments[1]
+
+    @cached_property
+    def _moments(self) -> tuple[xr.Dataset, xr.Dataset]:
+        """Moments: exact without a transform, Gauss–Hermite quadrature or 4,000 draws with one."""
+        means, stds = {}, {}
+        nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
+        weights = weights / weights.sum()
+        with precision(self.dtype):
+            for f in self.terms.free:
+                loc, scale = self.params[f.name]["loc"], np.exp(self.params[f.name]["log_scale"])
+                if f.constrained is f.value:
+                    means[f.name], stds[f.name] = loc, scale
+                    continue
+                function = self._constrain([f.constrained])
+                if f.constrained.ndim == f.value.ndim and _elementwise(function, f, self.params):
+                    z = [np.asarray(loc + scale * node, self.dtype) for node in nodes]
+                    at = np.stack([function({**self._locs, f.name: v})[0] for v in z])
+                    mean = np.tensordot(weights, at, 1)
+                    var = np.tensordot(weights, (at - mean) ** 2, 1)
+                else:
+                    rng = np.random.default_rng(0)
+                    z = (
+                        np.asarray(loc + scale * rng.standard_normal(loc.shape), self.dtype)
+                        for _ in range(4000)
+                    )
+                    at = np.stack([function({**self._locs, f.name: v})[0] for v in z])
+                    mean, var = at.mean(axis=0), at.var(axis=0)
+                means[f.name], stds[f.name] = mean, np.sqrt(var)
+        return self._dataset(means), self._dataset(stds)
+
+    @property
+    def _locs(self) -> dict[str, np.ndarray]:
+        return {name: p["loc"] for name, p in self.params.items()}
+
+    def _constrain(self, outputs: Sequence[Any]) -> Any:
+        """Lift expressions of values and data to a function of ``{variable: value}``."""
+        lifted = lift([*self.terms.values, *self.terms.inputs], list(outputs), self.dtype)
+        names = [f.name for f in self.terms.free]
+        arrays = list(self.terms.arrays().values())
+        jitted = jax.jit(lifted)
+        return lambda values: jitted(*(values[name] for name in names), *arrays)
+
+    def _dataset(self, values: Mapping[str, np.ndarray]) -> xr.Dataset:
+        return arviz_base.dict_to_dataset(
+            {name: np.asarray(v) for name, v in values.items()},
+            sample_dims=[],
+            **self._labels(values),
+        )
+
+    def _labels(self, names: Any) -> dict[str, Any]:
+        model = self.terms.model
+        dims = {
+            name: [d for d in model.named_vars_to_dims[name]]
+            for name in names
+            if model.named_vars_to_dims.get(name) and None not in model.named_vars_to_dims[name]
+        }
+        used = {d for names in dims.values() for d in names}
+        coords = {d: list(c) for d, c in model.coords.items() if d in used and c is not None}
+        return {"dims": dims, "coords": coords}
+
+    def sample(
+        self,
+        draws: int = 1000,
+        var_names: str | Sequence[str] | None = None,
+        filter_vars: str | None = None,
+        *,
+        random_seed: Any = None,
+    ) -> xr.DataTree:
+        """Draw from the posterior, in the model's own (constrained) space, for ArviZ.
+
+        Parameters
+        ----------
+        draws : int, optional
+            Number of draws, at least 1.
+        var_names : str or sequence of str, optional
+            Free variables and deterministics; by default all free variables, and the
+            deterministics that do not depend on data of the examples. "~name" leaves one out.
+        filter_vars : {None, "like", "regex"}, optional
+            How names are matched, as everywhere in ArviZ.
+        random_seed : int or numpy.random.Generator, optional
+            Seed of the draws.
+
+        Returns
+        -------
+        xarray.DataTree
+            With a group "posterior": (chain=1, draw, *dims) each.
+
+        Raises
+        ------
+        ValueError
+            If the draws would take more than 2 GiB; the error names the size.
+        KeyError
+            If a name is unknown.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", 0, pm.HalfNormal("s"), observed=np.ones(9))
+        >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
+        >>> bool((fitted.sample(50).posterior["s"] > 0).all())
+        True
+        """
+        check_int("draws", draws, 1, None, "pass draws=1000")
+        expressions = {f.name: f.constrained for f in self.terms.free}
+        row_inputs = {d.variable for d in self.terms.data if d.per_example}
+        from pytensor.graph.traversal import ancestors
+
+        available = {**expressions, **self.terms.deterministics}
+        default = [
+            name for name, e in available.items() if not row_inputs & set(ancestors([e]))
+        ]
+        names = default
+        if var_names is not None:
+            selected = arviz_base.utils._var_names(
+                [var_names] if isinstance(var_names, str) else list(var_names),
+                xr.Dataset({name: 0 for name in available}),
+                filter_vars,
+            )
+            names = list(selected)
+            if not names:
+                raise invalid(
+                    "var_names", "match some variable", var_names, f"choose from {list(available)}"
+                )
+        key = jax.random.key(seed_of(random_seed))
+        with precision(self.dtype):
+            function = self._constrain([available[name] for name in names])
+            itemsize = np.dtype(self.dtype).itemsize
+            sizes = {n: v.size * itemsize * draws for n, v in zip(names, function(self._locs))}
+            if sum(sizes.values()) > _LIMIT_BYTES:
+                largest = max(sizes, key=sizes.get)
+                raise invalid(
+                    "draws",
+                    "need no more than 2 GiB of memory",
+                    f"{draws} draws of {len(names)} variables, {sum(sizes.values()) / 2**30:.1f} "
+                    f"GiB (most of it '{largest}')",
+                    "choose fewer draws, or variables by var_names=",
+                )
+            drawn = [
+                function(self._draw(jax.random.fold_in(key, i))) for i in range(draws)
+            ]
+            values = {
+                name: np.stack([np.asarray(d[i]) for d in drawn])[None]
+                for i, name in enumerate(names)
+            }
+        return arviz_base.from_dict(
+            {"posterior": values},
+            **self._labels(names),
+            attrs={"posterior": {"inference_library": "pymc_bnn", "kl_weight": self.kl_weight}},
+        )
+
+    def _draw(self, key: jax.Array) -> dict[str, Any]:
+        """Draw every free variable once, unconstrained."""
+        noise = standard_normal(
+            key, {f.name: f.start.shape for f in self.terms.free}, self.dtype
+        )
+        return {
+            name: p["loc"] + np.exp(p["log_scale"]) * noise[name] for name, p in self.params.items()
+        }
+
+    def predict(
+        self,
+        new_data: Mapping[str, Any] | None = None,
+        draws: int = 100,
+        *,
+        batch_size: int = 512,
+        at: str = "draws",
+        keep_draws: bool = True,
+        var_names: Sequence[str] = (),
+        random_seed: Any = None,
+    ) -> Prediction:
+        """Predict, streaming over examples and posterior draws.
+
+        Parameters
+        ----------
+        new_data : mapping from str to array_like, optional
+            New values of the model's data, by name; by default the data of the fit. Observed
+            variables may be included: then log-densities of them come back, too.
+        draws : int, optional
+            Posterior draws.
+        batch_size : int, optional
+            Examples at once; bounds the memory and does not change the numbers beyond rounding.
+        at : {"draws", "mean"}, optional
+            "mean" predicts once, with every weight at its posterior mean.
+        keep_draws : bool, optional
+            False keeps sums over draws only, so that memory does not grow with `draws`.
+        var_names : sequence of str, optional
+            Deterministics per example to return as well.
+        random_seed : int or numpy.random.Generator, optional
+            Seed of the draws.
+
+        Returns
+        -------
+        Prediction
+            See there.
+
+        Raises
+        ------
+        ValueError
+            For unknown names, missing data, wrong shapes, NaN, or draws of more than 2 GiB.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     x = pm.Data("x", np.arange(9.0))
+        ...     y = pm.Normal("y", pm.Normal("b") * x, 1, observed=np.arange(9.0))
+        >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
+        >>> pred = fitted.predict({"x": [10.0, 20.0]}, draws=50, random_seed=1)
+        >>> pred["y"].samples.shape
+        (50, 2)
+        """
+        check_int("draws", draws, 1, None, "pass draws=100")
+        check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
+        if at not in ("draws", "mean"):
+            raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
+        predictor = Predictor(self.terms, new_data, tuple(var_names), self.dtype)
+        key = jax.random.key(seed_of(random_seed))
+        count = draws if at == "draws" else 1
+
+        def weights(i: int) -> dict[str, Any]:
+            if at == "mean":
+                return self._locs
+            return self._draw(jax.random.fold_in(jax.random.fold_in(key, 0), i))
+
+        with precision(self.dtype):
+            return predictor.run(weights, count, batch_size, keep_draws, key)
+
+    def nll(
+        self, new_data: Mapping[str, Any], draws: int = 100, *, random_seed: Any = 0
+    ) -> float:
+        """Return the negative log predictive density per example of observed new data, in nats.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(99))
+        >>> fitted = bnn.fit(model, steps=1000, random_seed=1, progressbar=False)
+        >>> 0.9 < fitted.nll({"y": np.zeros(5)}) < 0.95
+        True
+        """
+        pred = self.predict(new_data, draws, keep_draws=False, random_seed=random_seed)
+        if pred.log_density is None:
+            raise invalid(
+                "new_data",
+                "contain the observed variables",
+                sorted(new_data),
+                f"add {[o.name for o in self.terms.observed]}",
+            )
+        return float(-pred.log_density.mean())
+
+
+def _elementwise(function: Any, f: Any, params: Any) -> bool:
+    """Tell whether a transform works element by element: its shapes agree, as does one element."""
+    loc = np.array(params[f.name]["loc"], float)
+    locs = {name: p["loc"] for name, p in params.items()}
+    before = np.asarray(function(locs)[0])
+    if before.shape != loc.shape:
+        return False
+    if loc.size < 2:
+        return True
+    moved = loc.copy()
+    moved.flat[0] += 0.5
+    after = np.asarray(function({**locs, f.name: moved.astype(params[f.name]["loc"].dtype)})[0])
+    return bool(np.allclose(before.flat[1:], after.flat[1:]))

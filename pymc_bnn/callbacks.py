@@ -1,0 +1,206 @@
+"""What runs between the chunks of a fit: progress, held-out evaluation, early stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pymc_bnn._checks import check_int, invalid
+
+if TYPE_CHECKING:
+    from pymc_bnn.approximation import Approximation
+    from pymc_bnn.loop import State
+
+__all__ = ["EarlyStopping", "HeldOut", "Info", "Progress"]
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a callback learns of the fit, beside its state."""
+
+    step: int  # steps done
+    steps: int  # steps asked for
+    epoch: float  # epochs done
+    elapsed_s: float  # since the first step
+    kl_weight: float
+    trace: np.ndarray  # (step, 2) negative log-likelihood and KL of the full data, in nats
+    approximation: Callable[[], Approximation]  # the posterior as it stands
+
+    @property
+    def elbo(self) -> np.ndarray:
+        """Estimates of the unweighted ELBO, (step,) nats."""
+        return -self.trace.sum(axis=1, dtype=float)
+
+
+class HeldOut:
+    """Evaluates the predictive density of data that the fit does not see.
+
+    Parameters
+    ----------
+    data : mapping from str to array_like
+        New values of the data that vary per example, observed variables included.
+    every : int, optional
+        Evaluate after every so many chunks (an epoch each, by default).
+    draws : int, optional
+        Posterior draws whose predictive densities are averaged.
+
+    Attributes
+    ----------
+    history : pandas.DataFrame
+        One row per evaluation: step, epoch, and nll, the negative log predictive density per
+        example in nats.
+
+    Examples
+    --------
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(20))
+    >>> held_out = HeldOut({"y": np.zeros(5)}, draws=10)
+    >>> _ = bnn.fit(model, steps=200, callbacks=[held_out], random_seed=1, progressbar=False)
+    >>> list(held_out.history.columns)
+    ['step', 'epoch', 'nll']
+    """
+
+    def __init__(self, data: Mapping[str, Any], *, every: int = 1, draws: int = 20):
+        self.data = dict(data)
+        self.every = check_int("every", every, 1, None, "pass every=1")
+        self.draws = check_int("draws", draws, 1, None, "pass draws=20")
+        self._rows: list[tuple[int, float, float]] = []
+        self._calls = 0
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Evaluations so far."""
+        return pd.DataFrame(self._rows, columns=["step", "epoch", "nll"])
+
+    def on_chunk(self, state: State, info: Info) -> bool:
+        """Evaluate, if it is time to; never stops the fit."""
+        self._calls += 1
+        if self._calls % self.every == 0 or info.step == info.steps:
+            nll = info.approximation().nll(self.data, draws=self.draws)
+            self._rows.append((info.step, info.epoch, nll))
+        return False
+
+
+class EarlyStopping:
+    """Stops when the ELBO, averaged over windows, has not risen for a while.
+
+    One value of a noisy ELBO says little: means of whole windows are compared, and a rise counts
+    only beyond `min_delta` standard errors of the two means.
+
+    Parameters
+    ----------
+    window : int, optional
+        Steps averaged, at least 2. Default 200.
+    patience : int, optional
+        Windows without a rise after which to stop. Default 5.
+    min_delta : float, optional
+        Least rise, in standard errors. Default 1.
+
+    Examples
+    --------
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(20))
+    >>> stop = EarlyStopping(window=100, patience=2)
+    >>> fitted = bnn.fit(model, steps=50_000, callbacks=[stop], random_seed=1, progressbar=False)
+    >>> len(fitted.history) < 50_000
+    True
+    """
+
+    def __init__(self, *, window: int = 200, patience: int = 5, min_delta: float = 1.0):
+        self.window = check_int("window", window, 2, None, "pass window=200")
+        self.patience = check_int("patience", patience, 1, None, "pass patience=5")
+        if not min_delta >= 0:
+            raise invalid("min_delta", "be at least 0", min_delta, "pass min_delta=1")
+        self.min_delta = float(min_delta)
+        self.best: tuple[float, float] | None = None  # mean and squared standard error
+        self.waited = 0
+        self._seen = 0
+
+    def on_chunk(self, state: State, info: Info) -> bool:
+        """Look at the windows completed since the last call; true stops the fit."""
+        elbo = info.elbo
+        while self._seen + self.window <= len(elbo):
+            part = elbo[self._seen : self._seen + self.window]
+            self._seen += self.window
+            mean, squared_error = float(part.mean()), float(part.var(ddof=1) / self.window)
+            if self.best is None or mean > self.best[0] + self.min_delta * np.sqrt(
+                squared_error + self.best[1]
+            ):
+                self.best, self.waited = (mean, squared_error), 0
+            else:
+                self.waited += 1
+        return self.waited >= self.patience
+
+
+class Progress:
+    """A rich progress bar: steps, rate, remaining time and a smoothed ELBO.
+
+    Parameters
+    ----------
+    steps : int
+        Steps asked for.
+    per_epoch : int
+        Steps of an epoch; the ELBO is averaged over as many, at least 50.
+    enabled : bool, optional
+        False shows nothing.
+
+    Examples
+    --------
+    >>> with Progress(10, 1, enabled=False) as progress:
+    ...     progress.update(5, np.ones((5, 2)))
+    """
+
+    def __init__(self, steps: int, per_epoch: int, *, enabled: bool = True):
+        self._window = max(50, per_epoch)
+        self._recent = np.zeros((0, 2))
+        self._bar = None
+        if enabled:
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                TaskProgressColumn,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
+            from rich.progress import Progress as RichProgress
+
+            self._bar = RichProgress(
+                BarColumn(),
+                TaskProgressColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                TextColumn("ELBO {task.fields[elbo]}"),
+                auto_refresh=False,
+            )
+            self._task = self._bar.add_task("", total=steps, rate="compiling", elbo="–")
+
+    def __enter__(self) -> Progress:
+        if self._bar is not None:
+            self._bar.start()
+            self._bar.refresh()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, trace: np.ndarray) -> None:
+        """Show that `done` steps are done, the last of which left `trace`."""
+        if self._bar is None:
+            return
+        self._recent = np.concatenate([self._recent, trace])[-self._window :]
+        elbo = -self._recent.sum(axis=1).mean()
+        speed = self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
+        rate = f"{speed:,.1f} steps/s" if speed else ""
+        self._bar.update(self._task, completed=done, rate=rate, elbo=f"{elbo:,.5g}")
+        self._bar.refresh()

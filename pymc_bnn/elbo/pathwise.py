@@ -1,0 +1,43 @@
+"""The pathwise estimator: every free variable is replaced by its reparameterised draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pytensor.tensor.variable import TensorVariable
+
+from pymc_bnn.to_jax import substitute
+
+__all__ = ["pathwise"]
+
+
+def pathwise(
+    outputs: Sequence[TensorVariable], draws: Mapping[TensorVariable, TensorVariable]
+) -> list[TensorVariable]:
+    """Replace values by their draws, so that gradients flow through the draws.
+
+    Parameters
+    ----------
+    outputs : sequence of TensorVariable
+        Graphs of the model's unconstrained values.
+    draws : mapping from TensorVariable to TensorVariable
+        For each value the expression of its draw.
+
+    Returns
+    -------
+    list of TensorVariable
+        The same graphs, of the guide's parameters and noise.
+
+    References
+    ----------
+    Kingma and Welling, *Auto-encoding variational Bayes*, ICLR 2014, eq. 5.
+
+    Examples
+    --------
+    >>> import pytensor.tensor as pt
+    >>> z, loc, noise = pt.vectors("z", "loc", "noise")
+    >>> [y] = pathwise([z.sum()], {z: loc + noise})
+    >>> float(y.eval({loc: [1.0, 2.0], noise: [0.5, 0.5]}))
+    4.0
+    """
+    return substitute(list(outputs), dict(draws))

@@ -1,0 +1,218 @@
+"""The compiled minibatch loop: one immutable state in, the next one and its trace out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from pymc_bnn.batches import Batches
+from pymc_bnn.elbo import Elbo
+from pymc_bnn.noise import standard_normal
+
+__all__ = ["Loop", "State", "Step", "all_finite", "copy_state"]
+
+_TRACE_ROWS = 2048
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class State:
+    """All that the next step needs, and nothing else."""
+
+    params: dict[str, dict[str, jax.Array]]  # of the guides, {variable: {role: array}}
+    opt_state: Any  # of the optimiser
+    key: jax.Array  # random key; the step's number is folded in
+    order: jax.Array  # (n + 1,) data order of the current epoch
+    step: jax.Array  # () steps done
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step on the negative ELBO, as a pure function of a state and the data."""
+
+    elbo: Elbo
+    optimizer: optax.GradientTransformation
+    kl_weight: float
+    batches: Batches | None
+    rows: frozenset[str]  # names of the data that vary per example
+    shapes: Mapping[str, tuple[int, ...]]  # of the noise
+    dtype: str
+    n: int  # the loss is the negative ELBO over n, so that learning rates mean the same for any n
+
+    def first_state(self, params: Any, seed: int) -> State:
+        """Return the state before the first step."""
+        params = jax.tree.map(lambda a: jnp.asarray(a, self.dtype), params)
+        order = np.zeros(1, np.int32) if self.batches is None else self.batches.first_order()
+        return State(
+            params,
+            self.optimizer.init(params),
+            jax.random.key(seed),
+            jnp.asarray(order),
+            jnp.int32(0),
+        )
+
+    def noise(self, state: State) -> dict[str, jax.Array]:
+        """Return the standard Normal noise of the state's next step."""
+        key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step)
+        return standard_normal(key, self.shapes, self.dtype)
+
+    def batch(self, state: State, data: Mapping[str, Any]) -> tuple[jax.Array, Any, Any]:
+        """Return the data order, the data of the step's batch, and the weight of each row.
+
+        The weights scale the batch's log-likelihood to the whole data: N over the batch's size.
+        """
+        if self.batches is None or self.batches.per_epoch == 1:
+            return state.order, data, 1.0
+        key = jax.random.fold_in(state.key, 1)
+        order, index, size = self.batches.at(key, state.step, state.order)
+        counted = jnp.arange(self.batches.capacity) < size
+        weights = jnp.where(counted, self.batches.n / size, 0.0).astype(self.dtype)
+        batch = {k: v[index] if k in self.rows else v for k, v in data.items()}
+        return order, batch, weights
+
+    def loss(self, params: Any, noise: Any, data: Any, weights: Any) -> tuple[Any, Any]:
+        """Return the loss, and (negative log-likelihood, KL) of the full data, in nats."""
+        row, rest, kl, potential = self.elbo(params, noise, data)
+        log_likelihood = rest if row is None else rest + (row * weights).sum()
+        divergence = kl.sum() - potential
+        loss = (self.kl_weight * divergence - log_likelihood) / self.n
+        return loss, jnp.stack([-log_likelihood, divergence])
+
+    def gradient(self, state: State, data: Any) -> tuple[jax.Array, jax.Array, Any]:
+        """Return the data order, the trace (2,) and the gradient at the state's next step."""
+        order, batch, weights = self.batch(state, data)
+        (_, trace), gradient = jax.value_and_grad(self.loss, has_aux=True)(
+            state.params, self.noise(state), batch, weights
+        )
+        return order, trace, gradient
+
+    def __call__(self, state: State, data: Any) -> tuple[State, jax.Array]:
+        """Advance the state by one step."""
+        order, trace, gradient = self.gradient(state, data)
+        updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return State(params, opt_state, state.key, order, state.step + 1), trace
+
+
+class Loop:
+    """Runs steps in the way that is fastest here, without changing their numbers.
+
+    Dense networks run in one compiled loop with a trip count that is an argument, so that every
+    grouping of steps runs the same code. XLA's convolutions are some twenty times slower inside a
+    loop body on CPU: there a step is compiled alone and called from Python.
+
+    Parameters
+    ----------
+    step : Step
+        The step.
+    state : State
+        A state, for its shapes.
+    data : dict from str to jax.Array
+        All data, on the device.
+    """
+
+    def __init__(self, step: Step, state: State, data: dict[str, jax.Array]):
+        self._data = data
+        jaxpr = jax.make_jaxpr(step)(state, data)
+        self.from_python = jax.default_backend() == "cpu" and _has_convolution(jaxpr.jaxpr)
+        if self.from_python:
+            self._step = jax.jit(step, donate_argnums=0)
+        else:
+            self._run = jax.jit(_in_one_loop(step), donate_argnums=0)
+        self._gradient = jax.jit(step.gradient)
+
+    def advance(self, state: State, steps: int) -> tuple[State, np.ndarray]:
+        """Run steps; return the state after them, and the trace (steps, 2).
+
+        The state that was passed is used up.
+        """
+        if self.from_python:
+            traces = []
+            for _ in range(steps):
+                state, trace = self._step(state, self._data)
+                traces.append(trace)
+            return state, np.stack(jax.device_get(traces))
+        parts = []
+        while steps:
+            now = min(steps, _TRACE_ROWS)
+            state, trace = self._run(state, self._data, now)
+            parts.append(np.asarray(trace)[:now])
+            steps -= now
+        return state, np.concatenate(parts)
+
+    def until_not_finite(self, state: State, steps: int) -> tuple[State, np.ndarray]:
+        """Run single steps up to the last whose result is finite; return its state and traces."""
+        traces = [np.zeros((0, 2))]
+        for _ in range(steps):
+            before = copy_state(state)
+            state, trace = self.advance(state, 1)
+            if not (np.isfinite(trace).all() and all_finite(state)):
+                return before, np.concatenate(traces)
+            traces.append(trace)
+        return state, np.concatenate(traces)
+
+    def not_finite(self, state: State) -> tuple[np.ndarray, list[str]]:
+        """Return the trace (2,) of the next step, and the variables whose gradient is not finite."""
+        _, trace, gradient = self._gradient(state, self._data)
+        bad = [
+            name
+            for name, roles in jax.device_get(gradient).items()
+            if not all(np.isfinite(g).all() for g in roles.values())
+        ]
+        return np.asarray(trace), bad
+
+
+def copy_state(state: State) -> State:
+    """Return a copy that outlives the state, which the next step uses up."""
+    return replace(
+        state,
+        params=jax.tree.map(jnp.copy, state.params),
+        opt_state=jax.tree.map(jnp.copy, state.opt_state),
+        key=jax.random.clone(state.key),
+        order=jnp.copy(state.order),
+        step=jnp.copy(state.step),
+    )
+
+
+def all_finite(state: State) -> bool:
+    """Tell whether every parameter of the state is finite."""
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params))
+
+
+def _in_one_loop(step: Step) -> Callable[..., Any]:
+    def run(state: State, data: Any, steps: Any) -> tuple[State, jax.Array]:
+        def body(i: Any, carry: Any) -> Any:
+            state, traces = carry
+            state, trace = step(state, data)
+            return state, traces.at[i].set(trace)
+
+        traces = jnp.zeros((_TRACE_ROWS, 2), step.dtype)
+        return jax.lax.fori_loop(0, steps, body, (state, traces))
+
+    return run
+
+
+def _has_convolution(jaxpr: Jaxpr) -> bool:
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "conv_general_dilated":
+            return True
+        if any(_has_convolution(inner) for inner in _inner(equation.params.values())):
+            return True
+    return False
+
+
+def _inner(values: Any) -> Iterator[Jaxpr]:
+    for value in values:
+        if isinstance(value, ClosedJaxpr):
+            yield value.jaxpr
+        elif isinstance(value, Jaxpr):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _inner(value)

@@ -1,0 +1,507 @@
+"""Posterior predictions, streamed over examples and draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import arviz_base
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import xarray as xr
+from pymc.distributions.discrete import Bernoulli, Categorical
+from pytensor.graph.basic import Variable
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.random.type import RandomType, random_generator_type
+
+from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn.decompose import Observed, Terms, decompose, find_rows
+from pymc_bnn.to_jax import lift, substitute
+
+__all__ = ["ClassPrediction", "Prediction", "Predictor", "ValuePrediction"]
+
+_LIMIT_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class ClassPrediction:
+    """Predictions of a categorical or Bernoulli variable; what `uncertainty.summary` reads.
+
+    Examples
+    --------
+    >>> ClassPrediction.__name__
+    'ClassPrediction'
+    """
+
+    draws: int
+    mean_probs: np.ndarray  # (n, classes) predictive probabilities
+    expected_entropy: np.ndarray  # (n,) mean over draws of the entropy, nats
+    label_votes: np.ndarray  # (n, classes) labels sampled, one from each draw
+    class_votes: np.ndarray  # (n, classes) most probable classes, one of each draw
+    probs: np.ndarray | None  # (draws, n, classes), if kept
+    samples: np.ndarray | None  # (draws, n) sampled labels, if kept
+
+
+@dataclass(frozen=True)
+class ValuePrediction:
+    """Predictive samples of a variable that is not categorical, or draws of a deterministic.
+
+    Examples
+    --------
+    >>> ValuePrediction.__name__
+    'ValuePrediction'
+    """
+
+    draws: int
+    mean: np.ndarray  # (n, ...) over draws
+    std: np.ndarray  # (n, ...) over draws
+    samples: np.ndarray | None  # (draws, n, ...), if kept
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions of a model's observed variables; made by :meth:`Approximation.predict`.
+
+    ``prediction["y"]`` is the :class:`ClassPrediction` or :class:`ValuePrediction` of one
+    variable. Where exactly one variable is categorical its fields are the prediction's own, so
+    that ``uncertainty.summary(prediction, y)`` works.
+
+    Examples
+    --------
+    >>> Prediction({}, draws=1, log_density=None).draws
+    1
+    """
+
+    variables: dict[str, ClassPrediction | ValuePrediction]
+    draws: int
+    log_density: np.ndarray | None  # (n,) log predictive density of observed new data, nats
+
+    def __getitem__(self, name: str) -> ClassPrediction | ValuePrediction:
+        """Return the prediction of one variable."""
+        try:
+            return self.variables[name]
+        except KeyError:
+            raise KeyError(f"no prediction of '{name}', only of {list(self.variables)}") from None
+
+    def _classes(self) -> ClassPrediction:
+        found = [v for v in self.variables.values() if isinstance(v, ClassPrediction)]
+        if len(found) != 1:
+            raise AttributeError(
+                f"{len(found)} of the variables {list(self.variables)} are categorical, not one; "
+                "choose a variable: prediction['name']"
+            )
+        return found[0]
+
+    @property
+    def mean_probs(self) -> np.ndarray:
+        """Predictive probabilities (n, classes) of the categorical variable."""
+        return self._classes().mean_probs
+
+    @property
+    def expected_entropy(self) -> np.ndarray:
+        """Mean entropy over draws (n,), nats, of the categorical variable."""
+        return self._classes().expected_entropy
+
+    @property
+    def label_votes(self) -> np.ndarray:
+        """Counts (n, classes) of labels sampled from each draw."""
+        return self._classes().label_votes
+
+    @property
+    def class_votes(self) -> np.ndarray:
+        """Counts (n, classes) of each draw's most probable class."""
+        return self._classes().class_votes
+
+    @property
+    def probs(self) -> np.ndarray | None:
+        """Probabilities (draws, n, classes), if draws were kept."""
+        return self._classes().probs
+
+    def to_datatree(self) -> xr.DataTree:
+        """Return a DataTree with a group "predictions", for ArviZ.
+
+        With draws: ``y`` (chain, draw, example, …) predictive samples, and ``y_probs``
+        (chain, draw, example, class). Without: ``y_mean_probs``, or ``y_mean`` and ``y_std``.
+
+        Examples
+        --------
+        >>> pred = ValuePrediction(2, np.zeros(3), np.ones(3), np.zeros((2, 3)))
+        >>> tree = Prediction({"y": pred}, draws=2, log_density=None).to_datatree()
+        >>> tree.predictions["y"].dims
+        ('chain', 'draw', 'example')
+        """
+        sampled: dict[str, np.ndarray] = {}
+        summed: dict[str, np.ndarray] = {}
+        dims: dict[str, list[str]] = {}
+        for name, v in self.variables.items():
+            if isinstance(v, ClassPrediction):
+                if v.probs is None:
+                    summed[f"{name}_mean_probs"] = v.mean_probs
+                    dims[f"{name}_mean_probs"] = ["example", "class"]
+                else:
+                    sampled[name], sampled[f"{name}_probs"] = v.samples[None], v.probs[None]
+                    dims[f"{name}_probs"] = ["example", "class"]
+                    dims[name] = ["example"]
+                continue
+            rest = [f"{name}_dim_{i}" for i in range(1, v.mean.ndim)]
+            parts = {f"{name}_mean": v.mean, f"{name}_std": v.std}
+            if v.samples is None:
+                summed |= parts
+                dims |= {part: ["example", *rest][: v.mean.ndim] for part in parts}
+            else:
+                sampled[name] = v.samples[None]
+                dims[name] = ["example", *rest][: v.mean.ndim]
+        dataset = xr.merge(
+            [
+                arviz_base.dict_to_dataset(sampled, dims={k: dims[k] for k in sampled}),
+                arviz_base.dict_to_dataset(
+                    summed, dims={k: dims[k] for k in summed}, sample_dims=[]
+                ),
+            ],
+            combine_attrs="override",
+        )
+        return xr.DataTree.from_dict({"predictions": dataset})
+
+
+class Predictor:
+    """The model's predictive distribution as a compiled function of weights and rows.
+
+    Parameters
+    ----------
+    terms : Terms
+        The model as it was fitted.
+    new_data : mapping from str to array_like, or None
+        New values of its data.
+    var_names : tuple of str
+        Deterministics to return as well.
+    dtype : {"float32", "float64"}
+        Precision.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        new_data: Mapping[str, Any] | None,
+        var_names: Sequence[str],
+        dtype: str,
+    ):
+        self.dtype = dtype
+        unknown = [name for name in var_names if name not in terms.deterministics]
+        if unknown:
+            raise invalid(
+                "var_names",
+                "name deterministics of the model",
+                unknown,
+                f"choose from {list(terms.deterministics)}",
+            )
+        given = _check_names(terms, new_data)
+        if new_data is not None and terms.n_rows is None:
+            terms = _with_rows(terms, given)
+        self.terms = terms
+        targets = [o for o in terms.observed if o.rv.owner is not None]
+        self.classes = {o.name: _probabilities(o) for o in targets if _is_class(o)}
+        self.others = {o.name: _Sampler(o) for o in targets if not _is_class(o)}
+        outputs: list[Variable] = [*self.classes.values()]
+        for sampler in self.others.values():
+            outputs.extend(sampler.parameters)
+        outputs.extend(terms.deterministics[name] for name in var_names)
+        self.var_names = tuple(var_names)
+
+        needed = set(ancestors(outputs))
+        observable = [d for d in terms.data if d.variable in set(ancestors(_observed(terms)))]
+        self.with_density = terms.row_logp is not None and (
+            new_data is None or all(d.name in given for d in observable if d.per_example)
+        )
+        if self.with_density:
+            outputs.append(terms.row_logp)
+            needed = set(ancestors(outputs))
+        used = [d for d in terms.data if d.variable in needed]
+        missing = [d.name for d in used if new_data is not None and d.per_example]
+        missing = [name for name in missing if name not in given]
+        if missing:
+            raise invalid(
+                "new_data",
+                "hold all data that vary per example and that predictions need",
+                f"only {sorted(given)}",
+                f"add {missing}",
+            )
+        arrays = {d.name: given.get(d.name, d.value) for d in used}
+        self.rows = {d.name: arrays[d.name] for d in used if d.per_example}
+        self.rest = {d.name: arrays[d.name] for d in used if not d.per_example}
+        lengths = {name: len(value) for name, value in self.rows.items()}
+        if len(set(lengths.values())) > 1:
+            raise invalid(
+                "new_data", "have one number of rows", lengths, "pass as many of each"
+            )
+        self.n = next(iter(lengths.values()), None)
+        if self.n == 0:
+            raise invalid("new_data", "have at least one row", "none", "pass some examples")
+        # Rows may be taken apart only where the fit did so, after its check.
+        self.streams = self.n is not None and new_data is None or terms.n_rows is not None
+        values = terms.values
+        lifted = lift([*values, *(d.variable for d in used)], outputs, dtype)
+        names = [f.name for f in terms.free]
+        n_class = len(self.classes)
+
+        def forward(weights: Any, data: Any, key: Any, index: Any) -> tuple[Any, list[Any]]:
+            out = lifted(*(weights[name] for name in names), *(data[d.name] for d in used))
+            uniform = jax.vmap(lambda i: jax.random.uniform(jax.random.fold_in(key, i)))(index)
+            classes = []
+            for probs in out[:n_class]:
+                probs = probs / probs.sum(axis=-1, keepdims=True)
+                below = jnp.cumsum(probs, axis=-1) < uniform[:, None]
+                label = jnp.minimum(below.sum(axis=-1), probs.shape[-1] - 1)
+                entropy = -jax.scipy.special.xlogy(probs, probs).sum(axis=-1)
+                classes.append((probs, label, jnp.argmax(probs, axis=-1), entropy))
+            return classes, list(out[n_class:])
+
+        self.forward = jax.jit(forward)
+
+    def run(
+        self,
+        weights: Callable[[int], Mapping[str, Any]],
+        draws: int,
+        batch_size: int,
+        keep_draws: bool,
+        key: jax.Array,
+    ) -> Prediction:
+        """Stream over draws, and for each draw over batches of rows."""
+        n = self.n if self.n is not None else 1
+        size = min(batch_size, n) if self.streams else n
+        totals: dict[str, Any] = {name: _ClassTotal() for name in self.classes}
+        totals |= {name: _ValueTotal() for name in (*self.others, *self.var_names)}
+        density = _DensityTotal()
+        seed = int(jax.random.bits(key, dtype=np.uint32))
+        for draw in range(draws):
+            values = weights(draw)
+            draw_key = jax.random.fold_in(jax.random.fold_in(key, 1), draw)
+            rng = np.random.default_rng([seed, draw])
+            batches = []
+            for start in range(0, n, size):
+                index = np.arange(start, start + size)
+                rows = {k: v[np.minimum(index, n - 1)] for k, v in self.rows.items()}
+                batches.append(self.forward(values, {**rows, **self.rest}, draw_key, index))
+            for i, name in enumerate(self.classes):
+                parts = [jax.device_get(classes[i]) for classes, _ in batches]
+                columns = [np.concatenate(c)[:n] for c in zip(*parts, strict=True)]
+                totals[name].add(draw, draws, keep_draws, *columns)
+            others = [
+                self._whole([np.asarray(out[j]) for _, out in batches], n, size)
+                for j in range(len(batches[0][1]))
+            ]
+            rest = iter(others)
+            for name, sampler in self.others.items():
+                parameters = [next(rest) for _ in sampler.parameters]
+                sample = sampler(rng, parameters, self.n)
+                totals[name].add(draw, draws, keep_draws, sample)
+            for name in self.var_names:
+                totals[name].add(draw, draws, keep_draws, next(rest))
+            if self.with_density:
+                density.add(next(rest))
+        return Prediction(
+            {name: total.result(draws) for name, total in totals.items()},
+            draws,
+            density.result(draws) if self.with_density else None,
+        )
+
+    @staticmethod
+    def _whole(parts: list[np.ndarray], n: int, size: int) -> np.ndarray:
+        """Join what came batch by batch; what has no rows is the same in every batch."""
+        if parts[0].ndim and parts[0].shape[0] == size:
+            return np.concatenate(parts)[:n]
+        return parts[0]
+
+
+class _ClassTotal:
+    """Sums over draws of a categorical variable's predictions."""
+
+    def add(
+        self,
+        draw: int,
+        draws: int,
+        keep: bool,
+        probs: np.ndarray,
+        label: np.ndarray,
+        top: np.ndarray,
+        entropy: np.ndarray,
+    ) -> None:
+        n, k = probs.shape
+        if draw == 0:
+            _check_size("draws", draws * n * (k * probs.itemsize + 8) if keep else 0)
+            self.probs = np.zeros((draws, n, k), probs.dtype) if keep else None
+            self.samples = np.zeros((draws, n), np.int64) if keep else None
+            self.mean, self.entropy = np.zeros((n, k)), np.zeros(n)
+            self.label_votes = np.zeros((n, k), np.int64)
+            self.class_votes = np.zeros((n, k), np.int64)
+        rows = np.arange(n)
+        self.mean += probs
+        self.entropy += entropy
+        self.label_votes[rows, label] += 1
+        self.class_votes[rows, top] += 1
+        if keep:
+            self.probs[draw], self.samples[draw] = probs, label
+
+    def result(self, draws: int) -> ClassPrediction:
+        return ClassPrediction(
+            draws,
+            self.mean / draws,
+            self.entropy / draws,
+            self.label_votes,
+            self.class_votes,
+            self.probs,
+            self.samples,
+        )
+
+
+class _ValueTotal:
+    """Running mean and variance over draws (Welford), and the draws themselves if kept."""
+
+    def add(self, draw: int, draws: int, keep: bool, value: np.ndarray) -> None:
+        value = np.asarray(value)
+        if draw == 0:
+            _check_size("draws", draws * value.nbytes if keep else 0)
+            self.samples = np.zeros((draws, *value.shape), value.dtype) if keep else None
+            self.mean, self.squares = np.zeros(value.shape), np.zeros(value.shape)
+        delta = value - self.mean
+        self.mean = self.mean + delta / (draw + 1)
+        self.squares = self.squares + delta * (value - self.mean)
+        if keep:
+            self.samples[draw] = value
+
+    def result(self, draws: int) -> ValuePrediction:
+        std = np.sqrt(self.squares / max(draws - 1, 1))
+        return ValuePrediction(draws, self.mean, std, self.samples)
+
+
+class _DensityTotal:
+    """Logarithm of the mean over draws of a density."""
+
+    def __init__(self) -> None:
+        self.log_sum: Any = -np.inf
+
+    def add(self, log_density: np.ndarray) -> None:
+        self.log_sum = np.logaddexp(self.log_sum, np.asarray(log_density, float))
+
+    def result(self, draws: int) -> np.ndarray:
+        return self.log_sum - np.log(draws)
+
+
+class _Sampler:
+    """Draws an observed variable given its parameters, by PyTensor's own NumPy code."""
+
+    def __init__(self, observed: Observed):
+        node = observed.rv.owner
+        self.parameters = [p for p in node.op.dist_params(node)]
+        fresh = [p.type.clone(shape=(None,) * p.ndim)() for p in self.parameters]
+        rng, size = random_generator_type("rng"), pt.lvector("size")
+        replace: dict[Variable, Variable] = dict(zip(self.parameters, fresh, strict=True))
+        replace |= {i: rng for i in node.inputs if isinstance(i.type, RandomType)}
+        old_size = node.op.size_param(node)
+        self.batch_ndim = node.op.batch_ndim(node)
+        self.trailing = _trailing(observed)
+        if old_size is not None and isinstance(old_size.type, pt.TensorType):
+            size = pt.TensorType("int64", shape=(self.batch_ndim,))("size")
+            replace[old_size] = size
+        [drawn] = substitute([observed.rv], replace)
+        self.function = pytensor.function(
+            [rng, size, *fresh], drawn, mode="FAST_COMPILE", on_unused_input="ignore"
+        )
+
+    def __call__(self, rng: np.random.Generator, parameters: list[Any], n: int | None) -> Any:
+        shape = (n, *self.trailing[1:]) if n is not None else self.trailing
+        size = np.array(shape[: self.batch_ndim], np.int64)
+        return self.function(rng, size, *(np.asarray(p) for p in parameters))
+
+
+def _trailing(observed: Observed) -> tuple[int, ...]:
+    return tuple(s if s is not None else 0 for s in observed.value.type.shape)
+
+
+def _is_class(observed: Observed) -> bool:
+    op = observed.rv.owner.op
+    if isinstance(op, Categorical.rv_type):
+        return observed.rv.ndim == 1
+    return isinstance(op, Bernoulli.rv_type) and observed.rv.ndim == 1
+
+
+def _probabilities(observed: Observed) -> Variable:
+    """Write the class probabilities (n, classes) of a categorical or Bernoulli variable."""
+    node = observed.rv.owner
+    [p] = node.op.dist_params(node)
+    if isinstance(node.op, Bernoulli.rv_type):
+        p = p + pt.zeros_like(observed.value, dtype=p.dtype) if p.ndim == 0 else p
+        return pt.stack([1 - p, p], axis=-1)
+    if p.ndim == 1:
+        return p + pt.zeros_like(observed.value, dtype=p.dtype)[:, None]
+    return p
+
+
+def _observed(terms: Terms) -> list[Variable]:
+    return [o.value for o in terms.observed]
+
+
+def _check_names(terms: Terms, new_data: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
+    """Check new data against the model's: names, axes, numbers."""
+    if new_data is None:
+        return {}
+    if not isinstance(new_data, Mapping) or not new_data:
+        raise invalid(
+            "new_data",
+            "be a dictionary of the model's data",
+            type(new_data).__name__ if new_data else "an empty one",
+            f"pass some of {[d.name for d in terms.data]} by name",
+            TypeError,
+        )
+    known = {d.name: d for d in terms.data}
+    unknown = [name for name in new_data if name not in known]
+    if unknown:
+        raise invalid(
+            "new_data", "name data of the model", unknown, f"choose from {sorted(known)}"
+        )
+    given = {}
+    for name, value in new_data.items():
+        old, value = known[name].value, np.asarray(value)
+        if value.ndim != old.ndim or value.shape[1:] != old.shape[1:]:
+            expected = str(tuple(["n", *old.shape[1:]])).replace("'", "")
+            raise invalid(
+                f"new_data['{name}']",
+                f"have the shape {expected}",
+                value.shape,
+                "reshape it as the training data were",
+            )
+        if not (np.issubdtype(value.dtype, np.number) or value.dtype == bool):
+            raise invalid(f"new_data['{name}']", "hold numbers", value.dtype, "convert it")
+        integers = np.issubdtype(old.dtype, np.integer)
+        if integers and not (np.issubdtype(value.dtype, np.integer) or value.dtype == bool):
+            raise invalid(
+                f"new_data['{name}']", "hold integers", value.dtype, "convert it by .astype(int)"
+            )
+        check_finite(f"new_data['{name}']", value)
+        given[name] = value.astype(old.dtype)
+    return given
+
+
+def _with_rows(terms: Terms, given: Mapping[str, Any]) -> Terms:
+    """Take a model that was fitted whole apart again, so that new data may have other lengths."""
+    roots = {d.root for d in terms.data if d.name in given}
+    try:
+        found, _ = find_rows(terms.model)
+    except ValueError:
+        found = set()
+    if roots & found:
+        roots |= found
+    return decompose(terms.model, roots)
+
+
+def _check_size(argument: str, size: int) -> None:
+    if size > _LIMIT_BYTES:
+        raise invalid(
+            argument,
+            "need no more than 2 GiB of memory",
+            f"{size / 2**30:.1f} GiB of kept draws",
+            "pass keep_draws=False, which keeps summaries, or fewer draws",
+        )
