@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import xarray as xr
+from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.batches import Batches
@@ -287,7 +288,7 @@ class Approximation:
     def _labels(self, names: Any) -> dict[str, Any]:
         model = self.terms.model
         dims = {
-            name: [d for d in model.named_vars_to_dims[name]]
+            name: list(model.named_vars_to_dims[name])
             for name in names
             if model.named_vars_to_dims.get(name) and None not in model.named_vars_to_dims[name]
         }
@@ -341,17 +342,12 @@ class Approximation:
         check_int("draws", draws, 1, None, "pass draws=1000")
         expressions = {f.name: f.constrained for f in self.terms.free}
         row_inputs = {d.variable for d in self.terms.data if d.per_example}
-        from pytensor.graph.traversal import ancestors
-
         available = {**expressions, **self.terms.deterministics}
-        default = [
-            name for name, e in available.items() if not row_inputs & set(ancestors([e]))
-        ]
-        names = default
+        names = [name for name, e in available.items() if not row_inputs & set(ancestors([e]))]
         if var_names is not None:
             selected = arviz_base.utils._var_names(
                 [var_names] if isinstance(var_names, str) else list(var_names),
-                xr.Dataset({name: 0 for name in available}),
+                xr.Dataset(dict.fromkeys(available, 0)),
                 filter_vars,
             )
             names = list(selected)
@@ -363,7 +359,8 @@ class Approximation:
         with precision(self.dtype):
             function = self._constrain([available[name] for name in names])
             itemsize = np.dtype(self.dtype).itemsize
-            sizes = {n: v.size * itemsize * draws for n, v in zip(names, function(self._locs))}
+            first = zip(names, function(self._locs), strict=True)
+            sizes = {name: v.size * itemsize * draws for name, v in first}
             if sum(sizes.values()) > _LIMIT_BYTES:
                 largest = max(sizes, key=sizes.get)
                 raise invalid(
@@ -373,9 +370,7 @@ class Approximation:
                     f"GiB (most of it '{largest}')",
                     "choose fewer draws, or variables by var_names=",
                 )
-            drawn = [
-                function(self._draw(jax.random.fold_in(key, i))) for i in range(draws)
-            ]
+            drawn = [function(self._draw(jax.random.fold_in(key, i))) for i in range(draws)]
             values = {
                 name: np.stack([np.asarray(d[i]) for d in drawn])[None]
                 for i, name in enumerate(names)
@@ -388,9 +383,7 @@ class Approximation:
 
     def _draw(self, key: jax.Array) -> dict[str, Any]:
         """Draw every free variable once, unconstrained."""
-        noise = standard_normal(
-            key, {f.name: f.start.shape for f in self.terms.free}, self.dtype
-        )
+        noise = standard_normal(key, {f.name: f.start.shape for f in self.terms.free}, self.dtype)
         return {
             name: p["loc"] + np.exp(p["log_scale"]) * noise[name] for name, p in self.params.items()
         }
@@ -463,9 +456,7 @@ class Approximation:
         with precision(self.dtype):
             return predictor.run(weights, count, batch_size, keep_draws, key)
 
-    def nll(
-        self, new_data: Mapping[str, Any], draws: int = 100, *, random_seed: Any = 0
-    ) -> float:
+    def nll(self, new_data: Mapping[str, Any], draws: int = 100, *, random_seed: Any = 0) -> float:
         """Return the negative log predictive density per example of observed new data, in nats.
 
         Examples

@@ -9,6 +9,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pymc.data import MinibatchOp
+from pymc.distributions.shape_utils import change_dist_size
 from pymc.logprob.basic import transformed_conditional_logp
 from pymc.logprob.utils import replace_rvs_by_values
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
@@ -73,7 +74,7 @@ class Terms:
     rest_logp: TensorVariable  # () log-likelihood that does not come row by row
     potential_logp: TensorVariable  # () potentials that no example belongs to
     deterministics: dict[str, TensorVariable]  # named expressions of values and data
-    n_rows: int | None  # the number of examples; None where nothing is taken row by row
+    n_rows: int | None  # the number of examples taken row by row; None where nothing is
 
     @property
     def values(self) -> list[TensorVariable]:
@@ -85,12 +86,23 @@ class Terms:
         """Data inputs, in order."""
         return [d.variable for d in self.data]
 
+    @property
+    def n_observed(self) -> int:
+        """The largest number of rows of an observed variable, at least 1."""
+        shapes = [
+            _numbers(_unbatched_root(self.model.rvs_to_values[rv])).shape
+            for rv in self.model.observed_RVs
+        ]
+        return max([shape[0] for shape in shapes if shape], default=1)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the data's values by name."""
         return {d.name: d.value for d in self.data}
 
 
-def find_rows(model: pm.Model, rows: str | Sequence[str] | None = None) -> tuple[set[Variable], int]:
+def find_rows(
+    model: pm.Model, rows: str | Sequence[str] | None = None
+) -> tuple[set[Variable], int]:
     """Find the data that vary per example, and the number of examples.
 
     Parameters
@@ -224,7 +236,8 @@ def decompose(
     graphs = [*model.free_RVs, *observed_rvs, *model.potentials, *model.deterministics, *values]
     # Twice: first the batches of pm.Minibatch give way to whole data, then data to inputs.
     graphs = substitute(graphs, batch_outputs)
-    data, replace = _inputs(model, graphs, rows)
+    observations = {_unbatched_root(value) for value in values}
+    data, replace = _inputs(model, graphs, rows, observations)
     graphs = substitute(graphs, replace)
     parts = iter(graphs)
     free_rvs = [next(parts) for _ in model.free_RVs]
@@ -322,12 +335,8 @@ def decompose(
 
 def _any_length(rv: TensorVariable, value: TensorVariable) -> TensorVariable:
     """Rebuild an observed variable whose size PyMC fixed to the number of rows observed."""
-    node = rv.owner
-    size = node.op.size_param(node)
-    if size is None or not isinstance(size.type, pt.TensorType):
-        return rv
-    lengths = [value.shape[i] for i in range(node.op.batch_ndim(node))]
-    return substitute([rv], {size: pt.stack(lengths)})[0] if lengths else rv
+    batch_ndim = rv.ndim - rv.owner.op.ndim_supp
+    return change_dist_size(rv, [value.shape[i] for i in range(batch_ndim)]) if batch_ndim else rv
 
 
 def _check_model(model: pm.Model) -> None:
@@ -377,9 +386,12 @@ def _by_row(name: str, logp: TensorVariable) -> TensorVariable:
 
 
 def _inputs(
-    model: pm.Model, graphs: Sequence[Variable], rows: set[Variable]
+    model: pm.Model,
+    graphs: Sequence[Variable],
+    rows: set[Variable],
+    observations: set[Variable],
 ) -> tuple[list[Data], dict[Variable, Variable]]:
-    """Turn data into graph inputs: shared variables, and the constants that vary per example."""
+    """Turn data into graph inputs: shared variables, observations, constants of the examples."""
     data: list[Data] = []
     replace: dict[Variable, Variable] = {}
     lengths = set(model.dim_lengths.values())
@@ -387,7 +399,7 @@ def _inputs(
         if root in lengths and root.name not in model.named_vars:
             replace[root] = pt.constant(root.get_value())
             continue
-        if isinstance(root, TensorConstant) and root not in rows:
+        if isinstance(root, TensorConstant) and root not in rows | observations:
             continue
         value = _numbers(root)
         name = root.name if root.name else f"constant_{len(data)}"

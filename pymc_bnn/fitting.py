@@ -234,7 +234,7 @@ def fit(
             rows=frozenset(d.name for d in terms.data if d.per_example),
             shapes={f.name: f.start.shape for f in terms.free},
             dtype=dtype,
-            n=batches.n if batches else 1,
+            n=batches.n if batches else terms.n_observed,
         )
         scales = own_scales(terms, dtype)
         params = {f.name: guide.init(f, init_scale * scales[f.name]) for f in terms.free}
@@ -255,8 +255,15 @@ def fit(
             )
 
         return _run(
-            Loop(step, state, data), state, steps, per_epoch, chunk_steps, callbacks, progressbar,
-            result, kl_weight,
+            Loop(step, state, data),
+            state,
+            steps,
+            per_epoch,
+            chunk_steps,
+            callbacks,
+            progressbar,
+            result,
+            kl_weight,
         )
 
 
@@ -299,7 +306,8 @@ def _run(
                     trace=np.concatenate(traces),
                     approximation=lambda: result(state, traces),  # noqa: B023
                 )
-                if any([callback.on_chunk(state, info) for callback in callbacks]):
+                stops = [callback.on_chunk(state, info) for callback in callbacks]
+                if any(stops):
                     break
     return result(state, traces)
 

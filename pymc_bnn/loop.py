@@ -33,7 +33,7 @@ class State:
     step: jax.Array  # () steps done
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """One optimiser step on the negative ELBO, as a pure function of a state and the data."""
 
@@ -159,7 +159,7 @@ class Loop:
         return state, np.concatenate(traces)
 
     def not_finite(self, state: State) -> tuple[np.ndarray, list[str]]:
-        """Return the trace (2,) of the next step, and the variables whose gradient is not finite."""
+        """Return the next step's trace (2,), and the variables whose gradient is not finite."""
         _, trace, gradient = self._gradient(state, self._data)
         bad = [
             name

@@ -32,9 +32,7 @@ def seed_of(random_seed: int | np.random.Generator | None) -> int:
         return int(random_seed.integers(2**31))
     if isinstance(random_seed, int | np.integer) and not isinstance(random_seed, bool):
         if not 0 <= int(random_seed) < 2**32:
-            raise invalid(
-                "random_seed", "lie in 0…2**32 - 1", random_seed, "pass a smaller number"
-            )
+            raise invalid("random_seed", "lie in 0…2**32 - 1", random_seed, "pass a smaller number")
         return int(random_seed)
     raise invalid(
         "random_seed",

@@ -14,8 +14,9 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 from pymc.distributions.discrete import Bernoulli, Categorical
-from pytensor.graph.basic import Variable
-from pytensor.graph.traversal import ancestors
+from pymc.distributions.shape_utils import change_dist_size
+from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.random.type import RandomType, random_generator_type
 
 from pymc_bnn._checks import check_finite, invalid
@@ -190,6 +191,7 @@ class Predictor:
         dtype: str,
     ):
         self.dtype = dtype
+        self.checked = terms.n_rows is not None  # the fit found that rows may be taken apart
         unknown = [name for name in var_names if name not in terms.deterministics]
         if unknown:
             raise invalid(
@@ -199,7 +201,7 @@ class Predictor:
                 f"choose from {list(terms.deterministics)}",
             )
         given = _check_names(terms, new_data)
-        if new_data is not None and terms.n_rows is None:
+        if terms.n_rows is None:
             terms = _with_rows(terms, given)
         self.terms = terms
         targets = [o for o in terms.observed if o.rv.owner is not None]
@@ -234,14 +236,10 @@ class Predictor:
         self.rest = {d.name: arrays[d.name] for d in used if not d.per_example}
         lengths = {name: len(value) for name, value in self.rows.items()}
         if len(set(lengths.values())) > 1:
-            raise invalid(
-                "new_data", "have one number of rows", lengths, "pass as many of each"
-            )
+            raise invalid("new_data", "have one number of rows", lengths, "pass as many of each")
         self.n = next(iter(lengths.values()), None)
         if self.n == 0:
             raise invalid("new_data", "have at least one row", "none", "pass some examples")
-        # Rows may be taken apart only where the fit did so, after its check.
-        self.streams = self.n is not None and new_data is None or terms.n_rows is not None
         values = terms.values
         lifted = lift([*values, *(d.variable for d in used)], outputs, dtype)
         names = [f.name for f in terms.free]
@@ -260,6 +258,7 @@ class Predictor:
             return classes, list(out[n_class:])
 
         self.forward = jax.jit(forward)
+        self.key = jax.random.key(0)
 
     def run(
         self,
@@ -270,8 +269,10 @@ class Predictor:
         key: jax.Array,
     ) -> Prediction:
         """Stream over draws, and for each draw over batches of rows."""
-        n = self.n if self.n is not None else 1
-        size = min(batch_size, n) if self.streams else n
+        n = self.n if self.n is not None else self.terms.n_observed
+        size = min(batch_size, n)
+        if size < n and not self.checked and not self._rows_stand_alone(weights(0), size):
+            size = n
         totals: dict[str, Any] = {name: _ClassTotal() for name in self.classes}
         totals |= {name: _ValueTotal() for name in (*self.others, *self.var_names)}
         density = _DensityTotal()
@@ -296,7 +297,7 @@ class Predictor:
             rest = iter(others)
             for name, sampler in self.others.items():
                 parameters = [next(rest) for _ in sampler.parameters]
-                sample = sampler(rng, parameters, self.n)
+                sample = sampler(rng, parameters, n)
                 totals[name].add(draw, draws, keep_draws, sample)
             for name in self.var_names:
                 totals[name].add(draw, draws, keep_draws, next(rest))
@@ -306,6 +307,20 @@ class Predictor:
             {name: total.result(draws) for name, total in totals.items()},
             draws,
             density.result(draws) if self.with_density else None,
+        )
+
+    def _rows_stand_alone(self, weights: Mapping[str, Any], size: int) -> bool:
+        """Compare a few rows predicted alone with the same rows among others."""
+        few = np.array([0, self.n // 2, self.n - 1])
+        among = np.concatenate([few, np.arange(size)])
+        results = []
+        for index in (few, among):
+            data = {k: v[index] for k, v in self.rows.items()}
+            classes, others = self.forward(weights, {**data, **self.rest}, self.key, index)
+            results.append([np.asarray(out) for out in (*(c[0] for c in classes), *others)])
+        return all(
+            a.shape == b.shape or np.allclose(a, b[: len(few)], rtol=1e-3, atol=1e-5)
+            for a, b in zip(*results, strict=True)
         )
 
     @staticmethod
@@ -394,31 +409,34 @@ class _Sampler:
     """Draws an observed variable given its parameters, by PyTensor's own NumPy code."""
 
     def __init__(self, observed: Observed):
-        node = observed.rv.owner
-        self.parameters = [p for p in node.op.dist_params(node)]
-        fresh = [p.type.clone(shape=(None,) * p.ndim)() for p in self.parameters]
-        rng, size = random_generator_type("rng"), pt.lvector("size")
-        replace: dict[Variable, Variable] = dict(zip(self.parameters, fresh, strict=True))
-        replace |= {i: rng for i in node.inputs if isinstance(i.type, RandomType)}
-        old_size = node.op.size_param(node)
-        self.batch_ndim = node.op.batch_ndim(node)
-        self.trailing = _trailing(observed)
-        if old_size is not None and isinstance(old_size.type, pt.TensorType):
-            size = pt.TensorType("int64", shape=(self.batch_ndim,))("size")
-            replace[old_size] = size
-        [drawn] = substitute([observed.rv], replace)
+        rv, n = observed.rv, pt.lscalar("n")
+        batch_ndim = rv.ndim - rv.owner.op.ndim_supp
+        if batch_ndim:
+            rv = change_dist_size(rv, [n, *observed.value.type.shape[1:batch_ndim]])
+        # Parameters are where the part of the graph that is not random enters the part that is.
+        drawn: set[Variable] = {n, *(v for v in ancestors([rv]) if isinstance(v.type, RandomType))}
+        frontier: dict[Variable, Variable] = {}
+        for node in toposort([rv]):
+            if drawn.isdisjoint(node.inputs):
+                continue
+            drawn.update(node.outputs)
+            fixed = (i for i in node.inputs if i not in drawn and not isinstance(i, Constant))
+            frontier |= {i: i.type() for i in fixed}
+        rngs = {v: random_generator_type() for v in drawn if v.owner is None and v is not n}
+        self.n_rngs, self.parameters = len(rngs), list(frontier)
+        [sample] = substitute([rv], {**frontier, **rngs})
         self.function = pytensor.function(
-            [rng, size, *fresh], drawn, mode="FAST_COMPILE", on_unused_input="ignore"
+            [n, *rngs.values(), *frontier.values()],
+            sample,
+            mode="FAST_COMPILE",
+            on_unused_input="ignore",
         )
 
-    def __call__(self, rng: np.random.Generator, parameters: list[Any], n: int | None) -> Any:
-        shape = (n, *self.trailing[1:]) if n is not None else self.trailing
-        size = np.array(shape[: self.batch_ndim], np.int64)
-        return self.function(rng, size, *(np.asarray(p) for p in parameters))
-
-
-def _trailing(observed: Observed) -> tuple[int, ...]:
-    return tuple(s if s is not None else 0 for s in observed.value.type.shape)
+    def __call__(self, rng: np.random.Generator, parameters: list[Any], n: int) -> np.ndarray:
+        rngs = [rng] if self.n_rngs == 1 else rng.spawn(self.n_rngs)
+        types = (p.type.dtype for p in self.parameters)
+        values = (np.asarray(p, t) for p, t in zip(parameters, types, strict=True))
+        return self.function(n, *rngs, *values)
 
 
 def _is_class(observed: Observed) -> bool:
@@ -459,14 +477,12 @@ def _check_names(terms: Terms, new_data: Mapping[str, Any] | None) -> dict[str, 
     known = {d.name: d for d in terms.data}
     unknown = [name for name in new_data if name not in known]
     if unknown:
-        raise invalid(
-            "new_data", "name data of the model", unknown, f"choose from {sorted(known)}"
-        )
+        raise invalid("new_data", "name data of the model", unknown, f"choose from {sorted(known)}")
     given = {}
     for name, value in new_data.items():
         old, value = known[name].value, np.asarray(value)
         if value.ndim != old.ndim or value.shape[1:] != old.shape[1:]:
-            expected = str(tuple(["n", *old.shape[1:]])).replace("'", "")
+            expected = str(("n", *old.shape[1:])).replace("'", "")
             raise invalid(
                 f"new_data['{name}']",
                 f"have the shape {expected}",
@@ -486,15 +502,15 @@ def _check_names(terms: Terms, new_data: Mapping[str, Any] | None) -> dict[str, 
 
 
 def _with_rows(terms: Terms, given: Mapping[str, Any]) -> Terms:
-    """Take a model that was fitted whole apart again, so that new data may have other lengths."""
+    """Take a model that was fitted whole apart again, so that data may have other lengths."""
     roots = {d.root for d in terms.data if d.name in given}
     try:
         found, _ = find_rows(terms.model)
+        if roots <= found:
+            return decompose(terms.model, found)
     except ValueError:
-        found = set()
-    if roots & found:
-        roots |= found
-    return decompose(terms.model, roots)
+        pass  # no common rows, or variables that belong to examples
+    return decompose(terms.model, roots) if roots else terms
 
 
 def _check_size(argument: str, size: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import pytensor.tensor as pt
 from pymc.logprob.utils import local_remove_check_parameter
+from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import JAX
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
@@ -83,11 +84,22 @@ def substitute(outputs: Sequence[Variable], replace: dict[Variable, Variable]) -
 
 def _rebuild(node: Apply, inputs: list[Variable]) -> Apply:
     """Apply the node's op to other inputs, whose static shapes may differ."""
-    if all(a.type == b.type for a, b in zip(node.inputs, inputs, strict=True)):
+    same = all(a.type == b.type for a, b in zip(node.inputs, inputs, strict=True))
+    if same and isinstance(node, Apply):
         return node.clone_with_new_inputs(inputs, strict=False)
     if hasattr(node.op, "build_inner_graph"):  # a SymbolicOp builds its inner graph from its inputs
-        outputs = node.op(*inputs, return_list=True)
-        return outputs[0].owner
+        outputs = node.op(*inputs)
+        return (outputs[0] if isinstance(outputs, list | tuple) else outputs).owner
+    if isinstance(node.op, OpFromGraph):  # among them PyMC's distributions made of others
+        fresh = [i.type() for i in inputs]
+        inner = dict(zip(node.op.inner_inputs, fresh, strict=True))
+        signature = getattr(node.op, "extended_signature", None)
+        op = type(node.op)(
+            inputs=fresh,
+            outputs=substitute(node.op.inner_outputs, inner),
+            **({} if signature is None else {"extended_signature": signature}),
+        )
+        return op.make_node(*inputs)
     return node.op.make_node(*inputs)
 
 
@@ -156,7 +168,7 @@ def _pool_by_reshape(fgraph: FunctionGraph, node: Apply) -> list[Variable] | Non
     counts = [s // k for s, k in zip(spatial, op.kernel_size, strict=True)]
     kept = [slice(0, c * k) for c, k in zip(counts, op.kernel_size, strict=True)]
     windows = [n for pair in zip(counts, op.kernel_size, strict=True) for n in pair]
-    tiles = pt.reshape(x[(slice(None), *kept)], (-1, *windows, channels))
+    tiles = pt.reshape(x[(slice(None), *kept)], (x.shape[0], *windows, channels))
     axes = tuple(2 + 2 * i for i in range(len(counts)))  # tiles: (batch, n1, k1, n2, k2, channels)
     pooled = tiles.max(axis=axes) if op.reduction == "max" else tiles.mean(axis=axes)
     return [pt.specify_shape(pooled, node.outputs[0].type.shape)]

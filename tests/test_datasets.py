@@ -48,6 +48,11 @@ def numbered_images(start, n):
     return images
 
 
+def label_of(number):
+    """The label of the image of that place among the 70,000; no two blocks of 10,000 agree."""
+    return (number * 7 + number // 10_000) % 10
+
+
 def numbers_of(x, scale):
     """The numbers those images carry."""
     first, second = x[:, 0, 0, 0] * scale, x[:, 0, 1, 0] * scale
@@ -66,8 +71,8 @@ def no_network(monkeypatch):
 
 @pytest.fixture(scope="module")
 def made_up():
-    """The four arrays of a set shaped as MNIST: image i is numbered i and labelled i·7 % 10."""
-    label = (np.arange(70_000) * 7 % 10).astype(np.uint8)
+    """The four arrays of a set shaped as MNIST: image i is labelled `label_of(i)`."""
+    label = label_of(np.arange(70_000)).astype(np.uint8)
     return {
         TRAIN_X: numbered_images(0, 60_000),
         TRAIN_Y: label[:60_000],
@@ -99,9 +104,9 @@ def check_made_up(parts, scale=256):
     for part, start in ((train, 0), (validation, 50_000)):
         number = np.arange(start, start + len(part))
         assert (numbers_of(part.x, scale) == number).all()
-        assert (part.y == number * 7 % 10).all()
+        assert (part.y == label_of(number)).all()
     assert (numbers_of(test.x, scale) == np.arange(34_400, 44_400)).all()
-    assert (test.y == np.arange(60_000, 70_000) * 7 % 10).all()
+    assert (test.y == label_of(np.arange(60_000, 70_000))).all()
     for part in parts:
         assert part.x.shape == (len(part), 28, 28, 1)
         assert part.x.dtype == np.float32
@@ -496,7 +501,7 @@ def test_spatter_has_its_images_and_the_labels_of_the_test_set(mnist):
     write_spatter(mnist, numbered_images(5, 10_000))
     data = datasets.load_mnist_spatter(mnist, scale=255)
     assert (numbers_of(data.x, 255) == np.arange(5, 10_005)).all()
-    assert (data.y == np.arange(60_000, 70_000) * 7 % 10).all()
+    assert (data.y == label_of(np.arange(60_000, 70_000))).all()
     assert data.x.max() == 1.0
 
 
@@ -506,7 +511,7 @@ def test_spatter_without_mnist_files_takes_labels_from_openml(tmp_path, made_up,
     monkeypatch.setattr(sklearn.datasets, "fetch_openml", lambda *args, **options: fetched)
     write_spatter(tmp_path, numbered_images(0, 10_000))
     data = datasets.load_mnist_spatter(tmp_path)
-    assert (data.y == np.arange(69_999, 59_999, -1) * 7 % 10).all()
+    assert (data.y == label_of(np.arange(69_999, 59_999, -1))).all()
 
 
 def test_spatter_with_some_mnist_files_names_the_missing(mnist):

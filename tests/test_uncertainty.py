@@ -287,6 +287,18 @@ def test_summary_worked_by_hand():
         )
 
 
+def test_summary_tells_the_vote_from_the_prediction():
+    probs = [[[0.45, 0.55]]] * 6 + [[[1.0, 0.0]]] * 4  # mean 0.67 for class 0, 6 votes for 1
+    row = unc.summary(probs, [1], votes="class").loc[0]
+    assert row["predicted"] == 0
+    assert row["voted"] == 1
+    assert not row["correct"]
+    assert row["probability"] == pytest.approx(0.67)
+    assert row["vote_share"] == 0.6
+    tied = unc.summary([[[0.4, 0.6]]] * 5 + [[[0.6, 0.4]]] * 5, votes="class").loc[0]
+    assert tied["voted"] == 0
+
+
 def test_summary_agrees_with_scikit_learn():
     probs = random_probs()
     y = np.random.default_rng(1).integers(5, size=40)

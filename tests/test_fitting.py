@@ -1,0 +1,388 @@
+"""Fits agree with closed forms and with pm.sample; they repeat, stop and refuse as promised."""
+
+import os
+import signal
+import threading
+
+import jax
+import numpy as np
+import optax
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+import scipy.stats as st
+
+import pymc_bnn as bnn
+from pymc_bnn.batches import Batches
+from pymc_bnn.callbacks import EarlyStopping, HeldOut
+from pymc_bnn.decompose import decompose, find_rows
+from pymc_bnn.elbo import assemble
+from pymc_bnn.guides import MeanField
+from pymc_bnn.loop import Loop, Step
+from pymc_bnn.to_jax import precision
+
+RNG = np.random.default_rng(3)
+N, SIGMA, TAU = 200, 0.7, 1.5
+X = RNG.normal(size=(N, 3)) @ np.array([[1.0, 0.6, 0.0], [0.0, 1.0, 0.3], [0.0, 0.0, 1.0]])
+Y = X @ [1.0, -2.0, 0.5] + SIGMA * RNG.normal(size=N)
+PRECISION = X.T @ X / SIGMA**2 + np.eye(3) / TAU**2
+POSTERIOR_MEAN = np.linalg.solve(PRECISION, X.T @ Y) / SIGMA**2
+BEST_SCALE = 1 / np.sqrt(np.diag(PRECISION))
+QUIET = {"random_seed": 1, "progressbar": False}
+
+
+def conjugate(minibatch=False):
+    with pm.Model() as model:
+        w = pm.Normal("w", 0, TAU, shape=3)
+        if minibatch:
+            x, y = pm.Minibatch(X, Y, batch_size=50)
+            pm.Normal("y", x @ w, SIGMA, observed=y, total_size=N)
+        else:
+            pm.Normal("y", pm.Data("x", X) @ w, SIGMA, observed=Y)
+    return model
+
+
+def closed_form_elbo(loc, scale):
+    nll = -st.norm.logpdf(Y, X @ loc, SIGMA).sum() + (X**2 @ scale**2).sum() / (2 * SIGMA**2)
+    kl = np.sum(np.log(TAU / scale) + (scale**2 + loc**2) / (2 * TAU**2) - 0.5)
+    return -nll - kl, nll, kl
+
+
+@pytest.mark.parametrize("batch_size", [None, 50, "pm.Minibatch"])
+def test_conjugate_posterior(batch_size):
+    minibatch = batch_size == "pm.Minibatch"
+    fitted = bnn.fit(
+        conjugate(minibatch), steps=6000, batch_size=50 if minibatch else batch_size, **QUIET
+    )
+    # Adam's noise at the end of the cosine is far below a posterior scale.
+    np.testing.assert_allclose(fitted.mean["w"], POSTERIOR_MEAN, atol=0.15 * BEST_SCALE.min())
+    np.testing.assert_allclose(fitted.std["w"], BEST_SCALE, rtol=0.05)
+    elbo, _, kl = closed_form_elbo(fitted.mean["w"].values, fitted.std["w"].values)
+    estimate = fitted.elbo(200)
+    assert abs(estimate["elbo"] - elbo) < 4 * estimate["elbo_se"]
+    np.testing.assert_allclose(estimate["kl"], kl, rtol=1e-4)
+    best = closed_form_elbo(POSTERIOR_MEAN, BEST_SCALE)[0]
+    assert best - elbo < 0.02
+
+
+def test_elbo_parts_at_fixed_parameters():
+    terms = decompose(conjugate())
+    loc, scale = np.array([0.5, -1.0, 2.0]), np.array([0.1, 0.2, 0.3])
+    _, nll, kl = closed_form_elbo(loc, scale)
+    with precision("float64"):
+        elbo = assemble(terms, MeanField(), "float64")
+        params = {"w": {"loc": loc, "log_scale": np.log(scale)}}
+        noise = RNG.standard_normal((20_000, 3))
+        draws = jax.vmap(lambda e: elbo(params, {"w": e}, terms.arrays())[1])(noise)
+        divergence = elbo(params, {"w": noise[0]}, terms.arrays())[2]
+    np.testing.assert_allclose(divergence, [kl], rtol=1e-7)
+    error = np.std(draws) / np.sqrt(len(draws))
+    assert abs(-np.mean(draws) - nll) < 4 * error
+
+
+def test_sampled_scale_enters_the_kl():
+    with pm.Model() as model:
+        w = pm.Normal("w", 0.2, pm.HalfNormal("s", 1.0), shape=4)
+        pm.Normal("y", w.sum(), 1, observed=Y)
+    terms = decompose(model)
+    loc, scale, log_s = np.array([0.1, 0.2, -1.0, 3.0]), np.array([0.5, 1.0, 2.0, 0.1]), -0.4
+    params = {
+        "s": {"loc": np.array(log_s), "log_scale": np.array(-np.inf)},
+        "w": {"loc": loc, "log_scale": np.log(scale)},
+    }
+    with precision("float64"):
+        elbo = assemble(terms, MeanField(), "float64")
+        noise = {"s": np.array(0.0), "w": np.zeros(4)}
+        kl = dict(zip(elbo.names, elbo(params, noise, terms.arrays())[2], strict=True))
+    s = np.exp(log_s)
+    expected = np.log(s / scale) + (scale**2 + (loc - 0.2) ** 2) / (2 * s**2) - 0.5
+    np.testing.assert_allclose(kl["w"], expected.sum(), rtol=1e-7)
+
+
+@pytest.mark.parametrize("batch_size", [7, 50, 64, 199])
+def test_minibatch_likelihoods_of_an_epoch_add_up(batch_size):
+    model = conjugate()
+    terms = decompose(model, find_rows(model)[0])
+    batches = Batches(N, batch_size)
+    loc, scale = np.array([0.5, -1.0, 2.0]), np.array([0.1, 0.2, 0.3])
+    eps = np.array([1.0, -0.5, 0.3])
+    with precision("float64"):
+        elbo = assemble(terms, MeanField(), "float64")
+        step = Step(
+            elbo, optax.sgd(0.0), 1.0, batches, frozenset({"x", "y"}), {"w": (3,)}, "float64", N
+        )
+        state = step.first_state({"w": {"loc": loc, "log_scale": np.log(scale)}}, 5)
+        total, seen = 0.0, []
+        data = {**terms.arrays(), "row_number": np.arange(N)}
+        step.__dict__["rows"] = frozenset({"x", "y", "row_number"})
+        for size in batches.sizes():
+            _, batch, weights = step.batch(state, data)
+            row = elbo(state.params, {"w": eps}, batch)[0]
+            weights = np.asarray(weights)
+            np.testing.assert_allclose(weights[:size], N / size)
+            assert (weights[size:] == 0).all()
+            total += float((row * weights).sum() * size / N)
+            seen.extend(np.asarray(batch["row_number"])[:size])
+            state = jax.tree.map(lambda a: a, step(state, data)[0])
+    assert sorted(seen) == list(range(N))
+    w = loc + scale * eps
+    np.testing.assert_allclose(total, st.norm.logpdf(Y, X @ w, SIGMA).sum(), rtol=1e-7)
+
+
+def test_epochs_are_different_permutations():
+    batches = Batches(10, 5)
+    orders, order = [], batches.first_order()
+    for step in range(6):
+        order, rows, _ = batches.at(jax.random.key(0), step, order)
+        orders.append(np.asarray(rows))
+    epochs = [tuple(np.concatenate(orders[i : i + 2])) for i in (0, 2, 4)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert len(set(epochs)) == 3
+
+
+def test_hierarchical_regression_agrees_with_nuts():
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(6), 40)
+    x = rng.normal(size=240)
+    slopes = rng.normal(1.0, 0.5, size=6)
+    y = slopes[group] * x + 0.5 * rng.normal(size=240)
+    with pm.Model(coords={"group": list("abcdef")}) as model:
+        mu = pm.Normal("mu", 0, 2)
+        tau = pm.HalfNormal("tau", 1)
+        slope = pm.Normal("slope", mu, tau, dims="group")
+        noise = pm.LogNormal("noise", 0, 1)
+        pm.Normal("y", slope[pm.Data("g", group)] * pm.Data("x", x), noise, observed=y)
+        nuts = pm.sample(
+            500, tune=500, chains=2, cores=1, random_seed=1, progressbar=False,
+            compile_kwargs={"mode": "FAST_COMPILE"},
+        ).posterior  # fmt: skip
+    fitted = bnn.fit(model, steps=8000, batch_size=120, **QUIET)
+    approx = fitted.sample(2000, random_seed=1).posterior
+    assert approx["slope"].dims == ("chain", "draw", "group")
+    assert list(approx["group"].values) == list("abcdef")
+    for name in ("mu", "slope", "noise"):
+        mean, sd = nuts[name].mean(("chain", "draw")), nuts[name].std(("chain", "draw"))
+        gap = abs(approx[name].mean(("chain", "draw")) - mean) / sd
+        assert float(gap.max()) < 0.35, (name, gap.values)
+    # Mean-field scales are never wider, and here close, for what the data determine alone.
+    ratio = approx["slope"].std(("chain", "draw")) / nuts["slope"].std(("chain", "draw"))
+    assert float(ratio.min()) > 0.7
+    assert float(ratio.max()) < 1.15
+    np.testing.assert_allclose(fitted.mean["noise"], approx["noise"].mean(), rtol=0.01)
+    np.testing.assert_allclose(fitted.std["noise"], approx["noise"].std(), rtol=0.1)
+
+
+def test_same_seed_same_numbers_and_generators_too():
+    def run(seed):
+        return bnn.fit(
+            conjugate(), steps=50, batch_size=50, random_seed=seed, progressbar=False
+        ).params["w"]["loc"]
+
+    assert (run(5) == run(5)).all()
+    assert (run(np.random.default_rng(5)) == run(np.random.default_rng(5))).all()
+    assert (run(5) != run(6)).any()
+
+
+class Chunks:
+    def __init__(self):
+        self.steps = []
+
+    def on_chunk(self, state, info):
+        self.steps.append(info.step)
+        assert len(info.elbo) == info.step
+        assert int(state.step) == info.step
+
+
+def test_grouping_of_steps_does_not_change_the_numbers():
+    whole = bnn.fit(conjugate(), steps=60, batch_size=50, **QUIET)
+    chunks = Chunks()
+    parts = bnn.fit(
+        conjugate(), steps=60, batch_size=50, callbacks=[chunks], chunk_steps=7, **QUIET
+    )
+    assert chunks.steps == [7, 14, 21, 28, 35, 42, 49, 56, 60]
+    assert (whole.params["w"]["loc"] == parts.params["w"]["loc"]).all()
+    assert (whole.params["w"]["log_scale"] == parts.params["w"]["log_scale"]).all()
+    assert whole.history.equals(parts.history)
+
+
+def test_convolutions_are_stepped_from_python_on_cpu_and_dense_nets_are_not():
+    from pytensor_ml.layers import Conv1D
+
+    def loop_of(network):
+        with pm.Model() as model:
+            from pymc_bnn.bayesian_network import bayesian
+
+            out = bayesian(network, X[:, :, None])
+            pm.Normal("y", out.sum(axis=(1, 2)), 1, observed=Y)
+        terms = decompose(model)
+        with precision("float32"):
+            elbo = assemble(terms, MeanField())
+            shapes = {f.name: f.start.shape for f in terms.free}
+            step = Step(elbo, optax.adam(0.1), 1.0, None, frozenset(), shapes, "float32", 1)
+            params = {f.name: MeanField().init(f, 0.1) for f in terms.free}
+            state = step.first_state(params, 0)
+            return Loop(step, state, terms.arrays())
+
+    conv = Conv1D("c", in_channels=1, out_channels=2, kernel_size=2)
+    from pytensor_ml.layers import Linear
+
+    if jax.default_backend() == "cpu":
+        assert loop_of(conv).from_python
+    assert not loop_of(Linear("d", n_in=1, n_out=2)).from_python
+
+
+def test_history_reports_the_unweighted_elbo():
+    fitted = bnn.fit(conjugate(), steps=300, kl_weight=0.1, **QUIET)
+    history = fitted.history
+    np.testing.assert_allclose(history["elbo"], -history["nll"] - history["kl"])
+    assert fitted.kl_weight == 0.1
+    loc, scale = fitted.mean["w"].values, fitted.std["w"].values
+    np.testing.assert_allclose(history["kl"].iloc[-1], closed_form_elbo(loc, scale)[2], rtol=0.02)
+
+
+def test_cold_posterior_has_smaller_scales():
+    # With weight w the optimum has precision XᵀX/(w σ²) + 1/τ².
+    fitted = bnn.fit(conjugate(), steps=6000, kl_weight=0.25, **QUIET)
+    cold = 1 / np.sqrt(np.diag(X.T @ X) / SIGMA**2 / 0.25 + 1 / TAU**2)
+    np.testing.assert_allclose(fitted.std["w"], cold, rtol=0.05)
+
+
+def test_user_never_sets_floatx_and_may_ask_for_float64():
+    assert bnn.fit(conjugate(), steps=5, **QUIET).params["w"]["loc"].dtype == np.float32
+    fitted = bnn.fit(conjugate(), steps=5, dtype="float64", **QUIET)
+    assert fitted.params["w"]["loc"].dtype == np.float64
+
+
+def test_custom_optimizer():
+    fitted = bnn.fit(conjugate(), steps=2000, optimizer=optax.sgd(0.05), **QUIET)
+    np.testing.assert_allclose(fitted.mean["w"], POSTERIOR_MEAN, atol=0.05)
+
+
+def test_early_stopping_and_held_out():
+    stop = EarlyStopping(window=100, patience=3)
+    held_out = HeldOut({"x": X[:50], "y": Y[:50]}, every=2, draws=5)
+    fitted = bnn.fit(
+        conjugate(), steps=20_000, batch_size=100, learning_rate=0.05,
+        callbacks=[stop, held_out], chunk_steps=200, **QUIET,
+    )  # fmt: skip
+    assert 500 < len(fitted.history) < 20_000
+    nll = held_out.history["nll"]
+    assert held_out.history["step"].iloc[0] == 400
+    assert nll.iloc[-1] < 1.3
+    loc = fitted.mean["w"].values
+    direct = -st.norm.logpdf(Y[:50], X[:50] @ loc, SIGMA).mean()
+    assert abs(nll.iloc[-1] - direct) < 0.05
+
+
+def test_ctrl_c_returns_what_was_learned():
+    class Interrupt:
+        def on_chunk(self, state, info):
+            if info.step == 300:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    assert threading.current_thread() is threading.main_thread()
+    fitted = bnn.fit(conjugate(), steps=10_000, callbacks=[Interrupt()], chunk_steps=100, **QUIET)
+    assert 300 <= len(fitted.history) < 10_000
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_nan_stops_and_keeps_the_last_finite_state():
+    with pm.Model() as model:
+        a = pm.Normal("a", 0, 1)
+        b = pm.Normal("b", 0, 1)
+        # log of a turns to NaN once gradient steps have carried a below zero.
+        pm.Normal("y", pt.log(a + 0.5) + b, 1, observed=np.full(20, -50.0))
+    with pytest.raises(bnn.NonFiniteError, match=r"stopped at step \d+: .*'a'") as caught:
+        bnn.fit(model, steps=5000, learning_rate=0.01, init_scale=0.01, **QUIET)
+    message = str(caught.value)
+    assert "learning_rate" in message
+    assert len(message.splitlines()) <= 4
+    kept = caught.value.approximation
+    assert len(kept.history) > 5
+    assert np.isfinite(kept.history.to_numpy()).all()
+    assert all(np.isfinite(v).all() for p in kept.params.values() for v in p.values())
+
+
+BAD_ARGUMENTS = [
+    ({}, "`steps` must be given"),
+    ({"steps": 5, "epochs": 5}, "`steps` must be given"),
+    ({"steps": -1}, "`steps` must be an integer of at least 1, got -1"),
+    ({"steps": 2.5}, "`steps` must be an integer"),
+    ({"steps": 5, "batch_size": 0}, "`batch_size` must be an integer in 1…200, got 0"),
+    ({"steps": 5, "batch_size": 201}, "`batch_size` must be an integer in 1…200, got 201"),
+    ({"steps": 5, "batch_size": "all"}, '`batch_size` must be an integer, "auto" or None'),
+    ({"steps": 5, "kl_weight": 0.0}, "`kl_weight` must be a finite number above 0"),
+    ({"steps": 5, "learning_rate": float("nan")}, "`learning_rate` must be a finite number"),
+    ({"steps": 5, "dtype": "float16"}, "`dtype` must be"),
+    ({"steps": 5, "random_seed": "one"}, "`random_seed` must be an integer"),
+    ({"steps": 5, "callbacks": [print]}, "`callbacks` must have a method on_chunk"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_ARGUMENTS)
+def test_bad_arguments(arguments, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        bnn.fit(conjugate(), progressbar=False, **arguments)
+
+
+def test_labels_outside_the_classes():
+    with pm.Model() as model:
+        w = pm.Normal("w", shape=(3, 4))
+        pm.Categorical("label", logit_p=pm.Data("x", X) @ w, observed=np.arange(N) % 5)
+    with pytest.raises(ValueError, match=r"`label` must be labels in 0…3.*got labels in 0…4"):
+        bnn.fit(model, steps=5, progressbar=False)
+
+
+def test_x_and_y_of_different_length():
+    with pm.Model() as model:
+        pm.Normal("y", pm.Data("x", X[:150]) @ pm.Normal("w", shape=3), 1, observed=Y)
+    with pytest.raises(ValueError, match=r"150.*200|200.*150"):
+        bnn.fit(model, steps=5, batch_size=50, progressbar=False)
+    with pytest.raises(ValueError, match=r"150.*200|200.*150"):
+        bnn.fit(model, steps=5, batch_size=None, progressbar=False)
+
+
+def test_a_group_table_with_as_many_rows_as_examples_is_caught():
+    table, group = RNG.normal(size=N), RNG.integers(N, size=N)
+    with pm.Model() as model:
+        b = pm.Normal("b")
+        pm.Normal("y", b * pm.Data("table", table)[pm.Data("group", group)], 1, observed=Y)
+    with pytest.raises(ValueError, match=r"a row depends on other rows.*'table'.*rows="):
+        bnn.fit(model, steps=5, batch_size=50, progressbar=False)
+    fitted = bnn.fit(model, steps=500, batch_size=50, rows=["group", "y"], **QUIET)
+    assert np.isfinite(fitted.history["elbo"]).all()
+
+
+def test_layers_that_mix_examples_are_caught():
+    with pm.Model() as model:
+        x = pm.Data("x", X)
+        pm.Normal("y", (x - x.mean(axis=0)) @ pm.Normal("w", shape=3), 1, observed=Y)
+    with pytest.raises(ValueError, match=r"a row depends on other rows"):
+        bnn.fit(model, steps=5, batch_size=50, progressbar=False)
+
+
+def test_an_effect_per_row_needs_all_rows():
+    with pm.Model() as model:
+        z = pm.Normal("z", shape=N)
+        pm.Normal("y", z, 1, observed=Y)
+    with pytest.raises(ValueError, match=r"batch_size=None"):
+        bnn.fit(model, steps=5, batch_size=50, progressbar=False)
+    fitted = bnn.fit(model, steps=5000, batch_size=None, **QUIET)
+    np.testing.assert_allclose(fitted.mean["z"], Y / 2, atol=0.1)
+    np.testing.assert_allclose(fitted.std["z"], np.sqrt(0.5), rtol=0.1)
+    np.testing.assert_allclose(fitted.std["z"].mean(), np.sqrt(0.5), rtol=0.01)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Data in y contains missing values:pymc.exceptions.ImputationWarning"
+)
+def test_missing_values_are_free_variables():
+    with_gaps = np.where(np.arange(N) % 50 == 0, np.nan, Y)
+    with pm.Model() as model:
+        pm.Normal("y", pt.as_tensor(X) @ pm.Normal("w", 0, TAU, shape=3), SIGMA, observed=with_gaps)
+    with pytest.raises(ValueError, match=r"missing values.*pass batch_size=None"):
+        bnn.fit(model, steps=5, batch_size=50, progressbar=False)
+    fitted = bnn.fit(model, steps=4000, batch_size=None, **QUIET)
+    missing = X[np.isnan(with_gaps)]
+    w = fitted.mean["w"].values
+    np.testing.assert_allclose(fitted.mean["y_unobserved"], missing @ w, atol=0.2)

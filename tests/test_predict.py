@@ -1,0 +1,196 @@
+"""Predictions agree with closed forms, whatever the batches, and refuse what does not fit."""
+
+import numpy as np
+import pymc as pm
+import pytest
+import scipy.special as sp
+import scipy.stats as st
+
+import pymc_bnn as bnn
+
+RNG = np.random.default_rng(5)
+N = 120
+X = RNG.normal(size=(N, 3))
+W = np.array([[2.0, -1.0, 0.0, 0.5], [0.0, 1.0, -1.0, 0.0], [1.0, 0.0, 0.0, -1.0]])
+LABELS = np.argmax(X @ W + RNG.gumbel(size=(N, 4)), axis=1)
+Y = X[:, 0] + 0.3 * RNG.normal(size=N)
+NEW = RNG.normal(size=(23, 3))
+QUIET = {"random_seed": 1, "progressbar": False}
+
+
+@pytest.fixture(scope="module", params=[None, 40], ids=["whole", "minibatch"])
+def classifier(request):
+    with pm.Model() as model:
+        w = pm.Normal("w", 0, 1, shape=(3, 4))
+        logits = pm.Deterministic("logits", pm.Data("x", X) @ w)
+        pm.Categorical("label", logit_p=logits, observed=LABELS)
+    return bnn.fit(model, steps=1500, batch_size=request.param, **QUIET)
+
+
+
+def test_probabilities_are_the_softmax_of_each_draw(classifier):
+    pred = classifier.predict({"x": NEW}, draws=30, var_names=["logits"], random_seed=2)
+    np.testing.assert_allclose(
+        pred.probs, sp.softmax(pred["logits"].samples, axis=-1), rtol=2e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(pred.mean_probs, pred.probs.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(
+        pred.expected_entropy, st.entropy(pred.probs, axis=-1).mean(axis=0), rtol=1e-4
+    )
+    # The logits' spread over draws is that of x @ w under the posterior.
+    sd = np.sqrt(NEW**2 @ classifier.std["w"].values ** 2)
+    z = pred["logits"].samples.std(axis=0, ddof=1) / sd
+    assert 0.5 < z.min()
+    assert z.max() < 1.6
+    np.testing.assert_allclose(z.mean(), 1.0, atol=0.1)
+
+
+def test_at_the_mean(classifier):
+    pred = classifier.predict({"x": NEW}, at="mean")
+    expected = sp.softmax(NEW @ classifier.mean["w"].values, axis=1)
+    assert pred.draws == 1
+    np.testing.assert_allclose(pred.mean_probs, expected, rtol=1e-4)
+
+
+def test_votes_follow_the_probabilities(classifier):
+    pred = classifier.predict({"x": NEW}, draws=400, random_seed=2)
+    assert (pred.label_votes.sum(axis=1) == 400).all()
+    assert (pred.class_votes.sum(axis=1) == 400).all()
+    top = np.stack([np.bincount(c, minlength=4) for c in pred.probs.argmax(axis=-1).T])
+    assert (pred.class_votes == top).all()
+    counted = np.stack([np.bincount(c, minlength=4) for c in pred["label"].samples.T])
+    assert (pred.label_votes == counted).all()
+    z = (pred.label_votes - 400 * pred.mean_probs) / np.sqrt(400 * pred.mean_probs + 1)
+    assert np.abs(z).max() < 4.5
+    assert 0.6 < z.std() < 1.2
+
+
+def test_batches_and_kept_draws_do_not_change_the_numbers(classifier):
+    base = classifier.predict({"x": NEW}, draws=20, random_seed=3)
+    small = classifier.predict({"x": NEW}, draws=20, batch_size=7, random_seed=3)
+    summed = classifier.predict({"x": NEW}, draws=20, keep_draws=False, random_seed=3)
+    np.testing.assert_allclose(small.probs, base.probs, rtol=1e-4, atol=1e-6)
+    assert (small["label"].samples == base["label"].samples).mean() > 0.99
+    assert summed.probs is None
+    np.testing.assert_allclose(summed.mean_probs, base.mean_probs, rtol=1e-6)
+    assert (summed.label_votes == base.label_votes).all()
+    other = classifier.predict({"x": NEW}, draws=20, random_seed=4)
+    assert (other.probs != base.probs).any()
+
+
+def test_log_density_is_the_log_of_the_mean_density(classifier):
+    new_labels = np.arange(23) % 4
+    pred = classifier.predict({"x": NEW, "label": new_labels}, draws=30, random_seed=2)
+    expected = np.log(pred.probs[:, np.arange(23), new_labels].mean(axis=0))
+    np.testing.assert_allclose(pred.log_density, expected, rtol=1e-4)
+    nll = classifier.nll({"x": NEW, "label": new_labels}, draws=30, random_seed=2)
+    np.testing.assert_allclose(nll, -expected.mean(), rtol=1e-4)
+    assert classifier.predict({"x": NEW}, draws=2).log_density is None
+    assert classifier.predict(draws=2).log_density.shape == (N,)
+
+
+def test_summary_and_datatree(classifier):
+    pred = classifier.predict({"x": NEW}, draws=30, random_seed=2)
+    frame = bnn.uncertainty.summary(pred)
+    from_array = bnn.uncertainty.summary(pred.probs)
+    np.testing.assert_allclose(frame["entropy_bits"], from_array["entropy_bits"], rtol=1e-4)
+    assert (frame["predicted"] == from_array["predicted"]).all()
+    tree = pred.to_datatree()
+    assert dict(tree.predictions.sizes) == {"chain": 1, "draw": 30, "example": 23, "class": 4}
+    streamed = classifier.predict({"x": NEW}, draws=3, keep_draws=False).to_datatree()
+    assert streamed.predictions["label_mean_probs"].dims == ("example", "class")
+
+
+@pytest.mark.parametrize("likelihood", ["normal", "student", "poisson", "bernoulli", "mixture"])
+def test_predictive_samples_of_any_likelihood(likelihood):
+    with pm.Model() as model:
+        b = pm.Normal("b", 0, 1)
+        mu = pm.Data("x", X[:, 0]) * b
+        if likelihood == "normal":
+            pm.Normal("y", mu, 0.3, observed=Y)
+        elif likelihood == "student":
+            pm.StudentT("y", nu=5, mu=mu, sigma=0.3, observed=Y)
+        elif likelihood == "poisson":
+            pm.Poisson("y", pm.math.exp(mu), observed=RNG.poisson(np.exp(X[:, 0])))
+        elif likelihood == "bernoulli":
+            pm.Bernoulli("y", logit_p=3 * mu, observed=(Y > 0).astype(int))
+        else:
+            parts = [pm.Normal.dist(mu, 0.1), pm.Normal.dist(mu, 0.5)]
+            pm.Mixture("y", [0.5, 0.5], parts, observed=Y)
+    fitted = bnn.fit(model, steps=2500, batch_size=60, learning_rate=0.01, **QUIET)
+    x = np.array([-1.0, 0.0, 1.0, 2.0])
+    pred = fitted.predict({"x": x}, draws=600, random_seed=1)
+    m, s = float(fitted.mean["b"]), float(fitted.std["b"])
+    b = m + s * st.norm.ppf((np.arange(200) + 0.5) / 200)[:, None]
+    if likelihood == "bernoulli":
+        np.testing.assert_allclose(
+            pred.mean_probs[:, 1], sp.expit(3 * b * x).mean(axis=0), atol=0.02
+        )
+        return
+    noise = {"normal": 0.09, "student": 0.09 * 5 / 3, "mixture": 0.5 * (0.01 + 0.25)}
+    if likelihood == "poisson":
+        mean = np.exp(b * x).mean(axis=0)
+        var = mean + np.exp(b * x).var(axis=0)
+    else:
+        mean = m * x
+        var = noise[likelihood] + s**2 * x**2
+    error = np.sqrt(var / 600)
+    assert (np.abs(pred["y"].mean - mean) < 4.5 * error).all()
+    np.testing.assert_allclose(pred["y"].std, np.sqrt(var), rtol=0.2)
+    assert pred["y"].samples.shape == (600, 4)
+
+
+def test_likelihood_without_covariates_predicts_any_number_of_rows():
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), 1, observed=Y)
+    fitted = bnn.fit(model, steps=500, **QUIET)
+    assert fitted.predict(draws=3)["y"].samples.shape == (3, N)
+
+
+BAD_DATA = [
+    ({}, {"new_data": {"z": NEW}}, r"`new_data` must name data of the model, got \['z'\]"),
+    ({}, {"new_data": {"x": NEW[:, :2]}}, r"`new_data\['x'\]` must have the shape \(n, 3\)"),
+    ({}, {"new_data": {"x": NEW[0]}}, r"`new_data\['x'\]` must have the shape \(n, 3\)"),
+    ({}, {"new_data": {"x": NEW * np.nan}}, r"`new_data\['x'\]` must hold finite numbers"),
+    ({}, {"new_data": {"x": NEW.astype(str)}}, r"`new_data\['x'\]` must hold numbers"),
+    ({}, {"new_data": {"x": NEW[:0]}}, "`new_data` must have at least one row"),
+    ({}, {"new_data": {"x": NEW, "label": np.zeros(23)}}, "must hold integers"),
+    ({}, {"new_data": {"x": NEW, "label": np.zeros(9, int)}}, "must have one number of rows"),
+    ({}, {"new_data": [NEW]}, "`new_data` must be a dictionary"),
+    ({}, {"draws": 0}, "`draws` must be an integer of at least 1"),
+    ({}, {"batch_size": 0}, "`batch_size` must be an integer of at least 1"),
+    ({}, {"at": "mode"}, '`at` must be "draws" or "mean"'),
+    ({}, {"var_names": ["nothing"]}, "`var_names` must name deterministics"),
+    ({}, {"draws": 2**28}, "`draws` must need no more than 2 GiB .* keep_draws=False"),
+]
+
+
+@pytest.mark.parametrize(("_", "arguments", "message"), BAD_DATA)
+def test_bad_new_data(classifier, _, arguments, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        classifier.predict(**{"new_data": {"x": NEW}, **arguments})
+
+
+def test_nll_needs_the_observed_variable(classifier):
+    with pytest.raises(ValueError, match=r"contain the observed variables.*add \['label'\]"):
+        classifier.nll({"x": NEW})
+
+
+def test_missing_covariate():
+    with pm.Model() as model:
+        b = pm.Normal("b", shape=2)
+        mu = pm.Data("x", X[:, 0]) * b[0] + pm.Data("z", X[:, 1]) * b[1]
+        pm.Normal("y", mu, 1, observed=Y)
+    fitted = bnn.fit(model, steps=10, batch_size=60, **QUIET)
+    with pytest.raises(ValueError, match=r"hold all data that vary per example.*add \['z'\]"):
+        fitted.predict({"x": X[:5, 0]})
+
+
+def test_mixing_rows_are_not_taken_apart():
+    with pm.Model() as model:
+        x = pm.Data("x", X)
+        pm.Normal("y", (x - x.mean(axis=0)) @ pm.Normal("w", shape=3), 1, observed=Y)
+    fitted = bnn.fit(model, steps=50, batch_size=None, **QUIET)
+    whole = fitted.predict({"x": NEW}, draws=4, random_seed=1)["y"].samples
+    parts = fitted.predict({"x": NEW}, draws=4, batch_size=5, random_seed=1)["y"].samples
+    np.testing.assert_allclose(whole, parts)
