@@ -8,13 +8,13 @@ from typing import Any
 __version__ = "0.1.0"
 
 # Loaded when first used, so that `import pymc_bnn` costs nothing.
-_MODULES = ("callbacks", "datasets", "guides", "networks", "plots", "priors", "uncertainty")
+_MODULES = ("callbacks", "datasets", "guides", "networks", "plots", "priors", "report", "uncertainty")
 _NAMES = {
     "Approximation": "approximation",
     "NonFiniteError": "fitting",
     "Prediction": "predict",
     "adam": "fitting",
-    "bayesian": "bayesian",
+    "bayesian": "bayesian_network",
     "fit": "fitting",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytensor.tensor as pt
 from pytensor import config
+from pytensor.graph.op import Op
 from pytensor.tensor.variable import TensorVariable
 from pytensor_ml.activations import GELU, LeakyReLU, ReLU, Sigmoid, SoftPlus, Swish, Tanh
 from pytensor_ml.layers import Conv2D, Flatten, Linear, MaxPool2D
@@ -366,8 +367,8 @@ def _activation(activation: Activation) -> tuple[Callable, str, bool]:
     if not callable(activation) or isinstance(activation, type):
         rule, repair = "be a name or a function of a tensor", "pass 'tanh', say"
         raise invalid("activation", rule, repr(activation), repair, TypeError)
-    label = getattr(activation, "__name__", None) or getattr(activation, "name", None)
-    return activation, str(label or type(activation).__name__), False
+    fallback = str(activation) if isinstance(activation, Op) else type(activation).__name__
+    return activation, getattr(activation, "__name__", fallback), False
 
 
 def _ints(argument: str, value: Any, repair: str) -> tuple[int, ...]:

@@ -42,13 +42,13 @@ class Prior(ABC):
     --------
     >>> @dataclass(frozen=True, eq=False)
     ... class Laplace(Prior):
-    ...     b: Any = 1.0
+    ...     scale: Any = 1.0
     ...
     ...     def build(self, name, place):
-    ...         b = place.argument("b", self.b, positive=True)
-    ...         return pm.Laplace(name, mu=0.0, b=b, **place.settings(self))
-    >>> Laplace(b=HalfNormal(1.0, per="layer"))
-    Laplace(b=HalfNormal(sigma=1.0, per='layer'))
+    ...         scale = place.argument("scale", self.scale, positive=True)
+    ...         return pm.Laplace(name, mu=0.0, b=scale, **place.settings(self))
+    >>> Laplace(HalfNormal(1.0, per="layer"))
+    Laplace(scale=HalfNormal(sigma=1.0, per='layer'))
     """
 
     positive: ClassVar[bool] = False  # whether all its draws are positive, as scales must be

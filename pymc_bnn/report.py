@@ -1,0 +1,187 @@
+"""A folder that says how good a fitted classifier is and how sure: numbers, pictures, files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pymc_bnn import plots, uncertainty
+from pymc_bnn._checks import invalid
+from pymc_bnn.approximation import Approximation
+from pymc_bnn.predict import Prediction
+
+__all__ = ["make_folder", "write_report"]
+
+_SCALES = r"sigma$"
+
+
+def make_folder(folder: str | os.PathLike[str]) -> Path:
+    """Make a folder for results, before anything is computed that could not be written.
+
+    Parameters
+    ----------
+    folder : path
+        The folder; its parents are made, too.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        If the folder cannot be made or written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     make_folder(Path(parent) / "a" / "b").is_dir()
+    True
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise invalid(
+            "folder", "be a folder that can be written to", f"'{path}' ({error})", "choose another"
+        ) from error
+    return path
+
+
+def write_report(
+    folder: str | os.PathLike[str],
+    fitted: Approximation,
+    prediction: Prediction,
+    y: Any,
+    *,
+    images: Any = None,
+    seconds: float,
+    elbo_draws: int = 10,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write everything about a fitted classifier of images or rows into a folder.
+
+    Parameters
+    ----------
+    folder : path
+        Where to write; made if it is not there.
+    fitted : Approximation
+        The fit.
+    prediction : Prediction
+        Its predictions for test data.
+    y : array_like
+        (n,) integer labels of the test data.
+    images : array_like, optional
+        (n, height, width[, 1]) test images, for a picture of the most uncertain ones.
+    seconds : float
+        How long the fit took, compilation included.
+    elbo_draws : int, optional
+        Visits of all training data for the final ELBO, at least 2.
+    extra : mapping, optional
+        More entries for the report, first in the file.
+
+    Returns
+    -------
+    dict
+        What report.json holds: accuracy, accuracy_of_votes (most frequent sampled label), nll
+        (test, nats per example), elbo, elbo_se, elbo_per_example, train_nll, kl, kl_weight,
+        scale_ratio by variable, seconds, steps, steps_per_second, AUROCs for finding the errors,
+        and means of chi-square and entropy for errors and for correct predictions.
+
+    Notes
+    -----
+    Files: report.json, predictions.csv, posterior.nc and scales.png (only where the prior is
+    hierarchical), elbo.png, confusion.png, chi_square.png, entropy.png, uncertain.png.
+
+    Examples
+    --------
+    >>> import pymc as pm, pymc_bnn as bnn, tempfile
+    >>> x, y = np.arange(60.0) / 30 - 1, np.arange(60) // 20
+    >>> with pm.Model() as model:
+    ...     logits = pm.Data("x", x)[:, None] * pm.Normal("w", 0, 3, shape=3) + pm.Normal("b", shape=3)
+    ...     _ = pm.Categorical("y", logit_p=logits, observed=y)
+    >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
+    >>> pred = fitted.predict(draws=50, random_seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = write_report(folder, fitted, pred, y, seconds=1.0)
+    ...     sorted(file.name for file in Path(folder).iterdir())[:3]
+    ['chi_square.png', 'confusion.png', 'elbo.png']
+    """
+    folder = make_folder(folder)
+    frame = uncertainty.summary(prediction, y)
+    frame.to_csv(folder / "predictions.csv")
+    detection = uncertainty.error_detection(frame)
+    elbo = fitted.elbo(elbo_draws, batch_size=1000)
+    n_train = fitted.terms.n_observed
+    report = {
+        **(extra or {}),
+        "accuracy": float(frame["correct"].mean()),
+        "accuracy_of_votes": float((frame["voted"] == frame["label"]).mean()),
+        "nll": float(frame["nll"].mean()),
+        "elbo": elbo["elbo"],
+        "elbo_se": elbo["elbo_se"],
+        "elbo_per_example": elbo["elbo"] / n_train,
+        "train_nll": elbo["nll"] / n_train,
+        "kl": elbo["kl"],
+        "kl_weight": fitted.kl_weight,
+        "scale_ratio": fitted.scale_ratio().to_dict(),
+        "seconds": seconds,
+        "steps": len(fitted.history),
+        "steps_per_second": len(fitted.history) / seconds,
+        **detection.drop("accuracy").to_dict(),
+    }
+    report = {k: _plain(v) for k, v in report.items()}
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    _write_scales(folder, fitted)
+    _draw(folder, fitted, prediction, frame, images)
+    return report
+
+
+def _write_scales(folder: Path, fitted: Approximation) -> None:
+    names = pd.Series(list(fitted.params))
+    if not names.str.contains(_SCALES).any():
+        return
+    posterior = fitted.sample(1000, _SCALES, "regex", random_seed=0)
+    posterior.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
+    plots.save(plots.scale_posteriors(posterior), folder / "scales.png")
+
+
+def _draw(
+    folder: Path,
+    fitted: Approximation,
+    prediction: Prediction,
+    frame: pd.DataFrame,
+    images: Any,
+) -> None:
+    n_classes = prediction.mean_probs.shape[1]
+    n_train = fitted.terms.n_observed
+    ax = plots.elbo_curve(fitted.history, n_train, n_classes=n_classes, parts=True)
+    plots.save(ax, folder / "elbo.png")
+    ax = plots.confusion_matrix(frame["label"], frame["predicted"], n_classes)
+    plots.save(ax, folder / "confusion.png")
+    for column, name in (("chi_square", "chi_square.png"), ("entropy_bits", "entropy.png")):
+        plots.save(plots.density_by_correctness(frame, column), folder / name)
+    if images is not None:
+        votes = prediction.label_votes
+        axes = plots.uncertain_examples(images, votes, frame["label"].to_numpy())
+        plots.save(axes, folder / "uncertain.png")
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy numbers into Python's, and what is not finite into None, for JSON."""
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
