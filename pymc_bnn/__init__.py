@@ -8,7 +8,16 @@ from typing import Any
 __version__ = "0.1.0"
 
 # Loaded when first used, so that `import pymc_bnn` costs nothing.
-_MODULES = ("callbacks", "datasets", "guides", "networks", "plots", "priors", "report", "uncertainty")
+_MODULES = (
+    "callbacks",
+    "datasets",
+    "guides",
+    "networks",
+    "plots",
+    "priors",
+    "report",
+    "uncertainty",
+)
 _NAMES = {
     "Approximation": "approximation",
     "NonFiniteError": "fitting",

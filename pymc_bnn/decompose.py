@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from pytensor.tensor.variable import TensorConstant, TensorVariable
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.to_jax import substitute
 
-__all__ = ["Data", "Free", "Observed", "Terms", "decompose", "find_rows"]
+__all__ = ["Data", "Free", "Observed", "Terms", "decompose", "find_rows", "shapes_must_agree"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Observed:
     logp: TensorVariable  # elementwise log-likelihood
     per_example: bool
     multiplier: float  # `total_size` over the number of rows, where `pm.Minibatch` was used
+    root: Variable  # the data behind `value`, before casts
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,7 @@ class Terms:
     @property
     def n_observed(self) -> int:
         """The largest number of rows of an observed variable, at least 1."""
-        shapes = [
-            _numbers(_unbatched_root(self.model.rvs_to_values[rv])).shape
-            for rv in self.model.observed_RVs
-        ]
-        return max([shape[0] for shape in shapes if shape], default=1)
+        return max([_length(o.root) or 1 for o in self.observed], default=1)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the data's values by name."""
@@ -259,9 +257,10 @@ def decompose(
         **dict(zip(free_rvs, transforms, strict=True)),
         **dict.fromkeys(observed_rvs),
     }
-    logps = transformed_conditional_logp(
-        list(rvs_to_values), rvs_to_values=rvs_to_values, rvs_to_transforms=rvs_to_transforms
-    )
+    with shapes_must_agree(data):
+        logps = transformed_conditional_logp(
+            list(rvs_to_values), rvs_to_values=rvs_to_values, rvs_to_transforms=rvs_to_transforms
+        )
 
     normals: list[Variable] = []
     for rv, transform in zip(free_rvs, transforms, strict=True):
@@ -302,10 +301,10 @@ def decompose(
     for rv, value, logp, total, original, per_example in zip(
         observed_rvs, values, logps[len(free) :], totals, model.observed_RVs, by_row, strict=True
     ):
-        multiplier = 1.0
-        if total is not None and isinstance(total, Constant) and total.data is not None:
-            multiplier = float(total.data) / _length(_unbatched_root(model.rvs_to_values[original]))
-        observed.append(Observed(original.name, rv, value, logp, per_example, multiplier))
+        root, multiplier = _unbatched_root(model.rvs_to_values[original]), 1.0
+        if isinstance(total, Constant) and total.data is not None:
+            multiplier = float(total.data) / _length(root)
+        observed.append(Observed(original.name, rv, value, logp, per_example, multiplier, root))
 
     _check_belonging(free, observed, row_inputs, rows)
     row_terms = [_by_row(o.name, o.logp) * o.multiplier for o in observed if o.per_example]
@@ -339,7 +338,32 @@ def _any_length(rv: TensorVariable, value: TensorVariable) -> TensorVariable:
     return change_dist_size(rv, [value.shape[i] for i in range(batch_ndim)]) if batch_ndim else rv
 
 
+@contextmanager
+def shapes_must_agree(data: Iterable[Data]) -> Iterator[None]:
+    """Turn errors of PyTensor and JAX about shapes into one that lists the model's data.
+
+    Examples
+    --------
+    >>> with shapes_must_agree([]):
+    ...     pass
+    """
+    try:
+        yield
+    except (ValueError, TypeError, AssertionError) as error:
+        shapes = ", ".join(f"'{d.name}' {d.value.shape}" for d in data)
+        raise invalid(
+            "model",
+            "have data and observed variables whose shapes agree",
+            f"{shapes} ({str(error).splitlines()[0]})",
+            "pass as many rows of each, and a likelihood of the shape observed",
+        ) from error
+
+
 def _check_model(model: pm.Model) -> None:
+    if not isinstance(model, pm.Model):
+        raise invalid(
+            "model", "be a pymc.Model", repr(model), "pass the model, or call inside it", TypeError
+        )
     if model.discrete_value_vars:
         names = [v.name for v in model.discrete_value_vars]
         raise invalid(

@@ -20,7 +20,7 @@ from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.batches import Batches, check_rows
 from pymc_bnn.callbacks import Info, Progress
-from pymc_bnn.decompose import Terms, decompose, find_rows
+from pymc_bnn.decompose import Terms, decompose, find_rows, shapes_must_agree
 from pymc_bnn.elbo import Elbo, assemble
 from pymc_bnn.guides import MeanField
 from pymc_bnn.loop import Loop, State, Step, all_finite, copy_state
@@ -48,7 +48,7 @@ class NonFiniteError(FloatingPointError):
 
 
 def adam(
-    steps: int, learning_rate: float = 0.003, scale_learning_rate: float = 0.03
+    steps: int, learning_rate: float = 0.01, scale_learning_rate: float = 0.03
 ) -> optax.GradientTransformation:
     """Return the default optimiser: Adam, with a learning rate of their own for log-scales.
 
@@ -98,7 +98,7 @@ def fit(
     batch_size: int | str | None = "auto",
     rows: str | Sequence[str] | None = None,
     optimizer: optax.GradientTransformation | None = None,
-    learning_rate: float = 0.003,
+    learning_rate: float = 0.01,
     scale_learning_rate: float = 0.03,
     init_scale: float = 0.1,
     kl_weight: float = 1.0,
@@ -239,6 +239,8 @@ def fit(
         scales = own_scales(terms, dtype)
         params = {f.name: guide.init(f, init_scale * scales[f.name]) for f in terms.free}
         state = step.first_state(params, seed)
+        with shapes_must_agree(terms.data):
+            jax.eval_shape(elbo, state.params, step.noise(state), terms.arrays())
         data = {k: jnp.asarray(_narrow(v, dtype)) for k, v in terms.arrays().items()}
 
         def result(state: State, traces: list[np.ndarray]) -> Approximation:
@@ -394,7 +396,7 @@ def _check_labels(terms: Terms) -> None:
         if not isinstance(observed.rv.owner.op, Categorical.rv_type):
             continue
         k = observed.rv.owner.op.dist_params(observed.rv.owner)[0].type.shape[-1]
-        root = next((d for d in terms.data if d.variable is observed.value), None)
+        root = next((d for d in terms.data if d.root is observed.root), None)
         if root is None or k is None:
             continue
         if not np.issubdtype(root.value.dtype, np.integer):

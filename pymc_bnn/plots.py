@@ -507,7 +507,9 @@ def uncertain_examples(
         figure.legend(handles=handles, ncols=2, frameon=False, fontsize=7.5, **place)
     low, high = images[chosen].min(), images[chosen].max()
     voted = votes.argmax(-1)
-    most = int(votes.sum(-1).max())
+    most = int(votes[chosen].max())
+    draws = np.unique(votes[chosen].sum(-1))
+    unit = f"votes of {draws[0]:,}" if draws.size == 1 else "votes"
     axes = np.empty((n, 2), object)
     for cell, (example, (image_box, bar_box)) in enumerate(zip(chosen, boxes, strict=True)):
         picture, bars = axes[cell] = figure.add_axes(image_box), figure.add_axes(bar_box)
@@ -522,7 +524,7 @@ def uncertain_examples(
         picture.set_title(title, loc="left", fontsize=9, color=color)
         _vote_bars(bars, votes[example], truth, most)
         if cell >= n - columns:
-            bars.set_xlabel("votes", fontsize=8, labelpad=1)
+            bars.set_xlabel(unit, fontsize=8, labelpad=1)
         else:
             bars.set_xticklabels([])
         if cell % columns == 0:

@@ -109,7 +109,8 @@ def write_report(
     >>> import pymc as pm, pymc_bnn as bnn, tempfile
     >>> x, y = np.arange(60.0) / 30 - 1, np.arange(60) // 20
     >>> with pm.Model() as model:
-    ...     logits = pm.Data("x", x)[:, None] * pm.Normal("w", 0, 3, shape=3) + pm.Normal("b", shape=3)
+    ...     w, b = pm.Normal("w", 0, 3, shape=3), pm.Normal("b", shape=3)
+    ...     logits = pm.Data("x", x)[:, None] * w + b
     ...     _ = pm.Categorical("y", logit_p=logits, observed=y)
     >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
     >>> pred = fitted.predict(draws=50, random_seed=1)
