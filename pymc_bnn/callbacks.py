@@ -27,12 +27,12 @@ class Info:
     epoch: float  # epochs done
     elapsed_s: float  # since the first step
     kl_weight: float
-    trace: np.ndarray  # (step, 2) negative log-likelihood and KL of the full data, in nats
+    trace: np.ndarray  # (steps of the chunk, 2) negative log-likelihood and KL, full data, nats
     approximation: Callable[[], Approximation]  # the posterior as it stands
 
     @property
     def elbo(self) -> np.ndarray:
-        """Estimates of the unweighted ELBO, (step,) nats."""
+        """Estimates of the unweighted ELBO, (steps of the chunk,) nats."""
         return -self.trace.sum(axis=1, dtype=float)
 
 
@@ -120,14 +120,13 @@ class EarlyStopping:
         self.min_delta = float(min_delta)
         self.best: tuple[float, float] | None = None  # mean and squared standard error
         self.waited = 0
-        self._seen = 0
+        self._pending = np.zeros(0)
 
     def on_chunk(self, state: State, info: Info) -> bool:
         """Look at the windows completed since the last call; true stops the fit."""
-        elbo = info.elbo
-        while self._seen + self.window <= len(elbo):
-            part = elbo[self._seen : self._seen + self.window]
-            self._seen += self.window
+        self._pending = np.concatenate([self._pending, info.elbo])
+        while len(self._pending) >= self.window:
+            part, self._pending = self._pending[: self.window], self._pending[self.window :]
             mean, squared_error = float(part.mean()), float(part.var(ddof=1) / self.window)
             if self.best is None or mean > self.best[0] + self.min_delta * np.sqrt(
                 squared_error + self.best[1]

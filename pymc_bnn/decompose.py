@@ -24,7 +24,16 @@ from pytensor.tensor.variable import TensorConstant, TensorVariable
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.to_jax import substitute
 
-__all__ = ["Data", "Free", "Observed", "Terms", "decompose", "find_rows", "shapes_must_agree"]
+__all__ = [
+    "Data",
+    "Free",
+    "Observed",
+    "Terms",
+    "check_model",
+    "decompose",
+    "find_rows",
+    "shapes_must_agree",
+]
 
 
 @dataclass(frozen=True)
@@ -216,7 +225,7 @@ def decompose(
     ['mu']
     """
     rows = set(rows)
-    _check_model(model)
+    check_model(model)
     batch_outputs = {
         out: tensor
         for node in _nodes([*model.basic_RVs, *model.potentials, *model.rvs_to_values.values()])
@@ -359,7 +368,20 @@ def shapes_must_agree(data: Iterable[Data]) -> Iterator[None]:
         ) from error
 
 
-def _check_model(model: pm.Model) -> None:
+def check_model(model: pm.Model) -> None:
+    """Raise unless a model has continuous free variables and something observed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If not, or if it is no PyMC model.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> check_model(model)
+    """
     if not isinstance(model, pm.Model):
         raise invalid(
             "model", "be a pymc.Model", repr(model), "pass the model, or call inside it", TypeError

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.batches import Batches, check_rows
 from pymc_bnn.callbacks import Info, Progress
-from pymc_bnn.decompose import Terms, decompose, find_rows, shapes_must_agree
+from pymc_bnn.decompose import Terms, check_model, decompose, find_rows, shapes_must_agree
 from pymc_bnn.elbo import Elbo, assemble
 from pymc_bnn.guides import MeanField
 from pymc_bnn.loop import Loop, State, Step, all_finite, copy_state
@@ -98,8 +99,8 @@ def fit(
     batch_size: int | str | None = "auto",
     rows: str | Sequence[str] | None = None,
     optimizer: optax.GradientTransformation | None = None,
-    learning_rate: float = 0.01,
-    scale_learning_rate: float = 0.03,
+    learning_rate: float | None = None,
+    scale_learning_rate: float | None = None,
     init_scale: float = 0.1,
     kl_weight: float = 1.0,
     random_seed: int | np.random.Generator | None = None,
@@ -135,7 +136,7 @@ def fit(
     optimizer : optax.GradientTransformation, optional
         For the loss −ELBO/N. By default :func:`adam` with the two learning rates.
     learning_rate, scale_learning_rate : float, optional
-        Of the default optimiser's locations and log-scales; above 0.
+        Of the default optimiser's locations and log-scales, above 0; 0.01 and 0.03 if not given.
     init_scale : float, optional
         First scales of the guide, relative to the variables' own scale (the spread of a weight
         tensor's initial values; the prior's where these are constant); above 0.
@@ -199,7 +200,25 @@ def fit(
         ("learning_rate", learning_rate),
         ("scale_learning_rate", scale_learning_rate),
     ):
-        _check_positive(name, value)
+        if value is not None:
+            _check_positive(name, value)
+    rates = {"learning_rate": learning_rate, "scale_learning_rate": scale_learning_rate}
+    rates = {name: rate for name, rate in rates.items() if rate is not None}
+    if optimizer is not None and rates:
+        raise invalid(
+            "optimizer",
+            "come without learning rates, which belong to the default optimiser",
+            f"it and {rates}",
+            "set the rates in the optimiser, or use optimizer=bnn.adam(steps, …)",
+        )
+    if optimizer is not None and not isinstance(optimizer, optax.GradientTransformation):
+        raise invalid(
+            "optimizer",
+            "be an optax.GradientTransformation",
+            repr(optimizer),
+            "pass optax.adam(0.01), say",
+            TypeError,
+        )
     if dtype not in ("float32", "float64"):
         raise invalid("dtype", 'be "float32" or "float64"', repr(dtype), "choose one of them")
     for callback in callbacks:
@@ -217,7 +236,7 @@ def fit(
     per_epoch = batches.per_epoch if batches else 1
     steps = steps if steps is not None else epochs * per_epoch
     if optimizer is None:
-        optimizer = adam(steps, learning_rate, scale_learning_rate)
+        optimizer = adam(steps, **rates)
     if chunk_steps is None:
         chunk_steps = per_epoch if per_epoch > 1 else 100
 
@@ -243,7 +262,7 @@ def fit(
             jax.eval_shape(elbo, state.params, step.noise(state), terms.arrays())
         data = {k: jnp.asarray(_narrow(v, dtype)) for k, v in terms.arrays().items()}
 
-        def result(state: State, traces: list[np.ndarray]) -> Approximation:
+        def result(state: State, traces: Sequence[np.ndarray]) -> Approximation:
             return Approximation(
                 terms=terms,
                 guide=guide,
@@ -277,41 +296,58 @@ def _run(
     chunk_steps: int,
     callbacks: Sequence[Any],
     progressbar: bool,
-    result: Callable[[State, list[np.ndarray]], Approximation],
+    result: Callable[[State, Sequence[np.ndarray]], Approximation],
     kl_weight: float,
 ) -> Approximation:
     """Drive the loop in pieces of about a third of a second, and the callbacks between chunks."""
     traces: list[np.ndarray] = []
-    done, piece, started = 0, 1, time.perf_counter()
-    with Progress(steps, per_epoch, enabled=progressbar) as progress, _interrupts() as interrupted:
-        while done < steps and not interrupted():
-            to_chunk = chunk_steps - done % chunk_steps if callbacks else steps - done
-            now = min(piece, steps - done, to_chunk)
-            kept, began = copy_state(state), time.perf_counter()
-            state, trace = loop.advance(state, now)
-            done += now
-            took = time.perf_counter() - began
-            if not (np.isfinite(trace).all() and all_finite(state)):
-                last, finite = loop.until_not_finite(kept, now)
-                traces.append(finite)
-                raise _non_finite(loop, last, result(last, traces))
-            traces.append(trace)
-            progress.update(done, trace)
-            piece = max(1, int(now * min(2.0, _PIECE_S / max(took, 1e-9)))) if now > 0 else 1
-            if callbacks and (done % chunk_steps == 0 or done == steps):
-                info = Info(
-                    step=done,
-                    steps=steps,
-                    epoch=done / per_epoch,
-                    elapsed_s=time.perf_counter() - started,
-                    kl_weight=kl_weight,
-                    trace=np.concatenate(traces),
-                    approximation=lambda: result(state, traces),  # noqa: B023
-                )
-                stops = [callback.on_chunk(state, info) for callback in callbacks]
-                if any(stops):
-                    break
+    done, in_chunk, piece, started = 0, 0, 1, time.perf_counter()
+    kept = state
+    try:
+        with Progress(steps, per_epoch, enabled=progressbar) as bar, _interrupts() as interrupted:
+            while done < steps and not interrupted():
+                now = min(piece, steps - done, chunk_steps - in_chunk if callbacks else steps)
+                kept, began = copy_state(state), time.perf_counter()
+                state, trace = loop.advance(state, now)
+                took = time.perf_counter() - began
+                if not (np.isfinite(trace).all() and all_finite(state)):
+                    last, finite = loop.until_not_finite(kept, now)
+                    raise _non_finite(loop, last, result(last, [*traces, finite]))
+                kept = state
+                traces.append(trace)
+                done, in_chunk = done + now, in_chunk + now
+                bar.update(done, trace)
+                piece = max(1, int(now * min(2.0, _PIECE_S / max(took, 1e-9))))
+                if callbacks and (in_chunk == chunk_steps or done == steps):
+                    info = Info(
+                        step=done,
+                        steps=steps,
+                        epoch=done / per_epoch,
+                        elapsed_s=time.perf_counter() - started,
+                        kl_weight=kl_weight,
+                        trace=_last(traces, in_chunk),
+                        approximation=partial(result, state, tuple(traces)),
+                    )
+                    in_chunk = 0
+                    stops = [callback.on_chunk(state, info) for callback in callbacks]
+                    if any(stops):
+                        break
+    except NonFiniteError:
+        raise
+    except Exception as error:
+        error.approximation = result(kept, traces)
+        error.add_note("What was fitted so far is kept in this error's `approximation`.")
+        raise
     return result(state, traces)
+
+
+def _last(traces: list[np.ndarray], steps: int) -> np.ndarray:
+    """Join the traces of the last so many steps."""
+    count, first = 0, len(traces)
+    while count < steps:
+        first -= 1
+        count += len(traces[first])
+    return np.concatenate(traces[first:])
 
 
 def _non_finite(loop: Loop, state: State, approximation: Approximation) -> NonFiniteError:
@@ -356,20 +392,19 @@ def _terms_and_batches(
         raise invalid(
             "batch_size", 'be an integer, "auto" or None', repr(batch_size), "pass 128, say"
         )
+    check_model(model)  # its errors come before those about its rows
     if batch_size is None:
         return decompose(model, random_seed=seed), None
-    # Errors about the model itself come before those about its rows.
-    whole = decompose(model, random_seed=seed)
     try:
         roots, n = find_rows(model, rows)
     except ValueError:
         if batch_size == "auto" and rows is None:
-            return whole, None
+            return decompose(model, random_seed=seed), None
         raise
     size = min(_AUTO_BATCH, n) if batch_size == "auto" else batch_size
     check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
     if size == n:
-        return whole, None
+        return decompose(model, random_seed=seed), None
     return decompose(model, roots, random_seed=seed), Batches(n, size)
 
 
@@ -387,6 +422,9 @@ def _check_rows(terms: Terms, elbo: Elbo, seed: int, dtype: str) -> None:
     per_example = {d.name: _narrow(d.value, dtype) for d in terms.data if d.per_example}
     rest = {d.name: _narrow(d.value, dtype) for d in terms.data if not d.per_example}
     suspects = ", ".join(f"'{name}' {value.shape}" for name, value in per_example.items())
+    as_many = [f.name for f in terms.free if f.start.shape[:1] == (terms.n_rows,)]
+    if as_many:
+        suspects += f" (free variables with as many rows: {as_many})"
     check_rows(run, per_example, rest, rng, suspects)
 
 

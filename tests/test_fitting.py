@@ -189,7 +189,8 @@ class Chunks:
 
     def on_chunk(self, state, info):
         self.steps.append(info.step)
-        assert len(info.elbo) == info.step
+        assert len(info.elbo) == min(7, info.step - (self.steps[-2] if self.steps[1:] else 0))
+        assert len(info.approximation().history) == info.step
         assert int(state.step) == info.step
 
 
@@ -286,6 +287,16 @@ def test_ctrl_c_returns_what_was_learned():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_failing_callback_loses_nothing():
+    class Broken:
+        def on_chunk(self, state, info):
+            raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full") as caught:
+        bnn.fit(conjugate(), steps=50, callbacks=[Broken()], chunk_steps=20, **QUIET)
+    assert len(caught.value.approximation.history) == 20
+
+
 def test_nan_stops_and_keeps_the_last_finite_state():
     with pm.Model() as model:
         a = pm.Normal("a", 0, 1)
@@ -315,6 +326,8 @@ BAD_ARGUMENTS = [
     ({"steps": 5, "learning_rate": float("nan")}, "`learning_rate` must be a finite number"),
     ({"steps": 5, "dtype": "float16"}, "`dtype` must be"),
     ({"steps": 5, "random_seed": "one"}, "`random_seed` must be an integer"),
+    ({"steps": 5, "optimizer": optax.adam(0.1), "learning_rate": 0.1}, "`optimizer` must come"),
+    ({"steps": 5, "optimizer": "adam"}, "`optimizer` must be an optax.GradientTransformation"),
     ({"steps": 5, "callbacks": [print]}, "`callbacks` must have a method on_chunk"),
 ]
 
