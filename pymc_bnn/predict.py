@@ -21,7 +21,7 @@ from pytensor.tensor.random.type import RandomType, random_generator_type
 
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.decompose import Observed, Terms, decompose, find_rows
-from pymc_bnn.to_jax import lift, substitute
+from pymc_bnn.to_jax import INTERPRETED, lift, substitute
 
 __all__ = ["ClassPrediction", "Prediction", "Predictor", "ValuePrediction"]
 
@@ -428,7 +428,7 @@ class _Sampler:
         self.function = pytensor.function(
             [n, *rngs.values(), *frontier.values()],
             sample,
-            mode="FAST_COMPILE",
+            mode=INTERPRETED,
             on_unused_input="ignore",
         )
 

@@ -11,14 +11,17 @@ import jax
 import pytensor.tensor as pt
 from pymc.logprob.utils import local_remove_check_parameter
 from pytensor.compile.builders import OpFromGraph
-from pytensor.compile.mode import JAX
+from pytensor.compile.mode import JAX, Mode
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.basic import in2out, node_rewriter
 from pytensor.graph.traversal import toposort
 from pytensor_ml.layers.conv import PoolLayer
 
-__all__ = ["lift", "precision", "substitute"]
+__all__ = ["INTERPRETED", "lift", "precision", "substitute"]
+
+# For small graphs that run seldom: NumPy, nothing compiled, no BLAS to look for.
+INTERPRETED = Mode(linker="py", optimizer=None)
 
 
 @contextmanager
@@ -143,6 +146,8 @@ def lift(
     # Imported here: it switches JAX to 64 bits and takes a second.
     from pytensor.link.jax.dispatch import jax_funcify
 
+    if not outputs:
+        return lambda *_: ()
     graph = FunctionGraph(list(inputs), list(outputs), clone=True)
     with precision(dtype), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Skipping .* as JAX tracing would remove it")

@@ -1,0 +1,100 @@
+"""Lifted graphs compute what PyTensor computes, in the precision asked for."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from pytensor_ml.layers import AvgPool2D, Conv2D, MaxPool1D, MaxPool2D
+
+import pymc_bnn as bnn
+from pymc_bnn.to_jax import INTERPRETED, lift, precision, substitute
+
+RNG = np.random.default_rng(0)
+
+
+def brute_pool(x, size, stride, reduce):
+    """Pool (n, h, w, c) by loops."""
+    height = (x.shape[1] - size[0]) // stride[0] + 1
+    width = (x.shape[2] - size[1]) // stride[1] + 1
+    out = np.zeros((x.shape[0], height, width, x.shape[3]))
+    for i in range(height):
+        for j in range(width):
+            rows = slice(i * stride[0], i * stride[0] + size[0])
+            columns = slice(j * stride[1], j * stride[1] + size[1])
+            out[:, i, j] = reduce(x[:, rows, columns], axis=(1, 2))
+    return out
+
+
+@pytest.mark.parametrize("height", [6, 7])
+@pytest.mark.parametrize(("size", "stride"), [((2, 2), (2, 2)), ((3, 2), (3, 2)), ((2, 2), (1, 1))])
+@pytest.mark.parametrize("layer", [MaxPool2D, AvgPool2D])
+def test_pooling(layer, size, stride, height):
+    x = pt.tensor("x", shape=(None, height, 5, 3), dtype="float64")
+    f = lift([x], [layer(kernel_size=size, stride=stride)(x)], "float64")
+    value = RNG.normal(size=(4, height, 5, 3))
+    with precision("float64"):
+        out = jax.jit(f)(value)[0]
+        jaxpr = str(jax.make_jaxpr(f)(value))
+    expected = brute_pool(value, size, stride, np.max if layer is MaxPool2D else np.mean)
+    np.testing.assert_allclose(out, expected, rtol=1e-10)
+    assert ("reduce_window" in jaxpr) == (size != stride)
+
+
+def test_pooling_of_sequences_and_its_gradient():
+    x = pt.tensor("x", shape=(None, 6, 2), dtype="float64")
+    f = lift([x], [MaxPool1D(kernel_size=3)(x)], "float64")
+    value = RNG.normal(size=(2, 6, 2))
+    with precision("float64"):
+        gradient = jax.grad(lambda v: (f(v)[0] * jnp.arange(8.0).reshape(2, 2, 2)).sum())(value)
+    blocks = value.reshape(2, 2, 3, 2)
+    weights = np.arange(8.0).reshape(2, 2, 1, 2)
+    expected = np.where(blocks == blocks.max(axis=2, keepdims=True), weights, 0.0)
+    np.testing.assert_allclose(gradient, expected.reshape(2, 6, 2))
+
+
+def test_convolution_behind_a_constant_takes_any_number_of_rows():
+    images = pt.constant(RNG.normal(size=(30, 6, 6, 1)))
+    conv = Conv2D("c", in_channels=1, out_channels=2, kernel_size=3)
+    rows = pt.tensor("rows", shape=(None, 6, 6, 1), dtype="float64")
+    [out] = substitute([conv(images)], {images: rows})
+    assert out.type.shape == (None, 4, 4, 2)
+    value = RNG.normal(size=(3, 6, 6, 1))
+    [replaced] = substitute([out], {conv.W: pt.constant(conv.W.get_value())})
+    [replaced] = substitute([replaced], {conv.b: pt.constant(conv.b.get_value())})
+    with precision("float64"):
+        lifted = lift([rows], [replaced], "float64")(value)[0]
+    expected = pytensor.function([rows], out, mode=INTERPRETED)(value)
+    np.testing.assert_allclose(lifted, expected, rtol=1e-6)
+
+
+def test_precision_of_a_float64_graph():
+    x = pt.dvector("x")
+    for dtype in ("float32", "float64"):
+        f = lift([x], [x * np.pi + pt.constant(np.ones(2))], dtype)
+        with precision(dtype):
+            assert jax.jit(f)(np.ones(2))[0].dtype == dtype
+
+
+def test_parameter_checks_are_dropped_and_stable_softmax_stays():
+    with pm.Model() as model:
+        logits = pm.Normal("logits", shape=(1, 2))
+        pm.Categorical("y", logit_p=logits, observed=[0])
+    f = lift(model.value_vars, [model.logp(model.observed_RVs)], "float32")
+    value = np.array([[0.0, 1000.0]], np.float32)
+    with precision("float32"):
+        logp, gradient = jax.value_and_grad(lambda v: f(v)[0])(value)
+        jaxpr = str(jax.make_jaxpr(f)(value))
+    assert float(logp) == -1000.0
+    np.testing.assert_allclose(gradient, [[1.0, -1.0]])
+    assert jaxpr.count("exp ") == 1
+
+
+def test_nothing_to_compute():
+    assert lift([], [])() == ()
+    with pm.Model() as model:  # no Normal prior, whose scale would be lifted
+        pm.Normal("y", 0, pm.HalfNormal("s"), observed=np.ones(9))
+    fitted = bnn.fit(model, steps=5, random_seed=1, progressbar=False)
+    assert list(fitted.scale_ratio().index) == ["s"]
