@@ -19,7 +19,7 @@ import pymc_bnn as bnn
 from pymc_bnn.report import make_folder, write_report
 
 # Epochs, batch size and learning rate that take at most a quarter of an hour on two cores.
-SETTINGS = {"mlp": (100, 500, 0.01), "conv": (25, 200, 0.005)}
+SETTINGS = {"mlp": (100, 500, 0.01), "conv": (40, 200, 0.005)}
 
 
 def main() -> None:

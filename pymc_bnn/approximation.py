@@ -445,6 +445,29 @@ class Approximation:
         if at not in ("draws", "mean"):
             raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
         predictor = Predictor(self.terms, new_data, tuple(var_names), self.dtype)
+        return self.predict_with(predictor, draws, batch_size, at, keep_draws, random_seed)
+
+    def predict_with(
+        self,
+        predictor: Predictor,
+        draws: int,
+        batch_size: int = 512,
+        at: str = "draws",
+        keep_draws: bool = True,
+        random_seed: Any = None,
+    ) -> Prediction:
+        """Predict as :meth:`predict` does, with a predictor that is compiled once and used often.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+        >>> fitted = bnn.fit(model, steps=100, random_seed=1, progressbar=False)
+        >>> predictor = Predictor(fitted.terms, {"y": np.zeros(3)}, (), fitted.dtype)
+        >>> fitted.predict_with(predictor, draws=5, random_seed=1).log_density.shape
+        (3,)
+        """
         key = jax.random.key(seed_of(random_seed))
         count = draws if at == "draws" else 1
 
@@ -468,15 +491,11 @@ class Approximation:
         >>> 0.9 < fitted.nll({"y": np.zeros(5)}) < 0.95
         True
         """
-        pred = self.predict(new_data, draws, keep_draws=False, random_seed=random_seed)
-        if pred.log_density is None:
-            raise invalid(
-                "new_data",
-                "contain the observed variables",
-                sorted(new_data),
-                f"add {[o.name for o in self.terms.observed]}",
-            )
-        return float(-pred.log_density.mean())
+        check_int("draws", draws, 1, None, "pass draws=100")
+        predictor = Predictor(self.terms, new_data, (), self.dtype)
+        return predictor.mean_nll(
+            self.predict_with(predictor, draws, keep_draws=False, random_seed=random_seed)
+        )
 
 
 def _elementwise(function: Any, f: Any, params: Any) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import check_int, invalid
+from pymc_bnn.predict import Predictor
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
@@ -71,6 +72,7 @@ class HeldOut:
         self.draws = check_int("draws", draws, 1, None, "pass draws=20")
         self._rows: list[tuple[int, float, float]] = []
         self._calls = 0
+        self._predictor: Predictor | None = None
 
     @property
     def history(self) -> pd.DataFrame:
@@ -81,7 +83,13 @@ class HeldOut:
         """Evaluate, if it is time to; never stops the fit."""
         self._calls += 1
         if self._calls % self.every == 0 or info.step == info.steps:
-            nll = info.approximation().nll(self.data, draws=self.draws)
+            fitted = info.approximation()
+            if self._predictor is None:  # compiled once
+                self._predictor = Predictor(fitted.terms, self.data, (), fitted.dtype)
+            prediction = fitted.predict_with(
+                self._predictor, self.draws, keep_draws=False, random_seed=0
+            )
+            nll = self._predictor.mean_nll(prediction)
             self._rows.append((info.step, info.epoch, nll))
         return False
 

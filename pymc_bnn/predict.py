@@ -309,6 +309,17 @@ class Predictor:
             density.result(draws) if self.with_density else None,
         )
 
+    def mean_nll(self, prediction: Prediction) -> float:
+        """Return the negative log predictive density per example of a prediction made by this."""
+        if prediction.log_density is None:
+            raise invalid(
+                "new_data",
+                "contain the observed variables",
+                sorted(self.rows),
+                f"add {[o.name for o in self.terms.observed]}",
+            )
+        return float(-prediction.log_density.mean())
+
     def _rows_stand_alone(self, weights: Mapping[str, Any], size: int) -> bool:
         """Compare a few rows predicted alone with the same rows among others."""
         few = np.array([0, self.n // 2, self.n - 1])

@@ -193,3 +193,17 @@ def test_mixing_rows_are_not_taken_apart():
     whole = fitted.predict({"x": NEW}, draws=4, random_seed=1)["y"].samples
     parts = fitted.predict({"x": NEW}, draws=4, batch_size=5, random_seed=1)["y"].samples
     np.testing.assert_allclose(whole, parts)
+
+
+def test_memory_does_not_grow_with_draws_of_summaries(classifier):
+    import tracemalloc
+
+    new = RNG.normal(size=(2000, 3))
+    peaks = []
+    for draws in (20, 200):
+        tracemalloc.start()
+        classifier.predict({"x": new}, draws=draws, batch_size=500, keep_draws=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # 180 more draws of 2,000 × 4 probabilities would take 5.8 MB as float32.
+    assert peaks[1] - peaks[0] < 1e6
