@@ -40,7 +40,7 @@ class NetworkInput:
     Attributes
     ----------
     variable : TensorVariable
-        The ``pm.Data`` container or other shared variable, or the constant.
+        The ``pm.Data`` container or other shared variable; an array passed as `x` is one, too.
     network : str
         The network's name in the model, or its repr where it has none.
     """
@@ -251,7 +251,11 @@ def _source(x: Any) -> TensorVariable:
         except (TypeError, ValueError):
             rule, repair = "hold numbers", "pass pm.Data, a tensor or an array of numbers"
             raise invalid("x", rule, f"{type(x).__name__}", repair, TypeError) from None
-        x = pt.constant(value.astype(config.floatX) if value.dtype.kind == "f" else value)
+        value = value.astype(config.floatX) if value.dtype.kind == "f" else value
+        if value.ndim == 0:
+            raise invalid("x", "have one row per example", "a scalar", "pass shape (n, features)")
+        # Shared, not constant: the number of rows must not be built into the graph.
+        x = pytensor.shared(value, name="x", shape=(None, *value.shape[1:]))
     if not isinstance(x, TensorVariable) or x.type.dtype.startswith("complex"):
         rule, repair = "be a tensor of numbers", "pass pm.Data, a tensor or an array"
         raise invalid("x", rule, f"a variable of {x.type}", repair, TypeError)
