@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_finite", "check_int", "invalid"]
+__all__ = ["check_finite", "check_int", "check_seed", "invalid"]
 
 
 def invalid(
@@ -80,3 +80,17 @@ def check_finite(argument: str, array: np.ndarray) -> None:
             f"{int(bad.sum())} NaN or infinite values, the first at index {first}",
             "remove or impute these rows",
         )
+
+
+def check_seed(random_seed: Any) -> int | np.random.Generator:
+    """Return a seed in 0…2**32 − 1 or a Generator as it is; both go to `numpy.random.default_rng`.
+
+    Examples
+    --------
+    >>> check_seed(7)
+    7
+    """
+    if isinstance(random_seed, np.random.Generator):
+        return random_seed
+    repair = "pass random_seed=1, say, or a numpy.random.Generator"
+    return check_int("random_seed", random_seed, 0, 2**32 - 1, repair)

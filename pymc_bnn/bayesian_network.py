@@ -24,8 +24,9 @@ from pytensor.tensor.variable import TensorConstant, TensorVariable
 from pytensor_ml.layers import EmbeddingLayer, LinearLayer
 from pytensor_ml.params import NonTrainableParameter, TrainableParameter
 
-from pymc_bnn._checks import check_finite, check_int, invalid
+from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.networks import Network
+from pymc_bnn.noise import seed_of
 from pymc_bnn.priors import Prior, Site, assign, build, fan_in_normal
 
 __all__ = ["NetworkInput", "bayesian", "network_inputs"]
@@ -71,7 +72,7 @@ def bayesian(
     x: Any,
     prior: Prior | Mapping[str, Prior] | None = None,
     name: str | None = None,
-    random_seed: int | np.random.Generator = 0,
+    random_seed: int | np.random.Generator | None = 0,
 ) -> TensorVariable:
     """Return a network's output on `x`, with its parameters as random variables of the model.
 
@@ -144,7 +145,7 @@ def bayesian(
     """
     model = _model()
     prefix = _prefix(name)
-    seed = _seed(random_seed)
+    seed = seed_of(random_seed)
     if not callable(network) or isinstance(network, (type, Variable)):
         rule, repair = "be a function from a tensor to a tensor", "pass networks.mlp(…), say"
         raise invalid("network", rule, repr(network), repair, TypeError)
@@ -233,12 +234,6 @@ def _prefix(name: str | None) -> str:
     if not name or "::" in name:
         raise invalid("name", rule, repr(name), repair)
     return f"{name}_"
-
-
-def _seed(random_seed: int | np.random.Generator) -> int:
-    if isinstance(random_seed, np.random.Generator):
-        return int(random_seed.integers(2**63))
-    return check_int("random_seed", random_seed, 0, None, "pass an integer or a Generator")
 
 
 def _source(x: Any) -> TensorVariable:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._checks import check_int, check_seed, invalid
 
 __all__ = [
     "Dataset",
@@ -42,7 +42,6 @@ _MNIST_FILES = {
 _VALIDATION = 10_000
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _READ_ERRORS = (OSError, EOFError, zlib.error)
-_SEED_REPAIR = "pass random_seed=1, say, or a numpy.random.Generator"
 _GZIP_START = b"\x1f\x8b"
 
 
@@ -214,8 +213,7 @@ def load_digits(
     from sklearn.datasets import load_digits as sklearn_digits
     from sklearn.model_selection import train_test_split
 
-    if not isinstance(random_seed, np.random.Generator):
-        random_seed = check_int("random_seed", random_seed, 0, 2**32 - 1, _SEED_REPAIR)
+    seed = check_seed(random_seed)
     images, labels = sklearn_digits(return_X_y=True)
     n, n_classes = len(labels), 10
     try:
@@ -229,14 +227,14 @@ def load_digits(
             repr(test_size),
             "pass test_size=0.2",
         )
-    if isinstance(random_seed, np.random.Generator):
-        random_seed = int(random_seed.integers(2**32))
+    if isinstance(seed, np.random.Generator):
+        seed = int(seed.integers(2**32))
     x = (images / 16).astype(np.float32).reshape(-1, 8, 8, 1)
     x_train, x_test, y_train, y_test = train_test_split(
         x,
         labels.astype(np.int64),
         test_size=float(test_size),
-        random_state=random_seed,
+        random_state=seed,
         stratify=labels,
     )
     return Dataset(x_train, y_train, n_classes), Dataset(x_test, y_test, n_classes)
@@ -452,11 +450,7 @@ def noise_images(
     size = (n, *(check_int("shape", length, 1, None, repair) for length in shape))
     if not isinstance(kind, str) or kind not in ("normal", "uniform"):
         raise invalid("kind", 'be "normal" or "uniform"', repr(kind), 'pass kind="normal"')
-    if isinstance(random_seed, np.random.Generator):
-        generator = random_seed
-    else:
-        seed = check_int("random_seed", random_seed, 0, None, _SEED_REPAIR)
-        generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(check_seed(random_seed))
     draw = generator.standard_normal if kind == "normal" else generator.random
     return draw(size, dtype=np.float32)
 

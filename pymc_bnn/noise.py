@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import check_seed
 
 __all__ = ["seed_of", "standard_normal"]
 
@@ -18,8 +18,8 @@ def seed_of(random_seed: int | np.random.Generator | None) -> int:
 
     Raises
     ------
-    TypeError
-        If `random_seed` is neither an integer nor a Generator nor None.
+    TypeError, ValueError
+        If `random_seed` is neither an integer in 0…2**32 − 1 nor a Generator nor None.
 
     Examples
     --------
@@ -27,20 +27,9 @@ def seed_of(random_seed: int | np.random.Generator | None) -> int:
     7
     """
     if random_seed is None:
-        return int(np.random.default_rng().integers(2**31))
-    if isinstance(random_seed, np.random.Generator):
-        return int(random_seed.integers(2**31))
-    if isinstance(random_seed, int | np.integer) and not isinstance(random_seed, bool):
-        if not 0 <= int(random_seed) < 2**32:
-            raise invalid("random_seed", "lie in 0…2**32 - 1", random_seed, "pass a smaller number")
-        return int(random_seed)
-    raise invalid(
-        "random_seed",
-        "be an integer, a numpy.random.Generator or None",
-        repr(random_seed),
-        "pass random_seed=1, say",
-        TypeError,
-    )
+        random_seed = np.random.default_rng()
+    seed = check_seed(random_seed)
+    return int(seed.integers(2**32)) if isinstance(seed, np.random.Generator) else seed
 
 
 def standard_normal(

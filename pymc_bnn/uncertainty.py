@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from pymc_bnn._checks import check_finite, check_int, invalid
+from pymc_bnn._checks import check_finite, check_int, check_seed, invalid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +112,9 @@ def sample_labels(probs: Any, random_seed: int | np.random.Generator) -> np.ndar
     >>> sample_labels([[[0.0, 1.0], [1.0, 0.0]]], random_seed=1)
     array([[1, 0]])
     """
-    return _sample_labels(_check_probs("probs", probs), _generator(random_seed))
+    return _sample_labels(
+        _check_probs("probs", probs), np.random.default_rng(check_seed(random_seed))
+    )
 
 
 def label_votes(probs: Any, random_seed: int | np.random.Generator) -> np.ndarray:
@@ -144,7 +146,9 @@ def label_votes(probs: Any, random_seed: int | np.random.Generator) -> np.ndarra
     array([[1, 2]])
     """
     probs = _check_probs("probs", probs)
-    return _count(_sample_labels(probs, _generator(random_seed)), probs.shape[-1])
+    return _count(
+        _sample_labels(probs, np.random.default_rng(check_seed(random_seed))), probs.shape[-1]
+    )
 
 
 def class_votes(probs: Any) -> np.ndarray:
@@ -479,7 +483,9 @@ def summary(
         y = None if y is None else _check_y(y, *probs.shape[1:])
         mean, expected = probs.mean(0), _entropy(probs).mean(0)
         cast = (
-            _sample_labels(probs, _generator(random_seed)) if votes == "label" else probs.argmax(-1)
+            _sample_labels(probs, np.random.default_rng(check_seed(random_seed)))
+            if votes == "label"
+            else probs.argmax(-1)
         )
         counts = _count(cast, probs.shape[-1])
 
@@ -854,11 +860,3 @@ def _check_summary(frame: Any) -> pd.DataFrame:
     for name in needed[1:]:
         check_finite(f"summary_frame[{name!r}]", frame[name].to_numpy())
     return frame
-
-
-def _generator(random_seed: Any) -> np.random.Generator:
-    """Return a generator from a non-negative integer, or the generator given."""
-    if isinstance(random_seed, np.random.Generator):
-        return random_seed
-    repair = "pass random_seed=1, say, or a numpy.random.Generator"
-    return np.random.default_rng(check_int("random_seed", random_seed, 0, None, repair))

@@ -596,7 +596,7 @@ def test_bad_networks_and_data(network, x, error, message):
         ({"name": ""}, ValueError, "`name` must be a non-empty string"),
         ({"name": "a::b"}, ValueError, "`name` must be a non-empty string without '::'"),
         ({"name": 3}, TypeError, "`name` must be a non-empty string"),
-        ({"random_seed": -1}, ValueError, "`random_seed` must be an integer of at least 0"),
+        ({"random_seed": -1}, ValueError, "`random_seed` must be an integer in 0…"),
         ({"random_seed": "a"}, TypeError, "`random_seed` must be an integer"),
     ],
 )
