@@ -29,6 +29,7 @@ __all__ = ["Approximation"]
 
 _LIMIT_BYTES = 2 * 2**30
 _QUADRATURE_NODES = 32
+_MOMENT_DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Approximation:
     """
 
     terms: Terms
+    row_terms: Terms | None  # the model taken apart by rows, for predictions; None if it cannot be
     guide: MeanField
     elbo_parts: Elbo
     params: dict[str, dict[str, np.ndarray]]
@@ -121,6 +123,7 @@ class Approximation:
         ['elbo', 'nll', 'kl', 'elbo_se']
         """
         check_int("draws", draws, 2, None, "pass draws=10")
+        check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
         key = jax.random.key(seed_of(random_seed))
         rows = {d.name: d.value for d in self.terms.data if d.per_example}
         rest = {d.name: d.value for d in self.terms.data if not d.per_example}
@@ -156,7 +159,7 @@ class Approximation:
             "elbo_se": float(visits.sum(axis=1).std(ddof=1) / np.sqrt(draws)),
         }
         if n:
-            result["elbo_per_example"] = result["elbo"] / n
+            result["elbo_per_example"] = result["elbo"] / self.terms.n_observed
         return pd.Series(result)
 
     def kl(self, draws: int = 20, random_seed: Any = 0) -> pd.Series:
@@ -223,8 +226,11 @@ class Approximation:
                 rv = model[f.name]
                 transform = model.rvs_to_transforms[rv]
                 value = rv if transform is None else transform.forward(rv, *rv.owner.inputs)
-                drawn = pm.draw(value, 1000, random_seed=0, mode=INTERPRETED)
-                scales[f.name] = np.std(drawn, axis=0)
+                try:
+                    drawn = pm.draw(value, 1000, random_seed=0, mode=INTERPRETED)
+                    scales[f.name] = np.std(drawn, axis=0)
+                except NotImplementedError:  # a flat prior has no scale
+                    scales[f.name] = np.full(np.shape(f.start), np.nan)
         return scales
 
     @cached_property
@@ -239,7 +245,11 @@ class Approximation:
 
     @cached_property
     def _moments(self) -> tuple[xr.Dataset, xr.Dataset]:
-        """Moments: exact without a transform, Gauss–Hermite quadrature or 4,000 draws with one."""
+        """Mean and standard deviation of each free variable.
+
+        Exact without a transform, by Gauss–Hermite quadrature with one that works element by
+        element, and from 4,000 draws otherwise.
+        """
         means, stds = {}, {}
         nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
         weights = weights / weights.sum()
@@ -250,18 +260,15 @@ class Approximation:
                     means[f.name], stds[f.name] = loc, scale
                     continue
                 function = self._constrain([f.constrained])
-                if f.constrained.ndim == f.value.ndim and _elementwise(function, f, self.params):
+                alone = not (set(self.terms.values) - {f.value}) & set(ancestors([f.constrained]))
+                if alone and _elementwise(function, f, self.params):
                     z = [np.asarray(loc + scale * node, self.dtype) for node in nodes]
                     at = np.stack([function({**self._locs, f.name: v})[0] for v in z])
                     mean = np.tensordot(weights, at, 1)
                     var = np.tensordot(weights, (at - mean) ** 2, 1)
                 else:
-                    rng = np.random.default_rng(0)
-                    z = (
-                        np.asarray(loc + scale * rng.standard_normal(loc.shape), self.dtype)
-                        for _ in range(4000)
-                    )
-                    at = np.stack([function({**self._locs, f.name: v})[0] for v in z])
+                    keys = jax.random.split(jax.random.key(0), _MOMENT_DRAWS)
+                    at = np.stack([function(self._draw(key))[0] for key in keys])
                     mean, var = at.mean(axis=0), at.var(axis=0)
                 means[f.name], stds[f.name] = mean, np.sqrt(var)
         return self._dataset(means), self._dataset(stds)
@@ -286,14 +293,9 @@ class Approximation:
         )
 
     def _labels(self, names: Any) -> dict[str, Any]:
-        model = self.terms.model
-        dims = {
-            name: list(model.named_vars_to_dims[name])
-            for name in names
-            if model.named_vars_to_dims.get(name) and None not in model.named_vars_to_dims[name]
-        }
+        dims = {name: list(self.terms.dims[name]) for name in names if name in self.terms.dims}
         used = {d for names in dims.values() for d in names}
-        coords = {d: list(c) for d, c in model.coords.items() if d in used and c is not None}
+        coords = {d: c for d, c in self.terms.coords.items() if d in used}
         return {"dims": dims, "coords": coords}
 
     def sample(
@@ -396,7 +398,7 @@ class Approximation:
         batch_size: int = 512,
         at: str = "draws",
         keep_draws: bool = True,
-        var_names: Sequence[str] = (),
+        var_names: str | Sequence[str] = (),
         random_seed: Any = None,
     ) -> Prediction:
         """Predict, streaming over examples and posterior draws.
@@ -411,7 +413,8 @@ class Approximation:
         batch_size : int, optional
             Examples at once; bounds the memory and does not change the numbers beyond rounding.
         at : {"draws", "mean"}, optional
-            "mean" predicts once, with every weight at its posterior mean.
+            "mean" predicts with every weight at its posterior mean (of the unconstrained space):
+            once, or `draws` times where an observed variable's samples vary all the same.
         keep_draws : bool, optional
             False keeps sums over draws only, so that memory does not grow with `draws`.
         var_names : sequence of str, optional
@@ -444,7 +447,7 @@ class Approximation:
         check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
         if at not in ("draws", "mean"):
             raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
-        predictor = Predictor(self.terms, new_data, tuple(var_names), self.dtype)
+        predictor = Predictor(self, new_data, var_names)
         return self.predict_with(predictor, draws, batch_size, at, keep_draws, random_seed)
 
     def predict_with(
@@ -464,12 +467,13 @@ class Approximation:
         >>> with pm.Model() as model:
         ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
         >>> fitted = bnn.fit(model, steps=100, random_seed=1, progressbar=False)
-        >>> predictor = Predictor(fitted.terms, {"y": np.zeros(3)}, (), fitted.dtype)
+        >>> predictor = Predictor(fitted, {"y": np.zeros(3)})
         >>> fitted.predict_with(predictor, draws=5, random_seed=1).log_density.shape
         (3,)
         """
         key = jax.random.key(seed_of(random_seed))
-        count = draws if at == "draws" else 1
+        # With fixed weights class probabilities do not vary; samples of other variables do.
+        count = draws if at == "draws" or predictor.others else 1
 
         def weights(i: int) -> dict[str, Any]:
             if at == "mean":
@@ -492,7 +496,7 @@ class Approximation:
         True
         """
         check_int("draws", draws, 1, None, "pass draws=100")
-        predictor = Predictor(self.terms, new_data, (), self.dtype)
+        predictor = Predictor(self, new_data)
         return predictor.mean_nll(
             self.predict_with(predictor, draws, keep_draws=False, random_seed=random_seed)
         )

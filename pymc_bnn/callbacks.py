@@ -85,7 +85,7 @@ class HeldOut:
         if self._calls % self.every == 0 or info.step == info.steps:
             fitted = info.approximation()
             if self._predictor is None:  # compiled once
-                self._predictor = Predictor(fitted.terms, self.data, (), fitted.dtype)
+                self._predictor = Predictor(fitted, self.data)
             prediction = fitted.predict_with(
                 self._predictor, self.draws, keep_draws=False, random_seed=0
             )

@@ -46,7 +46,6 @@ class Free:
     logp: TensorVariable  # elementwise log-prior, Jacobian of the transform included
     normal: tuple[TensorVariable, TensorVariable] | None  # (mu, sigma) of an untransformed Normal
     constrained: TensorVariable  # the variable itself as an expression of `value`
-    dims: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,7 @@ class Observed:
     per_example: bool
     multiplier: float  # `total_size` over the number of rows, where `pm.Minibatch` was used
     root: Variable  # the data behind `value`, before casts
+    n: int  # its number of rows, 1 for a scalar
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,14 @@ class Terms:
     free: tuple[Free, ...]
     data: tuple[Data, ...]
     observed: tuple[Observed, ...]
-    row_logp: TensorVariable | None  # (rows,) log-likelihood of each example
+    row_logp: TensorVariable | None  # (rows,) log-likelihood of each example, scaled to total_size
+    row_density: TensorVariable | None  # (rows,) log-density of each example, unscaled
     rest_logp: TensorVariable  # () log-likelihood that does not come row by row
     potential_logp: TensorVariable  # () potentials that no example belongs to
     deterministics: dict[str, TensorVariable]  # named expressions of values and data
     n_rows: int | None  # the number of examples taken row by row; None where nothing is
+    dims: dict[str, tuple[str, ...]]  # of the model's variables, where all are named
+    coords: dict[str, list]  # as they were when the model was taken apart
 
     @property
     def values(self) -> list[TensorVariable]:
@@ -99,8 +102,8 @@ class Terms:
 
     @property
     def n_observed(self) -> int:
-        """The largest number of rows of an observed variable, at least 1."""
-        return max([_length(o.root) or 1 for o in self.observed], default=1)
+        """The largest number of examples, or `total_size`, of an observed variable; at least 1."""
+        return round(max([o.n * o.multiplier for o in self.observed], default=1))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the data's values by name."""
@@ -144,9 +147,14 @@ def find_rows(
     first_dim = {
         name: dims[0] for name, dims in model.named_vars_to_dims.items() if dims and dims[0]
     }
-    roots = _roots([*model.observed_RVs, *model.potentials, *model.rvs_to_values.values()])
+    graphs = [*model.observed_RVs, *model.potentials, *model.rvs_to_values.values()]
+    direct = set(_roots(graphs, blockers=model.free_RVs))  # not by way of a free variable's prior
+    roots = [r for r in _roots(graphs) if r in direct or isinstance(r, SharedVariable)]
     named = {**{r.name: r for r in roots if r.name in model.named_vars}, **values}
     if rows is not None:
+        if not isinstance(rows, str | list | tuple | set):
+            repair = f"use some of {sorted(named)}"
+            raise invalid("rows", "be a name or names", repr(rows), repair, TypeError)
         names = [rows] if isinstance(rows, str) else list(rows)
         if isinstance(rows, str) and rows in model.coords:
             names = [name for name in named if first_dim.get(name) == rows]
@@ -254,10 +262,16 @@ def decompose(
     values = list(parts)
     row_inputs = {d.variable for d in data if d.per_example}
     by_row = [bool(row_inputs & set(ancestors([value]))) for value in values]
-    observed_rvs = [
-        _any_length(rv, value) if per_example else rv
-        for rv, value, per_example in zip(observed_rvs, values, by_row, strict=True)
-    ]
+    resized: dict[Variable, Variable] = {}
+    for rv, value, per_example in zip(list(observed_rvs), values, by_row, strict=True):
+        if per_example:  # in the model's order, as a later one may depend on an earlier one
+            [resized[rv]] = [_any_length(*substitute([rv], resized), value)]
+    graphs = substitute([*free_rvs, *potentials, *deterministics], resized)
+    parts = iter(graphs)
+    free_rvs = [next(parts) for _ in free_rvs]
+    potentials = [next(parts) for _ in potentials]
+    deterministics = list(parts)
+    observed_rvs = [resized.get(rv, rv) for rv in observed_rvs]
 
     free_values = [model.rvs_to_values[rv] for rv in model.free_RVs]
     transforms = [model.rvs_to_transforms[rv] for rv in model.free_RVs]
@@ -275,17 +289,18 @@ def decompose(
     for rv, transform in zip(free_rvs, transforms, strict=True):
         if transform is None and isinstance(rv.owner.op, NormalRV):
             normals.extend(rv.owner.op.dist_params(rv.owner))
-    by_values = replace_rvs_by_values(
-        [*free_rvs, *potentials, *deterministics, *observed_rvs, *normals],
-        rvs_to_values={rv: rvs_to_values[rv] for rv in free_rvs},
-        rvs_to_transforms={rv: rvs_to_transforms[rv] for rv in free_rvs},
-    )
-    parts = iter(by_values)
+
+    def by_values(graphs: list[Variable], but: Variable | None = None) -> list[Variable]:
+        known = {rv: value for rv, value in rvs_to_values.items() if rv is not but}
+        transforms = {rv: rvs_to_transforms[rv] for rv in known}
+        return replace_rvs_by_values(graphs, rvs_to_values=known, rvs_to_transforms=transforms)
+
+    parts = iter(by_values([*free_rvs, *potentials, *deterministics, *normals]))
     constrained = [next(parts) for _ in free_rvs]
     potentials = [next(parts) for _ in potentials]
     deterministics = [next(parts) for _ in deterministics]
-    observed_rvs = [next(parts) for _ in observed_rvs]
     normal_parameters = iter(list(parts))
+    observed_rvs = [by_values([rv], but=rv)[0] for rv in observed_rvs]
 
     start = model.initial_point(random_seed=random_seed)
     free = []
@@ -302,7 +317,6 @@ def decompose(
                 logps[i],
                 normal,
                 constrained[i],
-                _dims(model, name, rv.ndim),
             )
         )
 
@@ -313,10 +327,13 @@ def decompose(
         root, multiplier = _unbatched_root(model.rvs_to_values[original]), 1.0
         if isinstance(total, Constant) and total.data is not None:
             multiplier = float(total.data) / _length(root)
-        observed.append(Observed(original.name, rv, value, logp, per_example, multiplier, root))
+        n = _length(root) or 1
+        observed.append(Observed(original.name, rv, value, logp, per_example, multiplier, root, n))
 
     _check_belonging(free, observed, row_inputs, rows)
-    row_terms = [_by_row(o.name, o.logp) * o.multiplier for o in observed if o.per_example]
+    densities = [_by_row(o.name, o.logp) for o in observed if o.per_example]
+    multipliers = [o.multiplier for o in observed if o.per_example]
+    row_terms = [d * m for d, m in zip(densities, multipliers, strict=True)]
     rest_terms = [o.logp.sum() * o.multiplier for o in observed if not o.per_example]
     potential_terms = []
     for original, potential in zip(model.potentials, potentials, strict=True):
@@ -332,12 +349,15 @@ def decompose(
         data=tuple(data),
         observed=tuple(observed),
         row_logp=pt.add(*row_terms, zero) if row_terms else None,
+        row_density=pt.add(*densities, zero) if densities else None,
         rest_logp=pt.add(*rest_terms, zero) if rest_terms else zero,
         potential_logp=pt.add(*potential_terms, zero) if potential_terms else zero,
         deterministics=dict(
             zip([d.name for d in model.deterministics], deterministics, strict=True)
         ),
         n_rows=n_rows,
+        dims={k: v for k, v in model.named_vars_to_dims.items() if v and None not in v},
+        coords={k: list(v) for k, v in model.coords.items() if v is not None},
     )
 
 
@@ -409,7 +429,8 @@ def _check_belonging(
     if not rows:
         return
     lost = [f.name for f in free if row_inputs & set(ancestors([f.logp]))]
-    lost += [f.name for f in free if f.name.endswith("_unobserved")]
+    names = {o.name for o in observed}
+    lost += [f.name for f in free if f"{f.name.removesuffix('unobserved')}observed" in names]
     if lost:
         raise invalid(
             "batch_size",
@@ -451,17 +472,19 @@ def _inputs(
         name = root.name if root.name else f"constant_{len(data)}"
         if name in {d.name for d in data}:
             name = f"{name}_{len(data)}"
-        check_finite(name, value)
+        bound = isinstance(root, TensorConstant) and root not in observations
+        # A constant of the model may be infinite: a bound, a mask.
+        check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
         static = (None, *value.shape[1:]) if root in rows else value.shape
         replace[root] = pt.tensor(name, dtype=root.type.dtype, shape=static)
         data.append(Data(name, replace[root], value, root in rows, root))
     return data, replace
 
 
-def _roots(graphs: Iterable[Variable]) -> list[Variable]:
+def _roots(graphs: Iterable[Variable], blockers: Iterable[Variable] = ()) -> list[Variable]:
     """Shared tensors, and constants with at least one axis, in a stable order."""
     found = []
-    for v in ancestors(list(graphs)):
+    for v in ancestors(list(graphs), blockers=list(blockers)):
         shared = isinstance(v, TensorSharedVariable)
         constant = isinstance(v, TensorConstant) and v.ndim > 0
         if (shared or constant) and v not in found:
@@ -492,7 +515,3 @@ def _numbers(root: Variable) -> np.ndarray:
 def _length(root: Variable) -> int | None:
     value = _numbers(root)
     return value.shape[0] if value.ndim else None
-
-
-def _dims(model: pm.Model, name: str, ndim: int) -> tuple[str | None, ...]:
-    return tuple(model.named_vars_to_dims.get(name) or (None,) * ndim)

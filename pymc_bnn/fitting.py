@@ -221,6 +221,8 @@ def fit(
         )
     if dtype not in ("float32", "float64"):
         raise invalid("dtype", 'be "float32" or "float64"', repr(dtype), "choose one of them")
+    if hasattr(callbacks, "on_chunk"):
+        callbacks = [callbacks]
     for callback in callbacks:
         if not callable(getattr(callback, "on_chunk", None)):
             raise invalid(
@@ -231,7 +233,7 @@ def fit(
                 TypeError,
             )
     seed = seed_of(random_seed)
-    terms, batches = _terms_and_batches(model, batch_size, rows, seed)
+    terms, batches, row_terms = _terms_and_batches(model, batch_size, rows, seed)
     _check_labels(terms)
     per_epoch = batches.per_epoch if batches else 1
     steps = steps if steps is not None else epochs * per_epoch
@@ -265,6 +267,7 @@ def fit(
         def result(state: State, traces: Sequence[np.ndarray]) -> Approximation:
             return Approximation(
                 terms=terms,
+                row_terms=row_terms,
                 guide=guide,
                 elbo_parts=elbo,
                 params=jax.device_get(state.params),
@@ -355,10 +358,12 @@ def _non_finite(loop: Loop, state: State, approximation: Approximation) -> NonFi
     where = f"the gradient of '{bad[0]}'" if bad else "a parameter after the optimiser's update"
     if len(bad) > 1:
         where += f" (and of {len(bad) - 1} more variables)"
+    outside = "Check that the observed values lie in the likelihood's support. "
     return NonFiniteError(
         f"fit stopped at step {int(state.step) + 1}: {where} became NaN or infinite; negative "
         f"log-likelihood {nll:.6g}, KL {kl:.6g} at that step.\n"
-        "Try a smaller learning_rate and scale_learning_rate, a smaller init_scale, or data and "
+        + (outside if np.isposinf(nll) else "")
+        + "Try a smaller learning_rate and scale_learning_rate, a smaller init_scale, or data and "
         'priors on a scale near 1; dtype="float64" tells overflow from a wrong model.\n'
         f"The state after step {int(state.step)} is kept in this error's `approximation`.",
         approximation,
@@ -387,25 +392,32 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
 def _terms_and_batches(
     model: pm.Model, batch_size: int | str | None, rows: Any, seed: int
-) -> tuple[Terms, Batches | None]:
+) -> tuple[Terms, Batches | None, Terms | None]:
+    """Take the model apart, whole or by rows; by rows for predictions in any case, if possible."""
     if isinstance(batch_size, str) and batch_size != "auto":
         raise invalid(
             "batch_size", 'be an integer, "auto" or None', repr(batch_size), "pass 128, say"
         )
     check_model(model)  # its errors come before those about its rows
-    if batch_size is None:
-        return decompose(model, random_seed=seed), None
+    whole_is_fine = batch_size is None or (batch_size == "auto" and rows is None)
+    roots, n = set(), None
     try:
         roots, n = find_rows(model, rows)
     except ValueError:
-        if batch_size == "auto" and rows is None:
-            return decompose(model, random_seed=seed), None
-        raise
-    size = min(_AUTO_BATCH, n) if batch_size == "auto" else batch_size
-    check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
-    if size == n:
-        return decompose(model, random_seed=seed), None
-    return decompose(model, roots, random_seed=seed), Batches(n, size)
+        if not whole_is_fine or rows is not None:
+            raise
+    size = n
+    if n is not None and batch_size is not None:
+        size = min(_AUTO_BATCH, n) if batch_size == "auto" else batch_size
+        check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
+    if size != n:
+        terms = decompose(model, roots, random_seed=seed)
+        return terms, Batches(n, size), terms
+    terms = decompose(model, random_seed=seed)
+    try:
+        return terms, None, decompose(model, roots, random_seed=seed) if roots else None
+    except (ValueError, NotImplementedError):
+        return terms, None, None  # something belongs to the examples
 
 
 def _check_rows(terms: Terms, elbo: Elbo, seed: int, dtype: str) -> None:
@@ -455,7 +467,7 @@ def own_scales(terms: Terms, dtype: str) -> dict[str, float]:
     """Return each variable's own scale, in its unconstrained space.
 
     The spread of its initial values where they vary (weights, which start at random and scaled by
-    fan-in), otherwise the prior's scale at the initial point (Normal priors), otherwise 1.
+    fan-in), otherwise the prior's scale at the initial point (Normal priors), at most 1.
     """
     sigmas = {f.name: f.normal[1] for f in terms.free if f.normal is not None}
     function = lift([*terms.values, *terms.inputs], list(sigmas.values()), dtype)
@@ -464,7 +476,8 @@ def own_scales(terms: Terms, dtype: str) -> dict[str, float]:
     scales = {}
     for f in terms.free:
         spread = float(np.std(f.start)) if f.start.size > 1 else 0.0
-        scales[f.name] = spread or float(np.median(prior.get(f.name, 1.0)))
+        # A vague prior says nothing about the scale of its variable.
+        scales[f.name] = spread or min(float(np.median(prior.get(f.name, 1.0))), 1.0)
     return scales
 
 

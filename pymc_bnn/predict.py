@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import arviz_base
 import jax
@@ -18,10 +18,14 @@ from pymc.distributions.shape_utils import change_dist_size
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.random.type import RandomType, random_generator_type
+from pytensor.tensor.shape import Shape, Shape_i
 
 from pymc_bnn._checks import check_finite, invalid
-from pymc_bnn.decompose import Observed, Terms, decompose, find_rows
+from pymc_bnn.decompose import Observed, Terms, decompose
 from pymc_bnn.to_jax import INTERPRETED, lift, substitute
+
+if TYPE_CHECKING:
+    from pymc_bnn.approximation import Approximation
 
 __all__ = ["ClassPrediction", "Prediction", "Predictor", "ValuePrediction"]
 
@@ -59,7 +63,7 @@ class ValuePrediction:
 
     draws: int
     mean: np.ndarray  # (n, ...) over draws
-    std: np.ndarray  # (n, ...) over draws
+    std: np.ndarray  # (n, ...) over draws; NaN for a single one
     samples: np.ndarray | None  # (draws, n, ...), if kept
 
 
@@ -173,36 +177,32 @@ class Predictor:
 
     Parameters
     ----------
-    terms : Terms
+    fitted : Approximation
         The model as it was fitted.
     new_data : mapping from str to array_like, or None
         New values of its data.
-    var_names : tuple of str
+    var_names : str or sequence of str, optional
         Deterministics to return as well.
-    dtype : {"float32", "float64"}
-        Precision.
     """
 
     def __init__(
         self,
-        terms: Terms,
+        fitted: Approximation,
         new_data: Mapping[str, Any] | None,
-        var_names: Sequence[str],
-        dtype: str,
+        var_names: str | Sequence[str] = (),
     ):
-        self.dtype = dtype
-        self.checked = terms.n_rows is not None  # the fit found that rows may be taken apart
-        unknown = [name for name in var_names if name not in terms.deterministics]
+        self.dtype = fitted.dtype
+        var_names = (var_names,) if isinstance(var_names, str) else tuple(var_names)
+        known = fitted.terms.deterministics
+        unknown = [name for name in var_names if name not in known]
         if unknown:
-            raise invalid(
-                "var_names",
-                "name deterministics of the model",
-                unknown,
-                f"choose from {list(terms.deterministics)}",
-            )
+            rule, repair = "name deterministics of the model", f"choose from {list(known)}"
+            raise invalid("var_names", rule, unknown, repair)
+        self.checked = fitted.terms.n_rows is not None  # the fit found rows independent
+        terms = fitted.row_terms or fitted.terms
         given = _check_names(terms, new_data)
-        if terms.n_rows is None:
-            terms = _with_rows(terms, given)
+        if terms.n_rows is None and given:
+            terms = decompose(terms.model, {d.root for d in terms.data if d.name in given})
         self.terms = terms
         targets = [o for o in terms.observed if o.rv.owner is not None]
         self.classes = {o.name: _probabilities(o) for o in targets if _is_class(o)}
@@ -211,15 +211,15 @@ class Predictor:
         for sampler in self.others.values():
             outputs.extend(sampler.parameters)
         outputs.extend(terms.deterministics[name] for name in var_names)
-        self.var_names = tuple(var_names)
+        self.var_names = var_names
 
         needed = set(ancestors(outputs))
         observable = [d for d in terms.data if d.variable in set(ancestors(_observed(terms)))]
-        self.with_density = terms.row_logp is not None and (
+        self.with_density = terms.row_density is not None and (
             new_data is None or all(d.name in given for d in observable if d.per_example)
         )
         if self.with_density:
-            outputs.append(terms.row_logp)
+            outputs.append(terms.row_density)
             needed = set(ancestors(outputs))
         used = [d for d in terms.data if d.variable in needed]
         missing = [d.name for d in used if new_data is not None and d.per_example]
@@ -241,15 +241,23 @@ class Predictor:
         if self.n == 0:
             raise invalid("new_data", "have at least one row", "none", "pass some examples")
         values = terms.values
-        lifted = lift([*values, *(d.variable for d in used)], outputs, dtype)
+        lifted = lift([*values, *(d.variable for d in used)], outputs, self.dtype)
+        row_inputs = {d.variable for d in used if d.per_example}
+        by_row = [bool(row_inputs & set(ancestors([out]))) for out in outputs]
+        self.by_row = by_row[len(self.classes) :]  # of what is not a class probability
         names = [f.name for f in terms.free]
         n_class = len(self.classes)
 
         def forward(weights: Any, data: Any, key: Any, index: Any) -> tuple[Any, list[Any]]:
             out = lifted(*(weights[name] for name in names), *(data[d.name] for d in used))
-            uniform = jax.vmap(lambda i: jax.random.uniform(jax.random.fold_in(key, i)))(index)
             classes = []
-            for probs in out[:n_class]:
+            for c, probs in enumerate(out[:n_class]):
+                # Numbers of their own for each variable and row, whatever the batches.
+                own = jax.random.fold_in(key, c)
+                uniform = jax.vmap(lambda i, k=own: jax.random.uniform(jax.random.fold_in(k, i)))(
+                    index
+                )
+                probs = jnp.broadcast_to(probs, (*index.shape, probs.shape[-1]))
                 probs = probs / probs.sum(axis=-1, keepdims=True)
                 below = jnp.cumsum(probs, axis=-1) < uniform[:, None]
                 label = jnp.minimum(below.sum(axis=-1), probs.shape[-1] - 1)
@@ -270,7 +278,7 @@ class Predictor:
     ) -> Prediction:
         """Stream over draws, and for each draw over batches of rows."""
         n = self.n if self.n is not None else self.terms.n_observed
-        size = min(batch_size, n)
+        size = min(batch_size, n) if self.n is not None else n
         if size < n and not self.checked and not self._rows_stand_alone(weights(0), size):
             size = n
         totals: dict[str, Any] = {name: _ClassTotal() for name in self.classes}
@@ -290,11 +298,15 @@ class Predictor:
                 parts = [jax.device_get(classes[i]) for classes, _ in batches]
                 columns = [np.concatenate(c)[:n] for c in zip(*parts, strict=True)]
                 totals[name].add(draw, draws, keep_draws, *columns)
-            others = [
-                self._whole([np.asarray(out[j]) for _, out in batches], n, size)
-                for j in range(len(batches[0][1]))
-            ]
-            rest = iter(others)
+            # What does not come by row is the same in every batch.
+            rest = iter(
+                [
+                    np.concatenate([np.asarray(out[j]) for _, out in batches])[:n]
+                    if by_row
+                    else np.asarray(batches[0][1][j])
+                    for j, by_row in enumerate(self.by_row)
+                ]
+            )
             for name, sampler in self.others.items():
                 parameters = [next(rest) for _ in sampler.parameters]
                 sample = sampler(rng, parameters, n)
@@ -323,23 +335,19 @@ class Predictor:
     def _rows_stand_alone(self, weights: Mapping[str, Any], size: int) -> bool:
         """Compare a few rows predicted alone with the same rows among others."""
         few = np.array([0, self.n // 2, self.n - 1])
-        among = np.concatenate([few, np.arange(size)])
         results = []
-        for index in (few, among):
+        for index in (few, np.concatenate([few, np.arange(size)])):
             data = {k: v[index] for k, v in self.rows.items()}
-            classes, others = self.forward(weights, {**data, **self.rest}, self.key, index)
-            results.append([np.asarray(out) for out in (*(c[0] for c in classes), *others)])
+            try:
+                classes, rest = self.forward(weights, {**data, **self.rest}, self.key, index)
+            except (TypeError, ValueError):
+                return False  # shapes of all rows are built in
+            rest = [out for out, by_row in zip(rest, self.by_row, strict=True) if by_row]
+            results.append([np.asarray(out)[:3] for out in (*(c[0] for c in classes), *rest)])
         return all(
-            a.shape == b.shape or np.allclose(a, b[: len(few)], rtol=1e-3, atol=1e-5)
+            a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-5)
             for a, b in zip(*results, strict=True)
         )
-
-    @staticmethod
-    def _whole(parts: list[np.ndarray], n: int, size: int) -> np.ndarray:
-        """Join what came batch by batch; what has no rows is the same in every batch."""
-        if parts[0].ndim and parts[0].shape[0] == size:
-            return np.concatenate(parts)[:n]
-        return parts[0]
 
 
 class _ClassTotal:
@@ -399,7 +407,8 @@ class _ValueTotal:
             self.samples[draw] = value
 
     def result(self, draws: int) -> ValuePrediction:
-        std = np.sqrt(self.squares / max(draws - 1, 1))
+        one = np.full(self.mean.shape, np.nan)  # a single draw has no spread
+        std = np.sqrt(self.squares / (draws - 1)) if draws > 1 else one
         return ValuePrediction(draws, self.mean, std, self.samples)
 
 
@@ -422,6 +431,8 @@ class _Sampler:
     def __init__(self, observed: Observed):
         rv, n = observed.rv, pt.lscalar("n")
         batch_ndim = rv.ndim - rv.owner.op.ndim_supp
+        # A variable that does not go by the examples keeps the number of rows observed.
+        self.rows = None if observed.per_example else observed.n
         if batch_ndim:
             rv = change_dist_size(rv, [n, *observed.value.type.shape[1:batch_ndim]])
         # Parameters are where the part of the graph that is not random enters the part that is.
@@ -433,6 +444,14 @@ class _Sampler:
             drawn.update(node.outputs)
             fixed = (i for i in node.inputs if i not in drawn and not isinstance(i, Constant))
             frontier |= {i: i.type() for i in fixed}
+        # A shape is not a parameter: what it is the shape of is.
+        for v in [v for v in frontier if v.type.dtype == "int64"]:
+            measured = [
+                node.inputs[0] for node in toposort([v]) if isinstance(node.op, Shape | Shape_i)
+            ]
+            if measured and _only_through(v, measured):
+                del frontier[v]
+                frontier |= {m: m.type() for m in measured}
         rngs = {v: random_generator_type() for v in drawn if v.owner is None and v is not n}
         self.n_rngs, self.parameters = len(rngs), list(frontier)
         [sample] = substitute([rv], {**frontier, **rngs})
@@ -444,10 +463,16 @@ class _Sampler:
         )
 
     def __call__(self, rng: np.random.Generator, parameters: list[Any], n: int) -> np.ndarray:
-        rngs = [rng] if self.n_rngs == 1 else rng.spawn(self.n_rngs)
+        rngs = rng.spawn(self.n_rngs)  # children of their own for each variable
         types = (p.type.dtype for p in self.parameters)
         values = (np.asarray(p, t) for p, t in zip(parameters, types, strict=True))
-        return self.function(n, *rngs, *values)
+        return self.function(self.rows or n, *rngs, *values)
+
+
+def _only_through(v: Variable, measured: list[Variable]) -> bool:
+    """Tell whether an expression depends on data only through the shapes of some variables."""
+    free = (a for a in ancestors([v], blockers=measured) if a.owner is None)
+    return all(isinstance(a, Constant) or a in measured for a in free)
 
 
 def _is_class(observed: Observed) -> bool:
@@ -458,15 +483,10 @@ def _is_class(observed: Observed) -> bool:
 
 
 def _probabilities(observed: Observed) -> Variable:
-    """Write the class probabilities (n, classes) of a categorical or Bernoulli variable."""
+    """Write the class probabilities of a categorical or Bernoulli variable, class axis last."""
     node = observed.rv.owner
     [p] = node.op.dist_params(node)
-    if isinstance(node.op, Bernoulli.rv_type):
-        p = p + pt.zeros_like(observed.value, dtype=p.dtype) if p.ndim == 0 else p
-        return pt.stack([1 - p, p], axis=-1)
-    if p.ndim == 1:
-        return p + pt.zeros_like(observed.value, dtype=p.dtype)[:, None]
-    return p
+    return pt.stack([1 - p, p], axis=-1) if isinstance(node.op, Bernoulli.rv_type) else p
 
 
 def _observed(terms: Terms) -> list[Variable]:
@@ -477,11 +497,11 @@ def _check_names(terms: Terms, new_data: Mapping[str, Any] | None) -> dict[str, 
     """Check new data against the model's: names, axes, numbers."""
     if new_data is None:
         return {}
-    if not isinstance(new_data, Mapping) or not new_data:
+    if not isinstance(new_data, Mapping) or len(new_data) == 0:
         raise invalid(
             "new_data",
             "be a dictionary of the model's data",
-            type(new_data).__name__ if new_data else "an empty one",
+            type(new_data).__name__ if not isinstance(new_data, Mapping) else "an empty one",
             f"pass some of {[d.name for d in terms.data]} by name",
             TypeError,
         )
@@ -509,19 +529,14 @@ def _check_names(terms: Terms, new_data: Mapping[str, Any] | None) -> dict[str, 
             )
         check_finite(f"new_data['{name}']", value)
         given[name] = value.astype(old.dtype)
+        if integers and (given[name] != value).any():
+            raise invalid(
+                f"new_data['{name}']",
+                f"fit {old.dtype}, the type of the training data",
+                f"{value.dtype} in {value.min()}…{value.max()}",
+                "convert it as the training data were",
+            )
     return given
-
-
-def _with_rows(terms: Terms, given: Mapping[str, Any]) -> Terms:
-    """Take a model that was fitted whole apart again, so that data may have other lengths."""
-    roots = {d.root for d in terms.data if d.name in given}
-    try:
-        found, _ = find_rows(terms.model)
-        if roots <= found:
-            return decompose(terms.model, found)
-    except ValueError:
-        pass  # no common rows, or variables that belong to examples
-    return decompose(terms.model, roots) if roots else terms
 
 
 def _check_size(argument: str, size: int) -> None:

@@ -88,7 +88,7 @@ def substitute(outputs: Sequence[Variable], replace: dict[Variable, Variable]) -
 def _rebuild(node: Apply, inputs: list[Variable]) -> Apply:
     """Apply the node's op to other inputs, whose static shapes may differ."""
     same = all(a.type == b.type for a, b in zip(node.inputs, inputs, strict=True))
-    if same and isinstance(node, Apply):
+    if same and hasattr(node, "clone_with_new_inputs"):  # not a node of an op's inner graph
         return node.clone_with_new_inputs(inputs, strict=False)
     if hasattr(node.op, "build_inner_graph"):  # a SymbolicOp builds its inner graph from its inputs
         outputs = node.op(*inputs)
@@ -153,7 +153,14 @@ def lift(
         warnings.filterwarnings("ignore", "Skipping .* as JAX tracing would remove it")
         _SIMPLIFY.rewrite(graph)
         JAX.optimizer.rewrite(graph)
-        lifted = jax_funcify(graph)
+        try:
+            lifted = jax_funcify(graph)
+        except NotImplementedError as error:
+            raise NotImplementedError(
+                f"the model has a part without a JAX version: {str(error).strip()}\nWhere a shape "
+                "is computed, write x.reshape((x.shape[0], k)) rather than x.reshape((-1, k)), or "
+                "pass batch_size=None, which leaves shapes constant."
+            ) from error
 
     def function(*arguments: Any) -> tuple[Any, ...]:
         result = lifted(*arguments)

@@ -104,5 +104,29 @@ def test_same_seed_same_draws(fitted):
     assert (fitted.sample(20, ["w"], random_seed=8).posterior["w"] != one).any()
 
 
+def test_moments_of_a_variable_bounded_by_another():
+    with pm.Model() as model:
+        up = pm.HalfNormal("up", 5)
+        pm.Normal("y", pm.Uniform("u", 0, up), 10, observed=Y[:5])
+    fitted = bnn.fit(model, steps=2000, learning_rate=0.02, random_seed=1, progressbar=False)
+    draws = fitted.sample(4000, random_seed=5).posterior["u"]
+    error = float(draws.std()) / np.sqrt(4000)
+    assert abs(float(fitted.mean["u"]) - float(draws.mean())) < 6 * error
+    np.testing.assert_allclose(fitted.std["u"], draws.std(), rtol=0.15)
+
+
+@pytest.mark.filterwarnings("ignore:Data in y contains missing values")
+def test_missing_values_and_flat_priors():
+    gaps = Y.copy()
+    gaps[3] = np.nan
+    with pm.Model() as model:
+        b = pm.Flat("b")
+        pm.Normal("y", b * X[:, 0], 1, observed=gaps)
+    fitted = bnn.fit(model, steps=5, batch_size=None, random_seed=1, progressbar=False)
+    y = fitted.sample(3).posterior["y"].values
+    np.testing.assert_allclose(np.delete(y[0, 0], 3), np.delete(Y, 3), rtol=1e-5)
+    assert np.isnan(fitted.scale_ratio()["b"])
+
+
 def test_repr(fitted):
     assert repr(fitted) == "<Approximation: 4 variables, 6 numbers, 3,000 steps, kl_weight=1>"

@@ -282,9 +282,16 @@ def test_ctrl_c_returns_what_was_learned():
                 os.kill(os.getpid(), signal.SIGINT)
 
     assert threading.current_thread() is threading.main_thread()
-    fitted = bnn.fit(conjugate(), steps=10_000, callbacks=[Interrupt()], chunk_steps=100, **QUIET)
+    # A shell's background jobs, which tests may run in, ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        fitted = bnn.fit(
+            conjugate(), steps=10_000, callbacks=[Interrupt()], chunk_steps=100, **QUIET
+        )
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert 300 <= len(fitted.history) < 10_000
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_failing_callback_loses_nothing():
@@ -328,6 +335,8 @@ BAD_ARGUMENTS = [
     ({"steps": 5, "random_seed": "one"}, "`random_seed` must be an integer"),
     ({"steps": 5, "optimizer": optax.adam(0.1), "learning_rate": 0.1}, "`optimizer` must come"),
     ({"steps": 5, "optimizer": "adam"}, "`optimizer` must be an optax.GradientTransformation"),
+    ({"steps": 5, "rows": 3}, "`rows` must be a name or names"),
+    ({"steps": 5, "rows": "nonsense", "batch_size": None}, "`rows` must name a dimension"),
     ({"steps": 5, "callbacks": [print]}, "`callbacks` must have a method on_chunk"),
 ]
 
@@ -399,3 +408,35 @@ def test_missing_values_are_free_variables():
     missing = X[np.isnan(with_gaps)]
     w = fitted.mean["w"].values
     np.testing.assert_allclose(fitted.mean["y_unobserved"], missing @ w, atol=0.2)
+
+
+def test_constants_may_be_infinite():
+    bound = np.where(np.arange(N) % 2, 0.5, np.inf)
+    with pm.Model() as model:
+        mu = pt.minimum(pt.as_tensor(X) @ pm.Normal("w", shape=3), bound)
+        pm.Normal("y", mu, 1, observed=Y)
+    assert np.isfinite(bnn.fit(model, steps=50, batch_size=50, **QUIET).history["elbo"]).all()
+
+
+def test_vectors_of_a_prior_are_not_taken_for_examples():
+    with pm.Model() as model:
+        w = pm.Normal("w", np.zeros(N), 1)
+        pm.Normal("y", (pm.Data("x", X) @ w[:3]), 1, observed=Y)
+    fitted = bnn.fit(model, steps=5, batch_size=50, **QUIET)
+    assert fitted.params["w"]["loc"].shape == (N,)
+
+
+def test_values_outside_the_support_are_named_as_a_cause():
+    with pm.Model() as model:
+        pm.Poisson("y", pm.math.exp(pm.Normal("b")), observed=np.full(20, -1))
+    with pytest.raises(bnn.NonFiniteError, match="in the likelihood's support"):
+        bnn.fit(model, steps=5, **QUIET)
+
+
+def test_computed_reshapes_name_the_repair():
+    with pm.Model() as model:
+        x = pm.Data("x", np.ones((N, 2, 2)))
+        logits = x.reshape((-1, 4)) @ pm.Normal("w", shape=(4, 4))
+        pm.Categorical("y", logit_p=logits, observed=np.arange(N) % 4)
+    with pytest.raises(NotImplementedError, match=r"write x\.reshape\(\(x\.shape\[0\], k\)\)"):
+        bnn.fit(model, steps=5, batch_size=50, **QUIET)

@@ -207,3 +207,141 @@ def test_memory_does_not_grow_with_draws_of_summaries(classifier):
         tracemalloc.stop()
     # 180 more draws of 2,000 × 4 probabilities would take 5.8 MB as float32.
     assert peaks[1] - peaks[0] < 1e6
+
+
+def fit(model, batch_size=None, steps=300, **kwargs):
+    return bnn.fit(model, steps=steps, batch_size=batch_size, **QUIET, **kwargs)
+
+
+@pytest.mark.parametrize("batch_size", [None, 60])
+def test_observed_variables_have_noise_of_their_own(batch_size):
+    with pm.Model() as model:
+        mu = pm.Normal("mu")
+        for i in (1, 2):
+            pm.Normal(f"y{i}", mu, 1, observed=Y)
+            pm.Bernoulli(f"b{i}", logit_p=0.01 * mu, observed=Y > 0)
+    pred = fit(model, batch_size).predict(draws=50, random_seed=1)
+    for kind in "yb":
+        one, two = pred[f"{kind}1"].samples, pred[f"{kind}2"].samples
+        mean = one.mean(axis=1, keepdims=True), two.mean(axis=1, keepdims=True)
+        assert abs(np.corrcoef((one - mean[0]).ravel(), (two - mean[1]).ravel())[0, 1]) < 0.05
+
+
+def test_at_the_mean_samples_of_values_still_vary():
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), 0.5, observed=Y + 3)
+    pred = fit(model, steps=3000).predict(at="mean", draws=400, random_seed=0)["y"]
+    np.testing.assert_allclose(pred.mean, (Y + 3).mean(), atol=0.12)
+    np.testing.assert_allclose(pred.std, 0.5, rtol=0.2)
+    assert np.isnan(fit(model, steps=5).predict(draws=1)["y"].std).all()
+
+
+@pytest.mark.parametrize("batch_size", [None, 60])
+def test_predictions_use_the_data_of_the_fit(batch_size):
+    with pm.Model(coords={"k": ["a", "b"]}) as model:
+        b = pm.Normal("b", dims="k")
+        pm.Normal("y", b[0] * pm.Data("x", X[:, 0]), 0.1, observed=X[:, 0])
+    fitted = fit(model, batch_size, steps=2000)
+    before = fitted.predict(draws=3, random_seed=1)["y"].samples
+    with model:
+        pm.set_data({"x": np.full(7, 100.0)})
+    np.testing.assert_array_equal(fitted.predict(draws=3, random_seed=1)["y"].samples, before)
+    assert list(fitted.sample(2).posterior["k"].values) == ["a", "b"]
+
+
+def test_one_probability_for_all_rows():
+    with pm.Model() as model:
+        pm.Bernoulli("b", pm.Beta("p", 1, 1), observed=Y > 0)
+        pm.Categorical("c", p=pm.Dirichlet("q", np.ones(4)), observed=LABELS)
+    for batch_size in (None, 60):
+        fitted = fit(model, batch_size, steps=2000)
+        pred = fitted.predict(draws=50, random_seed=1)
+        assert pred["b"].mean_probs.shape == (N, 2)
+        np.testing.assert_allclose(pred["b"].mean_probs[:, 1], (Y > 0).mean(), atol=0.03)
+        share = np.bincount(LABELS, minlength=4) / N
+        np.testing.assert_allclose(pred["c"].mean_probs, np.tile(share, (N, 1)), atol=0.04)
+
+
+def test_models_whose_rows_do_not_come_apart_still_predict():
+    rng = np.random.default_rng(0)
+    many = rng.normal(size=600)
+    with pm.Model() as effects:
+        rate = pm.math.exp(pm.Normal("a") + pm.Normal("eps", 0, 0.3, shape=600))
+        pm.Poisson("y", rate, observed=rng.poisson(1.0, size=600))
+    assert fit(effects, steps=5).predict(draws=2)["y"].samples.shape == (2, 600)
+    with pm.Model() as series:
+        pm.AR("y", pm.Normal("r", shape=1), init_dist=pm.Normal.dist(0, 9), observed=many)
+    assert fit(series, steps=5).predict(draws=2)["y"].samples.shape == (2, 600)
+    with pm.Model() as mixture:
+        mu = pm.Normal("m", shape=2) * many[:, None]
+        pm.NormalMixture("y", pm.Dirichlet("w", np.ones(2)), mu=mu, sigma=1.0, observed=many)
+    assert fit(mixture, 100, steps=5).predict(draws=2)["y"].samples.shape == (2, 600)
+    with pm.Model() as lengths:
+        mu = pm.Normal("mu", shape=2)
+        pm.Normal("one", mu[0] * pm.Data("x", X[:60, 0]), 1, observed=Y[:60])
+        pm.Normal("two", mu[1], 1, observed=Y[:40])
+    pred = fit(lengths, steps=5).predict(draws=3)
+    assert pred["one"].samples.shape == (3, 60)
+    assert pred["two"].samples.shape == (3, 40)
+    fitted = bnn.fit(lengths, steps=5, rows=["one", "x"], batch_size=20, **QUIET)
+    pred = fitted.predict({"x": X[:5, 0]}, draws=3)
+    assert pred["one"].samples.shape == (3, 5)
+    assert pred["two"].samples.shape == (3, 40)
+
+
+def test_an_observed_variable_may_depend_on_another():
+    with pm.Model() as model:
+        y1 = pm.Normal("y1", pm.Normal("a"), 1, observed=Y)
+        pm.Normal("y2", pm.Normal("c") * y1, 0.5, observed=2 * Y)
+        pm.Deterministic("residual", y1 - 1.0)
+    fitted = fit(model, 60, steps=3000)
+    np.testing.assert_allclose(fitted.mean["c"], 2.0, atol=0.1)
+    np.testing.assert_allclose(
+        fitted.sample(2, "residual").posterior["residual"][0, 0], Y - 1, atol=1e-6
+    )
+
+
+def test_deterministics_keep_their_own_length():
+    with pm.Model() as model:
+        w = pm.Normal("w", shape=10)
+        pm.Deterministic("ew", pm.math.exp(w))
+        pm.Normal("y", w[0] * pm.Data("x", Y), 1, observed=Y)
+    pred = fit(model, 60, steps=5).predict(draws=3, batch_size=10, var_names="ew")
+    assert pred["ew"].mean.shape == (10,)
+    assert pred["y"].mean.shape == (N,)
+
+
+def test_total_size_leaves_the_density_alone():
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu", 0, 10), 1, observed=Y, total_size=10 * N)
+    fitted = fit(model, 60, steps=3000)
+    direct = -st.norm.logpdf(Y[:50], Y.mean(), 1).mean()
+    np.testing.assert_allclose(fitted.nll({"y": Y[:50]}), direct, atol=0.02)
+    elbo = fitted.elbo(50)
+    np.testing.assert_allclose(
+        elbo["elbo_per_example"], st.norm.logpdf(Y, Y.mean(), 1).mean(), atol=0.03
+    )
+    np.testing.assert_allclose(elbo["elbo_per_example"], elbo["elbo"] / (10 * N))
+
+
+def test_distributions_made_of_others_in_minibatches():
+    counts = RNG.poisson(np.exp(X[:, 0]))
+    with pm.Model() as model:
+        rate = pm.math.exp(pm.Normal("b") * pm.Data("x", X[:, 0]))
+        pm.HurdlePoisson("y", psi=pm.Beta("p", 1, 1), mu=rate, observed=counts)
+    fitted = fit(model, 60, steps=3000)
+    np.testing.assert_allclose(fitted.mean["p"], (counts > 0).mean(), atol=0.06)
+    samples = fitted.predict(draws=400, random_seed=1)["y"].samples
+    mu = np.exp(float(fitted.mean["b"]) * X[:, 0])
+    expected = float(fitted.mean["p"]) * mu / -np.expm1(-mu)  # of a zero-truncated Poisson
+    np.testing.assert_allclose(samples.mean(), expected.mean(), rtol=0.05)
+
+
+def test_whole_numbers_that_do_not_fit_are_refused():
+    with pm.Model() as model:
+        x = pm.Data("x", np.arange(N, dtype="uint8"))
+        pm.Normal("y", pm.Normal("b") * x, 1, observed=Y)
+    with pytest.raises(ValueError, match=r"`new_data\['x'\]` must fit uint8.*got int64 in -1…300"):
+        fit(model, 60, steps=5).predict({"x": np.array([100, 300, -1])})
+    with pytest.raises(TypeError, match=r"`new_data` must be a dictionary.*got ndarray"):
+        fit(model, 60, steps=5).predict(np.arange(3))
