@@ -150,7 +150,7 @@ def check_rows(
     """
     n = len(next(iter(rows.values())))
     block = rng.permutation(n)[:_REFERENCE_ROWS]
-    chosen = np.sort(rng.choice(len(block), size=min(3, len(block)), replace=False))
+    chosen = np.sort(rng.choice(len(block), size=min(5, len(block)), replace=False))
     repair = (
         f"taken per example are {suspects}: name the right ones by `rows=` or give them dims, "
         "or pass batch_size=None"
@@ -177,7 +177,7 @@ def check_rows(
         return logp
 
     full, alone = evaluate(block)[chosen], evaluate(block[chosen])
-    tolerance = 1e-3 * (1 + np.abs(full))
+    tolerance = 2e-4 * (1 + np.abs(full))
     equal = (np.abs(full - alone) <= tolerance) | (full == alone)
     if not equal.all():
         worst = int(np.argmax(np.where(np.isnan(full - alone), np.inf, np.abs(full - alone))))

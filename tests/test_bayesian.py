@@ -343,7 +343,7 @@ def test_network_inputs_lists_data_and_rows():
     assert [(i.variable.name, i.network, i.rows) for i in found] == [
         ("a", "first", 6),
         ("b", repr(second), 5),
-        (None, "third", 2),
+        ("x", "third", 2),
     ]
     assert found[0].variable is a
     with model:
