@@ -440,3 +440,39 @@ def test_computed_reshapes_name_the_repair():
         pm.Categorical("y", logit_p=logits, observed=np.arange(N) % 4)
     with pytest.raises(NotImplementedError, match=r"write x\.reshape\(\(x\.shape\[0\], k\)\)"):
         bnn.fit(model, steps=5, batch_size=50, **QUIET)
+
+
+@pytest.mark.parametrize("kind", ["conv1d", "attention", "hand-written", "array"])
+def test_networks_of_other_layers_learn_in_minibatches(kind):
+    from pytensor_ml import layers
+    from pytensor_ml.params import trainable
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 2
+    series = rng.normal(size=(120, 6, 3)) + labels[:, None, None] - 0.5
+    head = layers.Linear("head", n_in=4, n_out=2)
+    if kind == "conv1d":
+        conv = layers.Conv1D("conv", in_channels=3, out_channels=4, kernel_size=3)
+        norm = layers.LayerNorm("norm", n_in=4)
+
+        def network(x):
+            return head(pt.tanh(norm(conv(x))).mean(axis=1))
+    elif kind == "attention":
+        embed = layers.Linear("embed", n_in=3, n_out=4)
+        attention = layers.MultiheadAttention("attention", n_embd=4, n_head=2)
+
+        def network(x):
+            return head(attention(embed(x)).mean(axis=1))
+    else:
+        w = trainable(np.zeros((3, 2)), "w")
+
+        def network(x):
+            return x.mean(axis=1) @ w
+
+    with pm.Model() as model:
+        x = series if kind == "array" else pm.Data("x", series)
+        logits = bnn.bayesian(network, x)
+        pm.Categorical("y", logit_p=logits, observed=labels, shape=logits.shape[0])
+    fitted = bnn.fit(model, steps=500, batch_size=40, learning_rate=0.03, **QUIET)
+    pred = fitted.predict({"x": series}, draws=50, random_seed=1)
+    assert (pred.mean_probs.argmax(axis=1) == labels).mean() > 0.85
