@@ -18,16 +18,15 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.batches import Batches
-from pymc_bnn.decompose import Terms
+from pymc_bnn.decompose import Terms, normal_sigmas
 from pymc_bnn.elbo import Elbo
 from pymc_bnn.guides import MeanField
 from pymc_bnn.noise import seed_of, standard_normal
-from pymc_bnn.predict import Prediction, Predictor
+from pymc_bnn.predict import LIMIT_BYTES, Prediction, Predictor
 from pymc_bnn.to_jax import INTERPRETED, lift, precision
 
 __all__ = ["Approximation"]
 
-_LIMIT_BYTES = 2 * 2**30
 _QUADRATURE_NODES = 32
 _MOMENT_DRAWS = 4000
 
@@ -64,7 +63,6 @@ class Approximation:
     batches: Batches | None
     kl_weight: float
     dtype: str
-    seed: int
 
     def __repr__(self) -> str:
         """Say what it is in a line."""
@@ -212,14 +210,8 @@ class Approximation:
 
     def _prior_scales(self) -> dict[str, np.ndarray]:
         """Return prior scales in the unconstrained space, broadcastable to the variable."""
-        normal = [f for f in self.terms.free if f.normal is not None]
-        inputs = [*self.terms.values, *self.terms.inputs]
-        loc = [self.params[f.name]["loc"] for f in self.terms.free]
         with precision(self.dtype):
-            sigmas = lift(inputs, [f.normal[1] for f in normal], self.dtype)(
-                *loc, *self.terms.arrays().values()
-            )
-        scales = {f.name: np.asarray(s) for f, s in zip(normal, sigmas, strict=True)}
+            scales = normal_sigmas(self.terms, self._locs, self.dtype)
         model = self.terms.model
         for f in self.terms.free:
             if f.name not in scales:
@@ -363,7 +355,7 @@ class Approximation:
             itemsize = np.dtype(self.dtype).itemsize
             first = zip(names, function(self._locs), strict=True)
             sizes = {name: v.size * itemsize * draws for name, v in first}
-            if sum(sizes.values()) > _LIMIT_BYTES:
+            if sum(sizes.values()) > LIMIT_BYTES:
                 largest = max(sizes, key=sizes.get)
                 raise invalid(
                     "draws",

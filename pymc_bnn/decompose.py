@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, invalid
-from pymc_bnn.to_jax import substitute
+from pymc_bnn.to_jax import lift, substitute
 
 __all__ = [
     "Data",
@@ -32,6 +32,7 @@ __all__ = [
     "check_model",
     "decompose",
     "find_rows",
+    "normal_sigmas",
     "shapes_must_agree",
 ]
 
@@ -265,7 +266,7 @@ def decompose(
     resized: dict[Variable, Variable] = {}
     for rv, value, per_example in zip(list(observed_rvs), values, by_row, strict=True):
         if per_example:  # in the model's order, as a later one may depend on an earlier one
-            [resized[rv]] = [_any_length(*substitute([rv], resized), value)]
+            resized[rv] = _any_length(substitute([rv], resized)[0], value)
     graphs = substitute([*free_rvs, *potentials, *deterministics], resized)
     parts = iter(graphs)
     free_rvs = [next(parts) for _ in free_rvs]
@@ -359,6 +360,38 @@ def decompose(
         dims={k: v for k, v in model.named_vars_to_dims.items() if v and None not in v},
         coords={k: list(v) for k, v in model.coords.items() if v is not None},
     )
+
+
+def normal_sigmas(
+    terms: Terms, values: Mapping[str, np.ndarray], dtype: str
+) -> dict[str, np.ndarray]:
+    """Evaluate the prior σ of every free variable with an untransformed Normal prior.
+
+    Parameters
+    ----------
+    terms : Terms
+        The model.
+    values : mapping from str to numpy.ndarray
+        Unconstrained value of each free variable, at which its descendants' σ are taken.
+    dtype : {"float32", "float64"}
+        Precision; call it inside :func:`pymc_bnn.to_jax.precision`.
+
+    Returns
+    -------
+    dict from str to numpy.ndarray
+        σ by variable, broadcastable to it.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu", 0, 3), observed=np.zeros(4))
+    >>> float(normal_sigmas(decompose(model), {"mu": np.array(0.0)}, "float32")["mu"])
+    3.0
+    """
+    normal = {f.name: f.normal[1] for f in terms.free if f.normal is not None}
+    function = lift([*terms.values, *terms.inputs], list(normal.values()), dtype)
+    sigmas = function(*(values[f.name] for f in terms.free), *terms.arrays().values())
+    return {name: np.asarray(s) for name, s in zip(normal, sigmas, strict=True)}
 
 
 def _any_length(rv: TensorVariable, value: TensorVariable) -> TensorVariable:

@@ -21,12 +21,19 @@ from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.batches import Batches, check_rows
 from pymc_bnn.callbacks import Info, Progress
-from pymc_bnn.decompose import Terms, check_model, decompose, find_rows, shapes_must_agree
+from pymc_bnn.decompose import (
+    Terms,
+    check_model,
+    decompose,
+    find_rows,
+    normal_sigmas,
+    shapes_must_agree,
+)
 from pymc_bnn.elbo import Elbo, assemble
 from pymc_bnn.guides import MeanField
 from pymc_bnn.loop import Loop, State, Step, all_finite, copy_state
 from pymc_bnn.noise import seed_of
-from pymc_bnn.to_jax import lift, precision
+from pymc_bnn.to_jax import precision
 
 __all__ = ["NonFiniteError", "adam", "fit"]
 
@@ -275,7 +282,6 @@ def fit(
                 batches=batches,
                 kl_weight=float(kl_weight),
                 dtype=dtype,
-                seed=seed,
             )
 
         return _run(
@@ -470,10 +476,7 @@ def own_scales(terms: Terms, dtype: str) -> dict[str, float]:
     The spread of its initial values where they vary (weights, which start at random and scaled by
     fan-in), otherwise the prior's scale at the initial point (Normal priors), at most 1.
     """
-    sigmas = {f.name: f.normal[1] for f in terms.free if f.normal is not None}
-    function = lift([*terms.values, *terms.inputs], list(sigmas.values()), dtype)
-    values = function(*(f.start for f in terms.free), *terms.arrays().values())
-    prior = dict(zip(sigmas, values, strict=True))
+    prior = normal_sigmas(terms, {f.name: f.start for f in terms.free}, dtype)
     scales = {}
     for f in terms.free:
         spread = float(np.std(f.start)) if f.start.size > 1 else 0.0

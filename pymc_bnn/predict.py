@@ -27,9 +27,9 @@ from pymc_bnn.to_jax import INTERPRETED, lift, substitute
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
 
-__all__ = ["ClassPrediction", "Prediction", "Predictor", "ValuePrediction"]
+__all__ = ["LIMIT_BYTES", "ClassPrediction", "Prediction", "Predictor", "ValuePrediction"]
 
-_LIMIT_BYTES = 2 * 2**30
+LIMIT_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,8 @@ class Predictor:
         self.var_names = var_names
 
         needed = set(ancestors(outputs))
-        observable = [d for d in terms.data if d.variable in set(ancestors(_observed(terms)))]
+        behind = set(ancestors([o.value for o in terms.observed]))
+        observable = [d for d in terms.data if d.variable in behind]
         self.with_density = terms.row_density is not None and (
             new_data is None or all(d.name in given for d in observable if d.per_example)
         )
@@ -489,10 +490,6 @@ def _probabilities(observed: Observed) -> Variable:
     return pt.stack([1 - p, p], axis=-1) if isinstance(node.op, Bernoulli.rv_type) else p
 
 
-def _observed(terms: Terms) -> list[Variable]:
-    return [o.value for o in terms.observed]
-
-
 def _check_names(terms: Terms, new_data: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
     """Check new data against the model's: names, axes, numbers."""
     if new_data is None:
@@ -540,7 +537,7 @@ def _check_names(terms: Terms, new_data: Mapping[str, Any] | None) -> dict[str, 
 
 
 def _check_size(argument: str, size: int) -> None:
-    if size > _LIMIT_BYTES:
+    if size > LIMIT_BYTES:
         raise invalid(
             argument,
             "need no more than 2 GiB of memory",
