@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _MODULES = (
     "callbacks",
     "datasets",
+    "elbo",
     "guides",
     "networks",
     "plots",
@@ -22,7 +23,7 @@ _NAMES = {
     "Approximation": "approximation",
     "NonFiniteError": "fitting",
     "Prediction": "predict",
-    "adam": "fitting",
+    "adam": "optimizer",
     "bayesian": "bayesian_network",
     "fit": "fitting",
 }

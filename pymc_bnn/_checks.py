@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
-__all__ = ["check_finite", "check_int", "check_seed", "invalid"]
+__all__ = ["by_pattern", "check_finite", "check_int", "check_positive", "check_seed", "invalid"]
 
 
 def invalid(
@@ -94,3 +96,56 @@ def check_seed(random_seed: Any) -> int | np.random.Generator:
         return random_seed
     repair = "pass random_seed=1, say, or a numpy.random.Generator"
     return check_int("random_seed", random_seed, 0, 2**32 - 1, repair)
+
+
+def check_positive(argument: str, value: Any) -> None:
+    """Raise unless `value` is a finite number above 0.
+
+    Examples
+    --------
+    >>> check_positive("learning_rate", 0.01)
+    """
+    try:
+        good = np.ndim(value) == 0 and bool(np.isfinite(value)) and value > 0
+    except TypeError:
+        good = False
+    if not good:
+        rule, repair = "be a finite number above 0", f"pass {argument}=0.1, say"
+        raise invalid(argument, rule, repr(value), repair)
+
+
+def by_pattern(
+    argument: str, spec: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, tuple[str, Any]]:
+    """Return for each name the first pattern that matches it, and what that pattern stands for.
+
+    Patterns are shell-style, such as ``"conv*"`` or ``"*_b"``; names that none matches are left
+    out. Raises ValueError for a pattern that matches no name, or that never comes first.
+
+    Examples
+    --------
+    >>> by_pattern("guide", {"*_b": 1, "*": 2}, ["dense1_W", "dense1_b"])
+    {'dense1_W': ('*', 2), 'dense1_b': ('*_b', 1)}
+    """
+    chosen = {}
+    for pattern in spec:
+        if not isinstance(pattern, str):
+            repair = "pass patterns such as '*_W'"
+            raise invalid(argument, "have strings as keys", repr(pattern), repair, TypeError)
+    for name in names:
+        pattern = next((p for p in spec if fnmatchcase(name, p)), None)
+        if pattern is not None:
+            chosen[name] = (pattern, spec[pattern])
+    winners = {pattern for pattern, _ in chosen.values()}
+    for pattern in spec:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            listed = ", ".join(names[:8]) + (
+                f" and {len(names) - 8} more" if len(names) > 8 else ""
+            )
+            rule = f"have patterns that match a free variable, {listed}"
+            raise invalid(argument, rule, repr(pattern), "correct the pattern or drop it")
+        if pattern not in winners and pattern != "*":
+            rule = "have each pattern win a variable; the first that matches wins"
+            got = f"{pattern!r} after patterns that match the same names"
+            raise invalid(argument, rule, got, "put it before them or drop it")
+    return chosen

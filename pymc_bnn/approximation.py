@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,18 +12,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-import pymc as pm
 import xarray as xr
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.batches import Batches
-from pymc_bnn.decompose import Terms, normal_sigmas
+from pymc_bnn.decompose import Terms
+from pymc_bnn.diagnostics import summary
 from pymc_bnn.elbo import Elbo
-from pymc_bnn.guides import MeanField
-from pymc_bnn.noise import seed_of, standard_normal
+from pymc_bnn.guides import Posterior
+from pymc_bnn.noise import draw_noise, seed_of
 from pymc_bnn.predict import LIMIT_BYTES, Prediction, Predictor
-from pymc_bnn.to_jax import INTERPRETED, lift, precision
+from pymc_bnn.starting import prior_scales
+from pymc_bnn.to_jax import lift, precision
 
 __all__ = ["Approximation"]
 
@@ -33,16 +34,17 @@ _MOMENT_DRAWS = 4000
 
 @dataclass(frozen=True)
 class Approximation:
-    """A mean-field Normal approximation to a model's posterior; made by :func:`pymc_bnn.fit`.
+    """An approximate posterior of a model; made by :func:`pymc_bnn.fit`.
 
     Attributes
     ----------
     params : dict
-        Guide parameters, ``{variable: {"loc": array, "log_scale": array}}``, unconstrained.
+        Parameters of the guides, unconstrained: ``{block: {role: array}}``, where a block is a free
+        variable (mean-field: loc and log_scale), or the pattern of a joint guide.
     history : pandas.DataFrame
         One row per step.
     kl_weight : float
-        The weight of the KL in the fit; below 1 this is a cold posterior.
+        The weight of the KL at the last step; below 1 this is a cold posterior.
 
     Examples
     --------
@@ -56,39 +58,75 @@ class Approximation:
 
     terms: Terms
     row_terms: Terms | None  # the model taken apart by rows, for predictions; None if it cannot be
-    guide: MeanField
+    posterior: Posterior
     elbo_parts: Elbo
     params: dict[str, dict[str, np.ndarray]]
-    trace: np.ndarray  # (steps, 2) negative log-likelihood and KL, nats
+    trace: np.ndarray  # (steps, 3) negative log-likelihood, KL, −log prior of points; nats
     batches: Batches | None
-    kl_weight: float
+    kl_weights: Callable[[Any], np.ndarray]  # the KL's weight at each step
     dtype: str
 
     def __repr__(self) -> str:
         """Say what it is in a line."""
         return (
-            f"<Approximation: {len(self.params)} variables, {self.n_parameters:,} numbers, "
+            f"<Approximation: {len(self.terms.free)} variables, {self.n_parameters:,} numbers, "
             f"{len(self.trace):,} steps, kl_weight={self.kl_weight:g}>"
         )
 
     @property
     def n_parameters(self) -> int:
-        """Number of unconstrained numbers that have a posterior."""
-        return sum(p["loc"].size for p in self.params.values())
+        """Number of unconstrained numbers of the model's free variables."""
+        return sum(f.start.size for f in self.terms.free)
+
+    @property
+    def kl_weight(self) -> float:
+        """The weight of the KL at the last step."""
+        return float(self.kl_weights(max(len(self.trace) - 1, 0)))
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """Free variables that have a point instead of a distribution."""
+        blocks = self.posterior.blocks
+        return tuple(f.name for b in blocks if b.guide.point for f in b.variables)
+
+    @property
+    def objective(self) -> str:
+        """What the fit maximised, and what its columns are called: "elbo" or "objective".
+
+        With points (:class:`pymc_bnn.guides.Delta`) the sum is no bound on the evidence, and with
+        dropout the fit maximises another function than the model's ELBO: neither is called ELBO,
+        and neither may be ranked against one.
+        """
+        return "objective" if self.points or self.elbo_parts.dropout else "elbo"
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """Estimates per step of the full-data ELBO, NLL and KL (nats, unweighted KL).
+        """Estimates per step, of the full data and with an unweighted KL, in nats.
 
-        Columns: epoch, elbo (= −nll − kl), nll, kl; the index counts steps from 1.
+        Columns: epoch, elbo (= −nll − kl), nll, kl; the index counts steps from 1. With points:
+        objective (= −nll − kl + log_prior) instead of elbo, and log_prior, of the points; with
+        dropout the same, without log_prior. With a schedule of the KL's weight: kl_weight.
         """
-        nll, kl = self.trace.astype(float).T
+        nll, kl, negative_log_prior = self.trace.astype(float).T
         step = np.arange(1, len(nll) + 1)
         per_epoch = self.batches.per_epoch if self.batches else 1
-        return pd.DataFrame(
-            {"epoch": step / per_epoch, "elbo": -nll - kl, "nll": nll, "kl": kl},
-            index=pd.Index(step, name="step"),
-        )
+        columns = {
+            "epoch": step / per_epoch,
+            self.objective: -nll - kl - negative_log_prior,
+            "nll": nll,
+            "kl": kl,
+        }
+        if self.points:
+            columns["log_prior"] = 0.0 - negative_log_prior
+        weights = self.kl_weights(step - 1)
+        if len(np.unique(weights)) > 1:
+            columns["kl_weight"] = weights
+        frame = pd.DataFrame(columns, index=pd.Index(step, name="step"))
+        if self.elbo_parts.dropout:
+            frame.attrs["note"] = "with dropout, which is no part of the model: not its ELBO"
+        elif self.points:
+            frame.attrs["note"] = "with points: no bound on the evidence"
+        return frame
 
     def elbo(self, draws: int = 10, *, batch_size: int = 512, random_seed: Any = 0) -> pd.Series:
         """Evaluate the unweighted ELBO on all training data.
@@ -109,7 +147,8 @@ class Approximation:
         -------
         pandas.Series
             elbo, nll, kl (nats, full data), elbo_se (standard error of the ELBO over visits),
-            and elbo_per_example where examples are known.
+            and elbo_per_example where examples are known. With points they are called objective,
+            objective_se, objective_per_example, beside log_prior; dropout is absent here.
 
         Examples
         --------
@@ -127,41 +166,42 @@ class Approximation:
         rest = {d.name: d.value for d in self.terms.data if not d.per_example}
         n = self.terms.n_rows
         starts = range(0, n, batch_size) if n else [0]
-        visits = np.zeros((draws, 2))
+        visits = np.zeros((draws, 3))
+        size = min(batch_size, n) if n else 1
         with precision(self.dtype):
-            shapes = {f.name: f.start.shape for f in self.terms.free}
 
             @jax.jit
-            def parts(params: Any, key: Any, data: Any, counted: Any) -> Any:
-                noise = standard_normal(key, shapes, self.dtype)
-                row, other, kl, potential = self.elbo_parts(params, noise, data)
-                row_sum = 0.0 if row is None else jnp.where(counted, row, 0.0).sum()
-                return row_sum, other, kl.sum() - potential
+            def evaluate(params: Any, key: Any, data: Any, counted: Any) -> Any:
+                noise = self.elbo_parts.draw_noise(key, size, self.dtype, dropout=False)
+                parts = self.elbo_parts(params, noise, data)
+                row = 0.0 if parts.row is None else jnp.where(counted, parts.row, 0.0).sum()
+                return row, parts.rest, parts.kl.sum() - parts.potential, parts.log_prior.sum()
 
             params = jax.tree.map(jnp.asarray, self.params)
             for draw in range(draws):
                 per_batch = []
                 for i, start in enumerate(starts):
-                    index = np.arange(start, start + (min(batch_size, n) if n else 1))
+                    index = np.arange(start, start + size)
                     counted = index < (n or 1)
                     data = {k: v[np.minimum(index, len(v) - 1)] for k, v in rows.items()}
                     batch_key = jax.random.fold_in(jax.random.fold_in(key, draw), i)
-                    per_batch.append(parts(params, batch_key, {**data, **rest}, counted))
-                row, other, kl = np.asarray(jax.device_get(per_batch), float).T
-                visits[draw] = -row.sum() - other.mean(), kl.mean()
-        nll, kl = visits.mean(axis=0)
-        result = {
-            "elbo": -nll - kl,
-            "nll": nll,
-            "kl": kl,
-            "elbo_se": float(visits.sum(axis=1).std(ddof=1) / np.sqrt(draws)),
-        }
+                    per_batch.append(evaluate(params, batch_key, {**data, **rest}, counted))
+                row, other, kl, prior = np.asarray(jax.device_get(per_batch), float).T
+                visits[draw] = -row.sum() - other.mean(), kl.mean(), -prior.mean()
+        nll, kl, negative_log_prior = visits.mean(axis=0)
+        name = "objective" if self.points else "elbo"
+        result = {name: -nll - kl - negative_log_prior, "nll": nll, "kl": kl}
+        if self.points:
+            result["log_prior"] = 0.0 - negative_log_prior
+        result[f"{name}_se"] = float(visits.sum(axis=1).std(ddof=1) / np.sqrt(draws))
         if n:
-            result["elbo_per_example"] = result["elbo"] / self.terms.n_observed
+            result[f"{name}_per_example"] = result[name] / self.terms.n_observed
         return pd.Series(result)
 
     def kl(self, draws: int = 20, random_seed: Any = 0) -> pd.Series:
         """Return the KL of each variable in nats, averaged over draws of its parents.
+
+        Variables of a joint guide have one KL, under its pattern; points have none (0).
 
         Examples
         --------
@@ -174,15 +214,46 @@ class Approximation:
         check_int("draws", draws, 1, None, "pass draws=20")
         key = jax.random.key(seed_of(random_seed))
         data = {d.name: d.value[:1] if d.per_example else d.value for d in self.terms.data}
-        shapes = {f.name: f.start.shape for f in self.terms.free}
         with precision(self.dtype):
             parts = jax.jit(
-                lambda key: self.elbo_parts(
-                    self.params, standard_normal(key, shapes, self.dtype), data
-                )[2]
+                lambda key: (
+                    self.elbo_parts(
+                        self.params, self.elbo_parts.draw_noise(key, 1, self.dtype), data
+                    ).kl
+                )
             )
             kl = np.mean([parts(jax.random.fold_in(key, i)) for i in range(draws)], axis=0)
-        return pd.Series(kl.astype(float), index=pd.Index(self.elbo_parts.names, name="variable"))
+        index = pd.Index(self.elbo_parts.names, name="variable")
+        return pd.Series(kl.astype(float), index=index, name="kl")
+
+    def summary(self) -> pd.DataFrame:
+        """Return what each variable got and how far it moved: one row per variable.
+
+        Columns:
+
+        - size: how many numbers it has;
+        - guide, estimator, why: its family, how its gradient was estimated, and the reason;
+        - kl [nats], kl_method: as of :meth:`kl` (of a joint guide: at its first variable);
+        - scale_ratio: median of posterior/prior scales; see :meth:`scale_ratio`;
+        - collapsed: share of numbers whose posterior scale is below 1 % of the prior's: points in
+          all but name, whose KL is paid for accuracy, or scales that have not grown yet (not of
+          positive variables such as hierarchical scales, which may be known that well);
+        - pruned: share given back to the prior: scale within 10 % of the prior's, and mean within
+          10 % of a prior scale of 0 (Normal priors around 0);
+        - unmoved: share that never moved: scale within 1 % of where it started, and mean within 1 %
+          of that scale (points: of the spread of the first values). A fit in which many numbers
+          did not move is not finished.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(99))
+        >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
+        >>> fitted.summary().loc["mu", ["guide", "estimator", "kl_method"]].tolist()
+        ['MeanField', 'pathwise', 'closed form']
+        """
+        return summary(self)
 
     def scale_ratio(self) -> pd.Series:
         """Return the median posterior/prior scale ratio of each variable.
@@ -201,29 +272,27 @@ class Approximation:
         >>> bool(0.09 < fitted.scale_ratio()["mu"] < 0.11)
         True
         """
-        prior = self._prior_scales()
-        ratios = {
-            name: float(np.median(np.exp(p["log_scale"]) / prior[name]))
-            for name, p in self.params.items()
-        }
+        prior, (_, stds) = self.prior_scales, self.unconstrained
+        ratios = {name: float(np.median(std / prior[name])) for name, std in stds.items()}
         return pd.Series(ratios, name="scale_ratio").rename_axis("variable")
 
-    def _prior_scales(self) -> dict[str, np.ndarray]:
-        """Return prior scales in the unconstrained space, broadcastable to the variable."""
+    @cached_property
+    def prior_scales(self) -> dict[str, np.ndarray]:
+        """Prior standard deviations in the unconstrained space, broadcastable to the variables."""
         with precision(self.dtype):
-            scales = normal_sigmas(self.terms, self._locs, self.dtype)
-        model = self.terms.model
-        for f in self.terms.free:
-            if f.name not in scales:
-                rv = model[f.name]
-                transform = model.rvs_to_transforms[rv]
-                value = rv if transform is None else transform.forward(rv, *rv.owner.inputs)
-                try:
-                    drawn = pm.draw(value, 1000, random_seed=0, mode=INTERPRETED)
-                    scales[f.name] = np.std(drawn, axis=0)
-                except NotImplementedError:  # a flat prior has no scale
-                    scales[f.name] = np.full(np.shape(f.start), np.nan)
-        return scales
+            return prior_scales(self.terms, self._locs, self.dtype)
+
+    @cached_property
+    def unconstrained(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Means and standard deviations in the unconstrained space."""
+        with precision(self.dtype):
+            return self.posterior.moments(self.params)
+
+    @cached_property
+    def unconstrained_start(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The same before the first step."""
+        with precision(self.dtype):
+            return self.posterior.moments({b.name: b.params for b in self.posterior.blocks})
 
     @cached_property
     def mean(self) -> xr.Dataset:
@@ -247,13 +316,13 @@ class Approximation:
         weights = weights / weights.sum()
         with precision(self.dtype):
             for f in self.terms.free:
-                loc, scale = self.params[f.name]["loc"], np.exp(self.params[f.name]["log_scale"])
+                loc, scale = (moment[f.name] for moment in self.unconstrained)
                 if f.constrained is f.value:
                     means[f.name], stds[f.name] = loc, scale
                     continue
                 function = self._constrain([f.constrained])
                 alone = not (set(self.terms.values) - {f.value}) & set(ancestors([f.constrained]))
-                if alone and _elementwise(function, f, self.params):
+                if alone and _elementwise(function, f, self._locs):
                     z = [np.asarray(loc + scale * node, self.dtype) for node in nodes]
                     at = np.stack([function({**self._locs, f.name: v})[0] for v in z])
                     mean = np.tensordot(weights, at, 1)
@@ -267,7 +336,7 @@ class Approximation:
 
     @property
     def _locs(self) -> dict[str, np.ndarray]:
-        return {name: p["loc"] for name, p in self.params.items()}
+        return self.unconstrained[0]
 
     def _constrain(self, outputs: Sequence[Any]) -> Any:
         """Lift expressions of values and data to a function of ``{variable: value}``."""
@@ -377,10 +446,16 @@ class Approximation:
 
     def _draw(self, key: jax.Array) -> dict[str, Any]:
         """Draw every free variable once, unconstrained."""
-        noise = standard_normal(key, {f.name: f.start.shape for f in self.terms.free}, self.dtype)
-        return {
-            name: p["loc"] + np.exp(p["log_scale"]) * noise[name] for name, p in self.params.items()
-        }
+        return self._drawing(self.params, key)
+
+    @cached_property
+    def _drawing(self) -> Any:
+        """The compiled draw of every free variable."""
+        return jax.jit(
+            lambda params, key: self.posterior.draw(
+                params, draw_noise(key, self.posterior.noise, 0, self.dtype)
+            )
+        )
 
     def predict(
         self,
@@ -391,6 +466,7 @@ class Approximation:
         at: str = "draws",
         keep_draws: bool = True,
         var_names: str | Sequence[str] = (),
+        mc_dropout: bool = False,
         random_seed: Any = None,
     ) -> Prediction:
         """Predict, streaming over examples and posterior draws.
@@ -411,6 +487,9 @@ class Approximation:
             False keeps sums over draws only, so that memory does not grow with `draws`.
         var_names : sequence of str, optional
             Deterministics per example to return as well.
+        mc_dropout : bool, optional
+            Keep the dropout of the network, with a mask of its own for each example and draw ("MC
+            dropout", Gal and Ghahramani 2016). By default it is absent in predictions.
         random_seed : int or numpy.random.Generator, optional
             Seed of the draws.
 
@@ -439,7 +518,7 @@ class Approximation:
         check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
         if at not in ("draws", "mean"):
             raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
-        predictor = Predictor(self, new_data, var_names)
+        predictor = Predictor(self, new_data, var_names, mc_dropout)
         return self.predict_with(predictor, draws, batch_size, at, keep_draws, random_seed)
 
     def predict_with(
@@ -494,10 +573,9 @@ class Approximation:
         )
 
 
-def _elementwise(function: Any, f: Any, params: Any) -> bool:
+def _elementwise(function: Any, f: Any, locs: Mapping[str, np.ndarray]) -> bool:
     """Tell whether a transform works element by element: its shapes agree, as does one element."""
-    loc = np.array(params[f.name]["loc"], float)
-    locs = {name: p["loc"] for name, p in params.items()}
+    loc = np.array(locs[f.name], float)
     before = np.asarray(function(locs)[0])
     if before.shape != loc.shape:
         return False
@@ -505,5 +583,5 @@ def _elementwise(function: Any, f: Any, params: Any) -> bool:
         return True
     moved = loc.copy()
     moved.flat[0] += 0.5
-    after = np.asarray(function({**locs, f.name: moved.astype(params[f.name]["loc"].dtype)})[0])
+    after = np.asarray(function({**locs, f.name: moved.astype(locs[f.name].dtype)})[0])
     return bool(np.allclose(before.flat[1:], after.flat[1:]))

@@ -25,6 +25,7 @@ from pytensor_ml.layers import EmbeddingLayer, LinearLayer
 from pytensor_ml.params import NonTrainableParameter, TrainableParameter
 
 from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn.dropout import mark
 from pymc_bnn.networks import Network
 from pymc_bnn.noise import seed_of
 from pymc_bnn.priors import Prior, Site, assign, build, fan_in_normal
@@ -59,6 +60,7 @@ class NetworkInput:
 class _Record:
     """What the networks of one model have registered."""
 
+    # Of a parameter: its random variable, or the pm.Deterministic that stands for it.
     variables: dict[TrainableParameter, TensorVariable] = field(default_factory=dict)
     priors: dict[TrainableParameter, tuple[Prior, str]] = field(default_factory=dict)
     inputs: list[NetworkInput] = field(default_factory=list)
@@ -112,8 +114,9 @@ def bayesian(
         Outside a model, or for arguments of the wrong kind.
     ValueError
         If `x` is empty, not finite, or of a shape that the network does not take; if the network
-        has no trainable parameters, running state (BatchNorm) or randomness of its own (Dropout);
-        if a name is taken in the model, or the prior does not fit the network.
+        has no trainable parameters, running state (BatchNorm), randomness of its own other than
+        Dropout, or Dropout with ``p=1``; if a name is taken in the model, or the prior does not
+        fit the network.
 
     Notes
     -----
@@ -128,6 +131,13 @@ def bayesian(
     Matrices and kernels start at N(0, 1/fan_in), each from a stream of its own, given by the seed
     and the name; vectors and scalars at what their layer declares, zeros for biases. The values
     that the network's own parameters hold are not used.
+
+    Under priors such as ``priors.Horseshoe`` a parameter is a ``pm.Deterministic`` of the free
+    random variables, with the name and dims that it has otherwise.
+
+    Dropout layers become markers (:mod:`pymc_bnn.dropout`) that change nothing: the model, its
+    log-density and its predictions are those of the network without dropout, in ``pm.sample`` as
+    in ``pm.fit``. :func:`pymc_bnn.fit` may put random masks in their place.
 
     Examples
     --------
@@ -154,6 +164,7 @@ def bayesian(
     source = _source(x)
     x, output = _apply(network, _fixed(source))
 
+    output = mark(output)
     record = _records.setdefault(model.root or model, _Record())
     parameters = _parameters(output, x, model)
     names = _numbered(parameters, output)
@@ -357,12 +368,12 @@ def _parameters(
                 "use LayerNorm or GroupNorm instead of BatchNorm",
             )
         if isinstance(variable.type, RandomType):
-            layer = (variable.name or "Dropout").split("/")[0]
+            layer = (variable.name or "without a name").split("/")[0]
             raise invalid(
                 "network",
-                "have no randomness of its own",
+                "have no randomness of its own but Dropout",
                 f"layer {layer!r}, which draws random numbers",
-                "remove it: Dropout is not supported yet, and the posterior regularises already",
+                "remove it, or make it a random variable of the model",
             )
     parameters = [v for v in inputs if isinstance(v, TrainableParameter)]
     if not parameters:

@@ -28,12 +28,13 @@ class Info:
     epoch: float  # epochs done
     elapsed_s: float  # since the first step
     kl_weight: float
-    trace: np.ndarray  # (steps of the chunk, 2) negative log-likelihood and KL, full data, nats
+    # (steps of the chunk, 3) negative log-likelihood, KL and −log prior of points; full data, nats
+    trace: np.ndarray
     approximation: Callable[[], Approximation]  # the posterior as it stands
 
     @property
     def elbo(self) -> np.ndarray:
-        """Estimates of the unweighted ELBO, (steps of the chunk,) nats."""
+        """Estimates of the unweighted ELBO (with points: of the objective), (steps,) nats."""
         return -self.trace.sum(axis=1, dtype=float)
 
 
@@ -160,12 +161,12 @@ class Progress:
     Examples
     --------
     >>> with Progress(10, 1, enabled=False) as progress:
-    ...     progress.update(5, np.ones((5, 2)))
+    ...     progress.update(5, np.ones((5, 3)))
     """
 
     def __init__(self, steps: int, per_epoch: int, *, enabled: bool = True):
         self._window = max(50, per_epoch)
-        self._recent = np.zeros((0, 2))
+        self._recent = np.zeros((0, 3))
         self._bar = None
         if enabled:
             from rich.progress import (

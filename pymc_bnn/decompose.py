@@ -18,6 +18,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.basic import NormalRV
+from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
@@ -45,8 +46,17 @@ class Free:
     value: TensorVariable  # the unconstrained value, a root of every graph here
     start: np.ndarray  # initial value, unconstrained
     logp: TensorVariable  # elementwise log-prior, Jacobian of the transform included
-    normal: tuple[TensorVariable, TensorVariable] | None  # (mu, sigma) of an untransformed Normal
+    density: TensorVariable  # the same without the Jacobian: of the variable in its own space
     constrained: TensorVariable  # the variable itself as an expression of `value`
+    family: type | None  # the op of its prior, where that is an elementary distribution
+    parameters: tuple[TensorVariable, ...]  # of that op, as expressions of values and data
+    transform: type | None  # of the constrained variable to `value`
+
+    @property
+    def normal(self) -> tuple[TensorVariable, TensorVariable] | None:
+        """(mu, sigma) of an untransformed Normal prior; None for any other."""
+        is_normal = self.family is not None and issubclass(self.family, NormalRV)
+        return self.parameters if is_normal and self.transform is None else None
 
 
 @dataclass(frozen=True)
@@ -285,41 +295,48 @@ def decompose(
         logps = transformed_conditional_logp(
             list(rvs_to_values), rvs_to_values=rvs_to_values, rvs_to_transforms=rvs_to_transforms
         )
+        densities = list(logps)
+        if any(transform is not None for transform in transforms):
+            densities = transformed_conditional_logp(
+                list(rvs_to_values),
+                rvs_to_values=rvs_to_values,
+                rvs_to_transforms=rvs_to_transforms,
+                jacobian=False,
+            )
 
-    normals: list[Variable] = []
-    for rv, transform in zip(free_rvs, transforms, strict=True):
-        if transform is None and isinstance(rv.owner.op, NormalRV):
-            normals.extend(rv.owner.op.dist_params(rv.owner))
+    parameters = [
+        tuple(rv.owner.op.dist_params(rv.owner)) if isinstance(rv.owner.op, RandomVariable) else ()
+        for rv in free_rvs
+    ]
 
     def by_values(graphs: list[Variable], but: Variable | None = None) -> list[Variable]:
         known = {rv: value for rv, value in rvs_to_values.items() if rv is not but}
         transforms = {rv: rvs_to_transforms[rv] for rv in known}
         return replace_rvs_by_values(graphs, rvs_to_values=known, rvs_to_transforms=transforms)
 
-    parts = iter(by_values([*free_rvs, *potentials, *deterministics, *normals]))
+    flat = [parameter for own in parameters for parameter in own]
+    parts = iter(by_values([*free_rvs, *potentials, *deterministics, *flat]))
     constrained = [next(parts) for _ in free_rvs]
     potentials = [next(parts) for _ in potentials]
     deterministics = [next(parts) for _ in deterministics]
-    normal_parameters = iter(list(parts))
+    parameters = [tuple(next(parts) for _ in own) for own in parameters]
     observed_rvs = [by_values([rv], but=rv)[0] for rv in observed_rvs]
 
     start = model.initial_point(random_seed=random_seed)
-    free = []
-    for i, rv in enumerate(free_rvs):
-        normal = None
-        if transforms[i] is None and isinstance(rv.owner.op, NormalRV):
-            normal = (next(normal_parameters), next(normal_parameters))
-        name = model.free_RVs[i].name
-        free.append(
-            Free(
-                name,
-                free_values[i],
-                np.asarray(start[free_values[i].name]),
-                logps[i],
-                normal,
-                constrained[i],
-            )
+    free = [
+        Free(
+            name=model.free_RVs[i].name,
+            value=free_values[i],
+            start=np.asarray(start[free_values[i].name]),
+            logp=logps[i],
+            density=densities[i],
+            constrained=constrained[i],
+            family=type(rv.owner.op) if parameters[i] else None,
+            parameters=parameters[i],
+            transform=None if transforms[i] is None else type(transforms[i]),
         )
+        for i, rv in enumerate(free_rvs)
+    ]
 
     observed = []
     for rv, value, logp, total, original, per_example in zip(
@@ -332,9 +349,9 @@ def decompose(
         observed.append(Observed(original.name, rv, value, logp, per_example, multiplier, root, n))
 
     _check_belonging(free, observed, row_inputs, rows)
-    densities = [_by_row(o.name, o.logp) for o in observed if o.per_example]
+    row_densities = [_by_row(o.name, o.logp) for o in observed if o.per_example]
     multipliers = [o.multiplier for o in observed if o.per_example]
-    row_terms = [d * m for d, m in zip(densities, multipliers, strict=True)]
+    row_terms = [d * m for d, m in zip(row_densities, multipliers, strict=True)]
     rest_terms = [o.logp.sum() * o.multiplier for o in observed if not o.per_example]
     potential_terms = []
     for original, potential in zip(model.potentials, potentials, strict=True):
@@ -350,7 +367,7 @@ def decompose(
         data=tuple(data),
         observed=tuple(observed),
         row_logp=pt.add(*row_terms, zero) if row_terms else None,
-        row_density=pt.add(*densities, zero) if densities else None,
+        row_density=pt.add(*row_densities, zero) if row_densities else None,
         rest_logp=pt.add(*rest_terms, zero) if rest_terms else zero,
         potential_logp=pt.add(*potential_terms, zero) if potential_terms else zero,
         deterministics=dict(

@@ -5,39 +5,36 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pymc as pm
-from pymc.distributions.discrete import Categorical
 
-from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._checks import check_int, check_positive, invalid
 from pymc_bnn.approximation import Approximation
-from pymc_bnn.batches import Batches, check_rows
 from pymc_bnn.callbacks import Info, Progress
-from pymc_bnn.decompose import (
-    Terms,
-    check_model,
-    decompose,
-    find_rows,
-    normal_sigmas,
-    shapes_must_agree,
-)
-from pymc_bnn.elbo import Elbo, assemble
-from pymc_bnn.guides import MeanField
+from pymc_bnn.decompose import check_model, shapes_must_agree
+from pymc_bnn.elbo import assemble, check_spec, needs_rows
+from pymc_bnn.guides import Posterior, assign_guides
 from pymc_bnn.loop import Loop, State, Step, all_finite, copy_state
 from pymc_bnn.noise import seed_of
+from pymc_bnn.optimizer import adam
+from pymc_bnn.rows import narrow, take_apart
+from pymc_bnn.starting import check_start, starting_blocks
 from pymc_bnn.to_jax import precision
 
-__all__ = ["NonFiniteError", "adam", "fit"]
+if TYPE_CHECKING:
+    from pymc_bnn.elbo.choose import Spec
+    from pymc_bnn.guides import Guide
 
-_AUTO_BATCH = 256
+__all__ = ["NonFiniteError", "fit"]
+
 _PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
 
 
@@ -55,49 +52,6 @@ class NonFiniteError(FloatingPointError):
         self.approximation = approximation
 
 
-def adam(
-    steps: int, learning_rate: float = 0.01, scale_learning_rate: float = 0.03
-) -> optax.GradientTransformation:
-    """Return the default optimiser: Adam, with a learning rate of their own for log-scales.
-
-    Both rates fall to a hundredth along half a cosine.
-
-    Parameters
-    ----------
-    steps : int
-        Number of steps of the fit.
-    learning_rate : float, optional
-        Of the guide's locations, in units of the (unconstrained) variables per step.
-    scale_learning_rate : float, optional
-        Of the logarithms of the guide's scales, per step.
-
-    Returns
-    -------
-    optax.GradientTransformation
-        To be passed as ``fit(optimizer=…)`` or changed.
-
-    References
-    ----------
-    Kingma and Ba, *Adam: a method for stochastic optimization*, ICLR 2015, algorithm 1.
-
-    Examples
-    --------
-    >>> isinstance(adam(1000), optax.GradientTransformation)
-    True
-    """
-
-    def rate(peak: float) -> optax.GradientTransformation:
-        return optax.adam(optax.cosine_decay_schedule(peak, steps, alpha=0.01))
-
-    def label(params: Any) -> Any:
-        return {
-            name: {role: "scale" if role == "log_scale" else "loc" for role in roles}
-            for name, roles in params.items()
-        }
-
-    return optax.partition({"loc": rate(learning_rate), "scale": rate(scale_learning_rate)}, label)
-
-
 def fit(
     model: pm.Model | None = None,
     *,
@@ -105,27 +59,31 @@ def fit(
     epochs: int | None = None,
     batch_size: int | str | None = "auto",
     rows: str | Sequence[str] | None = None,
+    guide: Guide | Mapping[str, Guide] | None = None,
+    estimator: Spec = "auto",
+    particles: int = 1,
+    start: Mapping[str, Any] | Approximation | None = None,
     optimizer: optax.GradientTransformation | None = None,
     learning_rate: float | None = None,
     scale_learning_rate: float | None = None,
-    init_scale: float = 0.1,
-    kl_weight: float = 1.0,
+    kl_weight: float | Callable[[Any], Any] = 1.0,
     random_seed: int | np.random.Generator | None = None,
     progressbar: bool = True,
     callbacks: Sequence[Any] = (),
     chunk_steps: int | None = None,
     dtype: str = "float32",
 ) -> Approximation:
-    r"""Fit a mean-field Normal approximation to a PyMC model by minibatch ADVI on JAX.
+    r"""Fit an approximate posterior to a PyMC model by minibatch variational inference on JAX.
 
     Maximises the full-data evidence lower bound
 
     .. math:: \mathrm{ELBO} = \frac{N}{B}\sum_{i \in \text{batch}} E_q \log p(y_i \mid z)
               - w\,\mathrm{KL}(q(z)\,\|\,p(z))
 
-    over :math:`q(z) = \prod_j \mathcal N(z_j \mid \mathrm{loc}_j, \mathrm{scale}_j^2)` in the
-    unconstrained space, with one draw per step; N is the number of examples, B the batch's size
-    and w the `kl_weight`. The KL to a Normal prior is exact.
+    over the guides q, by default independent Normal distributions in the unconstrained space; N is
+    the number of examples, B the batch's size and w the `kl_weight`. The KL is exact where the
+    prior and the guide have a closed form. The model, its guides and the estimator of the ELBO's
+    gradient are chosen independently; the model is not changed.
 
     Parameters
     ----------
@@ -140,16 +98,30 @@ def fit(
     rows : str or sequence of str, optional
         The dimension of the examples, or the names of the data that vary per example. By default
         found from dims and lengths (see :func:`pymc_bnn.decompose.find_rows`).
+    guide : Guide or mapping from str to Guide, optional
+        The family of approximate posteriors (see :mod:`pymc_bnn.guides`), or families by name
+        pattern, such as ``{"*_sigma": FullRank(), "conv*": Delta()}``; the first pattern that
+        matches wins, and what none matches has ``MeanField()``. Guides also say how wide
+        posteriors start.
+    estimator : str, Estimator or mapping, optional
+        How the ELBO's gradient is estimated: "pathwise", "local" (local reparameterisation, for
+        dense layers), "flipout", "local_approx" (biased), or "auto", the default, which takes
+        "local" where it is exact and "pathwise" elsewhere; or these by name pattern. See
+        ``fitted.summary()`` for what each variable got.
+    particles : int, optional
+        Draws per step over which the ELBO is averaged, at least 1.
+    start : mapping or Approximation, optional
+        First values of variables by name, in the model's own space, or an earlier fit to go on
+        from: what has the same name and shape is taken over, posterior scales included.
     optimizer : optax.GradientTransformation, optional
-        For the loss −ELBO/N. By default :func:`adam` with the two learning rates.
+        For the loss −ELBO/N. By default :func:`pymc_bnn.adam` with the two learning rates.
     learning_rate, scale_learning_rate : float, optional
-        Of the default optimiser's locations and log-scales, above 0; 0.01 and 0.03 if not given.
-    init_scale : float, optional
-        First scales of the guide, relative to the variables' own scale (the spread of a weight
-        tensor's initial values; the prior's where these are constant); above 0.
-    kl_weight : float, optional
-        Weight w of the KL; 1 is the posterior, below 1 a cold posterior, which has to be labelled
-        so. The history holds the unweighted ELBO.
+        Of the default optimiser's locations and of everything else (log-scales), above 0; 0.01
+        and 0.03 if not given.
+    kl_weight : float or callable, optional
+        Weight w of the KL: a number above 0, or a schedule (optax's, say) that maps the step, from
+        0, to a number of at least 0. 1 is the posterior, below 1 a cold posterior, which has to be
+        labelled so. The history holds the unweighted ELBO.
     random_seed : int or numpy.random.Generator, optional
         The same seed gives the same numbers on the same machine.
     progressbar : bool, optional
@@ -198,17 +170,18 @@ def fit(
             f"steps={steps} and epochs={epochs}",
             "pass one of them",
         )
-    for name, value in (("steps", steps), ("epochs", epochs), ("chunk_steps", chunk_steps)):
+    counts = {"steps": steps, "epochs": epochs, "chunk_steps": chunk_steps, "particles": particles}
+    for name, value in counts.items():
         if value is not None:
             check_int(name, value, 1, None, f"pass {name}=100, say")
+    if not callable(kl_weight):
+        check_positive("kl_weight", kl_weight)
     for name, value in (
-        ("kl_weight", kl_weight),
-        ("init_scale", init_scale),
         ("learning_rate", learning_rate),
         ("scale_learning_rate", scale_learning_rate),
     ):
         if value is not None:
-            _check_positive(name, value)
+            check_positive(name, value)
     rates = {"learning_rate": learning_rate, "scale_learning_rate": scale_learning_rate}
     rates = {name: rate for name, rate in rates.items() if rate is not None}
     if optimizer is not None and rates:
@@ -239,48 +212,52 @@ def fit(
                 "see pymc_bnn.callbacks",
                 TypeError,
             )
+    check_spec(estimator)
+    check_model(model)
+    assigned = assign_guides(guide, [rv.name for rv in model.free_RVs])
+    check_start(start, model)
     seed = seed_of(random_seed)
-    terms, batches, row_terms = _terms_and_batches(model, batch_size, rows, seed)
-    _check_labels(terms)
+    terms, batches, row_terms = take_apart(
+        model, batch_size, rows, seed, dtype, needs_rows(estimator)
+    )
     per_epoch = batches.per_epoch if batches else 1
     steps = steps if steps is not None else epochs * per_epoch
+    weight_at = _kl_schedule(kl_weight, steps)
     if optimizer is None:
         optimizer = adam(steps, **rates)
     if chunk_steps is None:
         chunk_steps = per_epoch if per_epoch > 1 else 100
 
-    guide = MeanField()
     with precision(dtype):
-        elbo = assemble(terms, guide, dtype)
-        if batches is not None and batches.per_epoch > 1:
-            _check_rows(terms, elbo, seed, dtype)
+        blocks = starting_blocks(terms, assigned, start, dtype, seed)
+        posterior = Posterior(blocks, dtype)
+        elbo = assemble(terms, posterior, dtype, estimator)
         step = Step(
             elbo=elbo,
             optimizer=optimizer,
-            kl_weight=float(kl_weight),
+            kl_weight=kl_weight if callable(kl_weight) else float(kl_weight),
             batches=batches,
             rows=frozenset(d.name for d in terms.data if d.per_example),
-            shapes={f.name: f.start.shape for f in terms.free},
             dtype=dtype,
             n=batches.n if batches else terms.n_observed,
+            particles=particles,
         )
-        scales = own_scales(terms, dtype)
-        params = {f.name: guide.init(f, init_scale * scales[f.name]) for f in terms.free}
-        state = step.first_state(params, seed)
+        first = {b.name: b.params for b in blocks}
+        state = step.first_state(first, seed)
         with shapes_must_agree(terms.data):
-            jax.eval_shape(elbo, state.params, step.noise(state), terms.arrays())
-        data = {k: jnp.asarray(_narrow(v, dtype)) for k, v in terms.arrays().items()}
+            jax.eval_shape(lambda state, data: step.gradient(state, data)[1], state, terms.arrays())
+        data = {k: jnp.asarray(narrow(v, dtype)) for k, v in terms.arrays().items()}
 
         def result(state: State, traces: Sequence[np.ndarray]) -> Approximation:
             return Approximation(
                 terms=terms,
                 row_terms=row_terms,
-                guide=guide,
+                posterior=posterior,
                 elbo_parts=elbo,
                 params=jax.device_get(state.params),
-                trace=np.concatenate([np.zeros((0, 2)), *traces]),
+                trace=np.concatenate([np.zeros((0, 3)), *traces]),
                 batches=batches,
-                kl_weight=float(kl_weight),
+                kl_weights=weight_at,
                 dtype=dtype,
             )
 
@@ -293,8 +270,33 @@ def fit(
             callbacks,
             progressbar,
             result,
-            kl_weight,
+            weight_at,
         )
+
+
+def _kl_schedule(
+    kl_weight: float | Callable[[Any], Any], steps: int
+) -> Callable[[Any], np.ndarray]:
+    """Return the weight as a function of an array of steps, after looking at it on the way."""
+
+    def weight_at(step: Any) -> np.ndarray:
+        step = np.asarray(step)
+        if not callable(kl_weight):
+            return np.full(step.shape, float(kl_weight))
+        each = jax.vmap(lambda s: jnp.asarray(kl_weight(s), "float32"))(step.reshape(-1))
+        return np.asarray(each, float).reshape(step.shape)
+
+    if callable(kl_weight):
+        rule = "map steps to finite numbers of at least 0"
+        repair = "pass optax.linear_schedule(0.01, 1.0, 1000), say"
+        try:
+            weights = weight_at(np.unique(np.linspace(0, steps - 1, 100).astype(int)))
+        except Exception as error:
+            got = f"one that raised {type(error).__name__}: {str(error).splitlines()[0]}"
+            raise invalid("kl_weight", rule, got, repair) from error
+        if not (np.isfinite(weights).all() and (weights >= 0).all()):
+            raise invalid("kl_weight", rule, f"{weights.min()} at some step", repair)
+    return weight_at
 
 
 def _run(
@@ -306,7 +308,7 @@ def _run(
     callbacks: Sequence[Any],
     progressbar: bool,
     result: Callable[[State, Sequence[np.ndarray]], Approximation],
-    kl_weight: float,
+    kl_weights: Callable[[Any], np.ndarray],
 ) -> Approximation:
     """Drive the loop in pieces of about a third of a second, and the callbacks between chunks."""
     traces: list[np.ndarray] = []
@@ -333,7 +335,7 @@ def _run(
                         steps=steps,
                         epoch=done / per_epoch,
                         elapsed_s=time.perf_counter() - started,
-                        kl_weight=kl_weight,
+                        kl_weight=float(kl_weights(done - 1)),
                         trace=_last(traces, in_chunk),
                         approximation=partial(result, state, tuple(traces)),
                     )
@@ -360,7 +362,7 @@ def _last(traces: list[np.ndarray], steps: int) -> np.ndarray:
 
 
 def _non_finite(loop: Loop, state: State, approximation: Approximation) -> NonFiniteError:
-    (nll, kl), bad = loop.not_finite(state)
+    (nll, kl, _), bad = loop.not_finite(state)
     where = f"the gradient of '{bad[0]}'" if bad else "a parameter after the optimiser's update"
     if len(bad) > 1:
         where += f" (and of {len(bad) - 1} more variables)"
@@ -369,7 +371,8 @@ def _non_finite(loop: Loop, state: State, approximation: Approximation) -> NonFi
         f"fit stopped at step {int(state.step) + 1}: {where} became NaN or infinite; negative "
         f"log-likelihood {nll:.6g}, KL {kl:.6g} at that step.\n"
         + (outside if np.isposinf(nll) else "")
-        + "Try a smaller learning_rate and scale_learning_rate, a smaller init_scale, or data and "
+        + "Try a smaller learning_rate and scale_learning_rate, a guide with a smaller "
+        "init_scale, or data and "
         'priors on a scale near 1; dtype="float64" tells overflow from a wrong model.\n'
         f"The state after step {int(state.step)} is kept in this error's `approximation`.",
         approximation,
@@ -394,106 +397,3 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
         yield pressed.is_set
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _terms_and_batches(
-    model: pm.Model, batch_size: int | str | None, rows: Any, seed: int
-) -> tuple[Terms, Batches | None, Terms | None]:
-    """Take the model apart, whole or by rows; by rows for predictions in any case, if possible."""
-    if isinstance(batch_size, str) and batch_size != "auto":
-        raise invalid(
-            "batch_size", 'be an integer, "auto" or None', repr(batch_size), "pass 128, say"
-        )
-    check_model(model)  # its errors come before those about its rows
-    whole_is_fine = batch_size is None or (batch_size == "auto" and rows is None)
-    roots, n = set(), None
-    try:
-        roots, n = find_rows(model, rows)
-    except ValueError:
-        if not whole_is_fine or rows is not None:
-            raise
-    size = n
-    if n is not None and batch_size is not None:
-        size = min(_AUTO_BATCH, n) if batch_size == "auto" else batch_size
-        check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
-    if size != n:
-        terms = decompose(model, roots, random_seed=seed)
-        return terms, Batches(n, size), terms
-    terms = decompose(model, random_seed=seed)
-    try:
-        return terms, None, decompose(model, roots, random_seed=seed) if roots else None
-    except (ValueError, NotImplementedError):
-        return terms, None, None  # something belongs to the examples
-
-
-def _check_rows(terms: Terms, elbo: Elbo, seed: int, dtype: str) -> None:
-    rng = np.random.default_rng(seed)
-    params = {}
-    for f in terms.free:
-        # Away from constant starts, where much of a model may cancel.
-        moved = f.start + (0.1 if np.std(f.start) > 0 else 1.0) * rng.standard_normal(f.start.shape)
-        params[f.name] = {
-            "loc": np.asarray(moved, dtype),
-            "log_scale": np.zeros(f.start.shape, dtype),
-        }
-    noise = {f.name: np.zeros(f.start.shape, dtype) for f in terms.free}
-    run = jax.jit(lambda data: elbo(params, noise, data)[0])
-    per_example = {d.name: _narrow(d.value, dtype) for d in terms.data if d.per_example}
-    rest = {d.name: _narrow(d.value, dtype) for d in terms.data if not d.per_example}
-    suspects = ", ".join(f"'{name}' {value.shape}" for name, value in per_example.items())
-    as_many = [f.name for f in terms.free if f.start.shape[:1] == (terms.n_rows,)]
-    if as_many:
-        suspects += f" (free variables with as many rows: {as_many})"
-    check_rows(run, per_example, rest, rng, suspects)
-
-
-def _check_labels(terms: Terms) -> None:
-    """Check the labels of every categorical observed variable against its number of classes."""
-    for observed in terms.observed:
-        if not isinstance(observed.rv.owner.op, Categorical.rv_type):
-            continue
-        k = observed.rv.owner.op.dist_params(observed.rv.owner)[0].type.shape[-1]
-        root = next((d for d in terms.data if d.root is observed.root), None)
-        if root is None or k is None:
-            continue
-        if not np.issubdtype(root.value.dtype, np.integer):
-            raise invalid(
-                observed.name, "be integer labels", f"{root.value.dtype}", "pass y.astype(int)"
-            )
-        low, high = root.value.min(), root.value.max()
-        if low < 0 or high >= k:
-            raise invalid(
-                observed.name,
-                f"be labels in 0…{k - 1}, as the network has {k} outputs",
-                f"labels in {low}…{high}",
-                "recode the labels or give the network more outputs",
-            )
-
-
-def own_scales(terms: Terms, dtype: str) -> dict[str, float]:
-    """Return each variable's own scale, in its unconstrained space.
-
-    The spread of its initial values where they vary (weights, which start at random and scaled by
-    fan-in), otherwise the prior's scale at the initial point (Normal priors), at most 1.
-    """
-    prior = normal_sigmas(terms, {f.name: f.start for f in terms.free}, dtype)
-    scales = {}
-    for f in terms.free:
-        spread = float(np.std(f.start)) if f.start.size > 1 else 0.0
-        # A vague prior says nothing about the scale of its variable.
-        scales[f.name] = spread or min(float(np.median(prior.get(f.name, 1.0))), 1.0)
-    return scales
-
-
-def _narrow(value: np.ndarray, dtype: str) -> np.ndarray:
-    """Cast floating-point data to the precision of the fit; integers stay."""
-    return value.astype(dtype) if np.issubdtype(value.dtype, np.floating) else value
-
-
-def _check_positive(name: str, value: Any) -> None:
-    try:
-        good = np.isfinite(value) and value > 0
-    except TypeError:
-        good = False
-    if not good:
-        raise invalid(name, "be a finite number above 0", repr(value), f"pass {name}=0.1, say")

@@ -13,8 +13,7 @@ import optax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from pymc_bnn.batches import Batches
-from pymc_bnn.elbo import Elbo
-from pymc_bnn.noise import standard_normal
+from pymc_bnn.elbo import Elbo, Parts
 
 __all__ = ["Loop", "State", "Step", "all_finite", "copy_state"]
 
@@ -26,7 +25,7 @@ _TRACE_ROWS = 2048
 class State:
     """All that the next step needs, and nothing else."""
 
-    params: dict[str, dict[str, jax.Array]]  # of the guides, {variable: {role: array}}
+    params: dict[str, dict[str, jax.Array]]  # of the guides, {block: {role: array}}
     opt_state: Any  # of the optimiser
     key: jax.Array  # random key; the step's number is folded in
     order: jax.Array  # (n + 1,) data order of the current epoch
@@ -39,12 +38,12 @@ class Step:
 
     elbo: Elbo
     optimizer: optax.GradientTransformation
-    kl_weight: float
+    kl_weight: float | Callable[[Any], Any]  # a number, or a schedule of the step
     batches: Batches | None
     rows: frozenset[str]  # names of the data that vary per example
-    shapes: Mapping[str, tuple[int, ...]]  # of the noise
     dtype: str
     n: int  # the loss is the negative ELBO over n, so that learning rates mean the same for any n
+    particles: int = 1  # draws of everything that is random, over which the ELBO is averaged
 
     def first_state(self, params: Any, seed: int) -> State:
         """Return the state before the first step."""
@@ -59,9 +58,13 @@ class Step:
         )
 
     def noise(self, state: State) -> dict[str, jax.Array]:
-        """Return the standard Normal noise of the state's next step."""
+        """Return the noise of the state's next step, (particles, …) where there are several."""
         key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step)
-        return standard_normal(key, self.shapes, self.dtype)
+        rows = 0 if self.batches is None else self.batches.capacity
+        if self.particles == 1:
+            return self.elbo.draw_noise(key, rows, self.dtype)
+        keys = jax.random.split(key, self.particles)
+        return jax.vmap(lambda k: self.elbo.draw_noise(k, rows, self.dtype))(keys)
 
     def batch(self, state: State, data: Mapping[str, Any]) -> tuple[jax.Array, Any, Any]:
         """Return the data order, the data of the step's batch, and the weight of each row.
@@ -77,19 +80,28 @@ class Step:
         batch = {k: v[index] if k in self.rows else v for k, v in data.items()}
         return order, batch, weights
 
-    def loss(self, params: Any, noise: Any, data: Any, weights: Any) -> tuple[Any, Any]:
-        """Return the loss, and (negative log-likelihood, KL) of the full data, in nats."""
-        row, rest, kl, potential = self.elbo(params, noise, data)
-        log_likelihood = rest if row is None else rest + (row * weights).sum()
-        divergence = kl.sum() - potential
-        loss = (self.kl_weight * divergence - log_likelihood) / self.n
-        return loss, jnp.stack([-log_likelihood, divergence])
+    def loss(
+        self, params: Any, noise: Any, data: Any, weights: Any, kl_weight: Any
+    ) -> tuple[Any, Any]:
+        """Return the loss, and (3,) negative log-likelihood, KL and −log prior of points, nats."""
+        if self.particles == 1:
+            parts = self.elbo(params, noise, data)
+        else:
+            each = jax.vmap(self.elbo, in_axes=(None, 0, None))(params, noise, data)
+            parts = Parts(*(None if part is None else part.mean(axis=0) for part in each))
+        log_likelihood = parts.rest
+        if parts.row is not None:
+            log_likelihood += (parts.row * weights).sum()
+        divergence, log_prior = parts.kl.sum() - parts.potential, parts.log_prior.sum()
+        loss = (kl_weight * (divergence - log_prior) - log_likelihood) / self.n
+        return loss, jnp.stack([-log_likelihood, divergence, -log_prior])
 
     def gradient(self, state: State, data: Any) -> tuple[jax.Array, jax.Array, Any]:
-        """Return the data order, the trace (2,) and the gradient at the state's next step."""
+        """Return the data order, the trace (3,) and the gradient at the state's next step."""
         order, batch, weights = self.batch(state, data)
+        weight = self.kl_weight(state.step) if callable(self.kl_weight) else self.kl_weight
         (_, trace), gradient = jax.value_and_grad(self.loss, has_aux=True)(
-            state.params, self.noise(state), batch, weights
+            state.params, self.noise(state), batch, weights, weight
         )
         return order, trace, gradient
 
@@ -129,7 +141,7 @@ class Loop:
         self._gradient = jax.jit(step.gradient)
 
     def advance(self, state: State, steps: int) -> tuple[State, np.ndarray]:
-        """Run steps; return the state after them, and the trace (steps, 2).
+        """Run steps; return the state after them, and the trace (steps, 3).
 
         The state that was passed is used up.
         """
@@ -149,7 +161,7 @@ class Loop:
 
     def until_not_finite(self, state: State, steps: int) -> tuple[State, np.ndarray]:
         """Run single steps up to the last whose result is finite; return its state and traces."""
-        traces = [np.zeros((0, 2))]
+        traces = [np.zeros((0, 3))]
         for _ in range(steps):
             before = copy_state(state)
             state, trace = self.advance(state, 1)
@@ -159,7 +171,7 @@ class Loop:
         return state, np.concatenate(traces)
 
     def not_finite(self, state: State) -> tuple[np.ndarray, list[str]]:
-        """Return the next step's trace (2,), and the variables whose gradient is not finite."""
+        """Return the next step's trace (3,), and the variables whose gradient is not finite."""
         _, trace, gradient = self._gradient(state, self._data)
         bad = [
             name
@@ -193,7 +205,7 @@ def _in_one_loop(step: Step) -> Callable[..., Any]:
             state, trace = step(state, data)
             return state, traces.at[i].set(trace)
 
-        traces = jnp.zeros((_TRACE_ROWS, 2), step.dtype)
+        traces = jnp.zeros((_TRACE_ROWS, 3), step.dtype)
         return jax.lax.fori_loop(0, steps, body, (state, traces))
 
     return run

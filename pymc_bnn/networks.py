@@ -8,12 +8,13 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor import config
 from pytensor.graph.op import Op
 from pytensor.tensor.variable import TensorVariable
 from pytensor_ml.activations import GELU, LeakyReLU, ReLU, Sigmoid, SoftPlus, Swish, Tanh
-from pytensor_ml.layers import Conv2D, Flatten, Linear, MaxPool2D
+from pytensor_ml.layers import Conv2D, Dropout, Flatten, Linear, MaxPool2D
 
 from pymc_bnn._checks import check_int, invalid
 
@@ -141,7 +142,11 @@ class Network:
         return invalid("x", rule, f"shape {_shape(given)}", repair)
 
 
-def mlp(sizes: Sequence[int], activation: Activation = "tanh") -> Network:
+def mlp(
+    sizes: Sequence[int],
+    activation: Activation = "tanh",
+    dropout: float | Sequence[float] = 0.0,
+) -> Network:
     """Return a dense network: linear layers with biases, and an activation between them.
 
     Inputs with more than two axes, such as images, are flattened.
@@ -154,6 +159,11 @@ def mlp(sizes: Sequence[int], activation: Activation = "tanh") -> Network:
     activation : str or callable, optional
         Applied after every layer but the last: "elu", "gelu", "identity", "leaky_relu", "relu",
         "sigmoid", "silu", "softplus", "swish", "tanh", or a function of a tensor. Default "tanh".
+    dropout : float or sequence of float, optional
+        Probability, in [0, 1), with which training zeroes each output of a hidden layer after the
+        activation; the others are divided by 1 − p. A sequence has one for what each layer gets:
+        ``(0.2, 0.5)`` for 0.2 of the inputs and 0.5 of the hidden units of a network with one
+        hidden layer. In a Bayesian network see :func:`pymc_bnn.bayesian`. Default 0.0, for none.
 
     Returns
     -------
@@ -164,12 +174,15 @@ def mlp(sizes: Sequence[int], activation: Activation = "tanh") -> Network:
     Raises
     ------
     ValueError, TypeError
-        If a size is not a positive integer, fewer than two are given, or the activation is unknown.
+        If a size is not a positive integer, fewer than two are given, the activation is unknown, or
+        `dropout` is not one probability below 1, or one for each layer.
 
     Examples
     --------
     >>> mlp((784, 800, 800, 10))
     Network((784,) → dense1 784→800 → tanh → dense2 800→800 → tanh → dense3 800→10)
+    >>> mlp((784, 800, 10), dropout=(0.2, 0.5))
+    Network((784,) → dropout 0.2 → dense1 784→800 → tanh → dropout 0.5 → dense2 800→10)
     >>> mlp((1, 20, 1), activation=pt.sin)(pt.matrix("x")).type.shape
     (None, 1)
     """
@@ -178,7 +191,7 @@ def mlp(sizes: Sequence[int], activation: Activation = "tanh") -> Network:
         repair = "pass (n_in, n_hidden, n_out)"
         raise invalid("sizes", "hold at least the sizes of input and output", sizes, repair)
     activate, label, _ = _activation(activation)
-    parts = _dense(sizes, activate, label)
+    parts = _dense(sizes, activate, label, _rates(dropout, len(sizes) - 1))
     return _network((sizes[0],), parts, flatten=True)
 
 
@@ -192,6 +205,7 @@ def convnet(
     activation: Activation = "tanh",
     conv_bias: bool = False,
     pool: int | Sequence[int] = 2,
+    dropout: float | Sequence[float] = 0.0,
 ) -> Network:
     """Return a convolutional classifier: convolutions with max-pooling, then dense layers.
 
@@ -220,6 +234,9 @@ def convnet(
     pool : int or sequence of int, optional
         Side of the pooling windows in pixels, shared or one per convolution; 1 for no pooling.
         Rows and columns that fill no window are dropped. Default 2.
+    dropout : float or sequence of float, optional
+        As in :func:`mlp`, for the dense layers; the first of a sequence is for what the
+        convolutions hand on. Default 0.0.
 
     Returns
     -------
@@ -232,7 +249,7 @@ def convnet(
     ------
     ValueError, TypeError
         If a size is not a positive integer, a kernel or a pooling window is larger than what
-        reaches it, the activation or the padding is unknown.
+        reaches it, the activation or the padding is unknown, or `dropout` is as in :func:`mlp`.
 
     Notes
     -----
@@ -257,6 +274,7 @@ def convnet(
         raise invalid("padding", "be 'valid' or 'same'", repr(padding), "pass padding='same', say")
     hidden = () if dense is None else _ints("dense", dense, "pass 256, (256, 64) or None")
     activate, label, monotone = _activation(activation)
+    rates = _rates(dropout, len(hidden) + 1)
 
     parts: list[tuple[Callable, str]] = []
     layers = enumerate(zip(filters, kernels, pools, strict=True), start=1)
@@ -280,7 +298,7 @@ def convnet(
         parts += after if monotone else after[::-1]
         channels = n_filters
     parts.append((Flatten, "flatten"))
-    parts += _dense((height * width * channels, *hidden, n_classes), activate, label)
+    parts += _dense((height * width * channels, *hidden, n_classes), activate, label, rates)
     return _network(tuple(int(n) for n in input_shape), parts)
 
 
@@ -344,15 +362,41 @@ def _network(
     return Network(input_shape, layers, labels, flatten)
 
 
-def _dense(sizes: tuple[int, ...], activate: Callable, label: str) -> list[tuple[Callable, str]]:
-    """Linear layers of the given sizes, with the activation between them."""
+def _dense(
+    sizes: tuple[int, ...], activate: Callable, label: str, rates: tuple[float, ...]
+) -> list[tuple[Callable, str]]:
+    """Linear layers of the given sizes, with the activation between them, and dropout before."""
     parts: list[tuple[Callable, str]] = []
-    for number, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
+    for number, ((n_in, n_out), rate) in enumerate(
+        zip(pairwise(sizes), rates, strict=True), start=1
+    ):
         if parts:
             parts.append((activate, label))
+        if rate:
+            mask = Dropout(f"dropout{number}", p=rate, random_state=number)
+            parts.append((mask, f"dropout {rate:g}"))
         layer = Linear(f"dense{number}", n_in=n_in, n_out=n_out)
         parts.append((layer, f"dense{number} {n_in}→{n_out}"))
     return parts
+
+
+def _rates(dropout: Any, n_layers: int) -> tuple[float, ...]:
+    """Return the dropout of what each of the dense layers gets; a number leaves the first out."""
+    repair = f"pass one number, or one for each of the {n_layers} dense layers"
+    several = hasattr(dropout, "__iter__") and not isinstance(dropout, str)
+    rates = tuple(dropout) if several else (dropout,)
+    for rate in rates:
+        rule = "be a probability, at least 0 and below 1"
+        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)):
+            raise invalid("dropout", rule, repr(rate), repair, TypeError)
+        if not 0 <= rate < 1:
+            raise invalid("dropout", rule, rate, repair)
+    if not several:
+        return (0.0, *(float(dropout),) * (n_layers - 1))
+    if len(rates) != n_layers:
+        rule = f"hold {n_layers} probabilities, one for what each dense layer gets"
+        raise invalid("dropout", rule, rates, repair)
+    return tuple(map(float, rates))
 
 
 def _activation(activation: Activation) -> tuple[Callable, str, bool]:

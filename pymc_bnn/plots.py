@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 __all__ = [
     "confusion_matrix",
     "density_by_correctness",
+    "dots",
     "elbo_curve",
+    "elbo_curves",
+    "mixture_density",
     "save",
     "scale_posteriors",
     "uncertain_examples",
@@ -80,8 +83,10 @@ def elbo_curve(
     Parameters
     ----------
     history : pandas.DataFrame
-        One row per step, indexed by step; the column elbo and, for `parts`, nll and kl, in nats
-        over all data; epoch, if there, labels a second axis. As ``fit(…).history``.
+        One row per step, indexed by step; the column elbo (or objective, of a fit with points or
+        dropout, and so called in the picture) and, for `parts`, nll and kl, and log_prior where
+        it is there, in nats over all data; epoch, if there, labels a second axis. As
+        ``fit(…).history``.
     n_examples : int, optional
         Number of training examples: the curves are divided by it, to nats per example.
     ax : matplotlib.axes.Axes, optional
@@ -115,7 +120,10 @@ def elbo_curve(
     >>> ax.get_ylabel(), ax.get_xlabel()
     ('ELBO [nats per example]', 'step')
     """
-    columns = ["elbo", "nll", "kl"] if parts else ["elbo"]
+    total = "objective" if "objective" in history else "elbo"
+    columns = [total, "nll", "kl"] if parts else [total]
+    if parts and "log_prior" in history:
+        columns.append("log_prior")
     frame = _columns("history", history, columns, "pass `fit(…).history`")
     per_example = n_examples is not None
     unit = 1
@@ -130,15 +138,17 @@ def elbo_curve(
                 "`n_classes` alone",
                 "pass n_examples=, the number of training examples, too",
             )
-    raw = frame["elbo"] / unit
+    raw, title = frame[total] / unit, {"elbo": "ELBO"}.get(total, total)
     steps, per_epoch = _steps(history)
     stride = float(np.median(np.diff(steps))) if len(steps) > 1 else 1.0
     window = _window(len(raw), per_epoch / stride)
 
-    drawn = {"ELBO": (_smooth(raw, window), _INK)}
+    drawn = {title: (_smooth(raw, window), _INK)}
     if parts:
         drawn["−NLL"] = _smooth(-frame["nll"] / unit, window), _NLL
         drawn["−KL"] = _smooth(-frame["kl"] / unit, window), _KL
+        if "log_prior" in frame:
+            drawn["log prior of points"] = _smooth(frame["log_prior"] / unit, window), _SCALE
     uniform = None if n_classes is None else -np.log(n_classes)
     seen = [raw.to_numpy(), *(values for values, _ in drawn.values())]
     low, high = _shown_range(seen, uniform)
@@ -146,7 +156,7 @@ def elbo_curve(
     ax = _axes(ax, (6.4, 4.0))
     if window > 1:
         below = int((raw < low).sum())
-        label = "ELBO, each step" + (f" ({below:,} below the axis)" if below else "")
+        label = f"{title}, each step" + (f" ({below:,} below the axis)" if below else "")
         ax.plot(steps, raw, color=_FAINT, linewidth=0.7, zorder=1, label=label)
     few = {"marker": "o", "markersize": 4} if len(raw) < 20 else {}
     for name, (values, color) in drawn.items():
@@ -169,7 +179,7 @@ def elbo_curve(
     else:
         ax.ticklabel_format(axis="y", useOffset=False)
     ax.set_xlabel("step")
-    name = "ELBO and its parts" if parts else "ELBO"
+    name = f"{title} and its parts" if parts else title
     ax.set_ylabel(f"{name} [nats per example]" if per_example else f"{name} [nats]")
     _frame(ax, top=with_epochs)
     ax.legend(loc="best", frameon=False, fontsize="small")
@@ -858,3 +868,310 @@ def _vote_bars(ax: Axes, votes: np.ndarray, truth: int | None, most: int) -> Non
     ax.tick_params(axis="y", length=0, pad=2)
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(_GREY)
+
+
+_SERIES = (_SCALE, _KL, _NLL, "#56B4E9", _INK, _GREY)  # neither correct nor wrong
+_STYLES = ("-", "--", "-.", ":")
+_MARKERS = "osD^vP"
+
+
+def elbo_curves(
+    histories: Mapping[str, pd.DataFrame],
+    n_examples: int | None = None,
+    ax: Axes | None = None,
+    *,
+    steps_per_second: Mapping[str, float] | None = None,
+    n_classes: int | None = None,
+) -> Axes:
+    """Draw the ELBOs of several fits, over their epochs or over the time they took.
+
+    Each curve is the moving average of :func:`elbo_curve`. Where all of it is negative the axis is
+    logarithmic in −ELBO, so that small differences show at the end, the highest values.
+
+    Parameters
+    ----------
+    histories : mapping from str to pandas.DataFrame
+        ``fit(…).history`` by name. Only fits with an ELBO: an objective may not be ranked with it.
+    n_examples : int, optional
+        Number of training examples: the curves are divided by it, to nats per example.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    steps_per_second : mapping from str to float, optional
+        Speed of each fit, above 0 (see :func:`pymc_bnn.efficiency.step_rates`): x is time then.
+    n_classes : int, optional
+        Number of classes `K`, at least 2; needs `n_examples`. A dashed line marks −log K, which a
+        posterior equal to the prior scores about.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        x: epoch (step, where epochs are unknown), or seconds or minutes; y: nats, or nats per example.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no history, a column is missing, or a speed is missing or not above 0.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> slow = pd.DataFrame({"elbo": [-90.0, -30.0, -20.0]}, index=[1, 2, 3])
+    >>> speeds = {"slow": 0.5, "fast": 1.0}
+    >>> ax = elbo_curves({"slow": slow, "fast": slow / 2}, steps_per_second=speeds)
+    >>> ax.get_xlabel(), ax.get_ylabel().splitlines()
+    ('seconds', ['ELBO [nats]', '(logarithmic in −ELBO)'])
+    """
+    if not isinstance(histories, Mapping) or not histories:
+        rule, repair = "map names to histories", "pass {'local': fitted.history}, say"
+        raise invalid("histories", rule, repr(histories), repair)
+    unit = 1
+    if n_examples is not None:
+        unit = check_int("n_examples", n_examples, 1, None, "pass the number of training examples")
+    if n_classes is not None:
+        check_int("n_classes", n_classes, 2, None, "pass the number of classes")
+        if n_examples is None:
+            repair = "pass n_examples=, the number of training examples, too"
+            raise invalid("n_classes", "come with `n_examples`", "`n_classes` alone", repair)
+    if steps_per_second is not None:
+        speeds = {name: steps_per_second.get(name) for name in histories}
+        wrong = {k: v for k, v in speeds.items() if v is None or not 0 < v < np.inf}
+        if wrong:
+            rule = "give every fit a speed above 0"
+            raise invalid("steps_per_second", rule, wrong, "see efficiency.step_rates")
+    by_epoch = all("epoch" in getattr(h, "columns", ()) for h in histories.values())
+    curves = {}
+    for name, history in histories.items():
+        label = f"histories[{name!r}]"
+        raw = _columns(label, history, ["elbo"], "pass `fit(…).history`")["elbo"] / unit
+        steps, per_epoch = _steps(history)
+        stride = float(np.median(np.diff(steps))) if len(steps) > 1 else 1.0
+        values = _smooth(raw, _window(len(raw), per_epoch / stride))
+        x = steps / (per_epoch if by_epoch else 1)
+        curves[name] = x if steps_per_second is None else steps / speeds[name], values
+    longest = max(x[-1] for x, _ in curves.values())
+    time = "seconds"
+    if steps_per_second is not None and longest > 120:
+        curves = {name: (x / 60, values) for name, (x, values) in curves.items()}
+        longest, time = longest / 60, "minutes"
+    uniform = None if n_classes is None else -np.log(n_classes)
+    logarithmic = max(values.max() for _, values in curves.values()) < 0
+
+    ax = _axes(ax, (6.4, 4.0))
+    for i, (name, (x, values)) in enumerate(curves.items()):
+        style = {"color": _SERIES[i % len(_SERIES)], "linestyle": _STYLES[i % len(_STYLES)]}
+        few = {"marker": "o", "markersize": 4} if len(x) < 20 else {}
+        label = f"{name}: {_short(values[-1])} at the end"
+        ax.plot(x, values, linewidth=1.8, zorder=3, label=label, **style, **few)
+    if uniform is not None:
+        label = f"uniform predictor, −log {n_classes} = {_minus(f'{uniform:.2f}')}"
+        ax.axhline(uniform, color=_GREY, linewidth=1.2, linestyle="--", zorder=2, label=label)
+    if logarithmic:
+        seen = [-np.log(-values) for _, values in curves.values()]
+        low, high = _shown_range(seen, None if uniform is None else -np.log(-uniform))
+        ax.set_yscale("function", functions=(_minus_log_of_minus, lambda v: -np.exp(-v)))
+        ax.set_ylim(-np.exp(-low), -np.exp(-high))
+        ax.yaxis.set_major_locator(FixedLocator(-_log_ticks(np.exp(-high), np.exp(-low))))
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.yaxis.set_major_formatter(FuncFormatter(_thousands))
+    else:
+        ax.set_ylim(*_shown_range([values for _, values in curves.values()], uniform))
+    ax.set_xlim(0, 1.02 * longest)
+    ax.set_xlabel(time if steps_per_second else "epoch" if by_epoch else "step")
+    name = "ELBO [nats per example]" if n_examples else "ELBO [nats]"
+    ax.set_ylabel(name + ("\n(logarithmic in −ELBO)" if logarithmic else ""))
+    _frame(ax)
+    ax.legend(loc="best", frameon=False, fontsize="small")
+    return ax
+
+
+def dots(
+    table: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    xlabel: str = "",
+    log: bool = False,
+    line: tuple[float, str] | None = None,
+    errors: pd.DataFrame | None = None,
+) -> Axes:
+    """Draw a table as dots: a row for each row, a colour and a marker for each column.
+
+    Dots compare what has no meaningful zero, such as ELBOs or variances on a logarithmic axis,
+    which bars distort.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Finite numbers; rows are drawn from the top. Of a single column the numbers are written
+        at the right.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    xlabel : str, optional
+        What the numbers are, with their unit.
+    log : bool, optional
+        Logarithmic axis, for numbers above 0.
+    line : (float, str), optional
+        A dashed line at that number, and what it is.
+    errors : pandas.DataFrame, optional
+        Like `table`, at least 0: half lengths of error bars.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        x: the numbers; y: the rows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table is empty or not finite, or not above 0 on a logarithmic axis.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> ax = dots(pd.DataFrame({"error": [0.04, 0.02]}, index=["fixed", "learned"]), xlabel="error")
+    >>> [text.get_text() for text in ax.texts]
+    ['0.04', '0.02']
+    """
+    frame = _columns("table", table, list(getattr(table, "columns", ())), "pass numbers")
+    if log and (frame.to_numpy() <= 0).any():
+        lowest = f"{frame.to_numpy().min():.6g}"
+        raise invalid("table", "be above 0 on a logarithmic axis", lowest, "pass log=False")
+    rows, columns = frame.shape
+    ax = _axes(ax, (6.4, 1.2 + 0.32 * rows))
+    places = np.arange(rows)[::-1]
+    if line is not None:
+        ax.axvline(line[0], color=_GREY, linewidth=1.2, linestyle="--", zorder=2, label=line[1])
+    for i, column in enumerate(frame):
+        style = {"color": _INK if columns == 1 else _SERIES[i % len(_SERIES)], "zorder": 3}
+        at = places + (0.0 if columns == 1 else 0.5 * (0.5 - (i + 0.5) / columns))
+        if errors is not None:
+            ax.errorbar(frame[column], at, xerr=errors[column], fmt="none", **style)
+        marker = _MARKERS[i % len(_MARKERS)]
+        ax.plot(frame[column], at, marker, markersize=6, label=str(column), **style)
+    if columns == 1:
+        right = {"transform": ax.get_yaxis_transform(), "fontsize": "small", "va": "center"}
+        for place, value in zip(places, frame.iloc[:, 0], strict=True):
+            ax.text(1.015, place, _short(value), **right)
+    if log:
+        ax.set_xscale("log")
+    ax.margins(x=0.08)
+    ax.autoscale_view()
+    if log:
+        ax.xaxis.set_major_locator(FixedLocator(_log_ticks(*ax.get_xlim())))
+        ax.xaxis.set_minor_locator(NullLocator())
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
+    ax.xaxis.set_major_formatter(FuncFormatter(_thousands))
+    ax.set_ylim(-0.6, rows - 0.4)
+    ax.set_yticks(places, [str(name) for name in frame.index])
+    ax.set_xlabel(xlabel)
+    _frame(ax, grid="both")
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    if columns > 1 or line is not None:
+        place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
+        handles, labels = ax.get_legend_handles_labels()
+        kept = [(h, t) for h, t in zip(handles, labels, strict=True) if columns > 1 or t == line[1]]
+        ax.legend(*zip(*kept, strict=True), ncols=5, frameon=False, fontsize="small", **place)
+    return ax
+
+
+def mixture_density(
+    weight: Any,
+    sigma_1: Any,
+    sigma_2: Any,
+    ax: Axes | None = None,
+    *,
+    normals: Sequence[float] = (1.0,),
+) -> Axes:
+    r"""Draw the density of a weight under a scale mixture, beside Normal distributions.
+
+    The density :math:`\pi\,\mathcal N(w; 0, \sigma_1^2) + (1 - \pi)\,\mathcal N(w; 0, \sigma_2^2)`
+    of a fixed mixture, or the median over posterior draws of a learned one, with the band that
+    holds 90 % of them, on a logarithmic axis, where spike and tails both show.
+
+    Parameters
+    ----------
+    weight, sigma_1, sigma_2 : float or array_like of the same size
+        π in 0…1, and the two standard deviations, above 0: numbers or draws.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw.
+    normals : sequence of float, optional
+        Standard deviations, above 0, of the Normal distributions to compare with.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        x: the weight, to four times the wide component's standard deviation; y: its density.
+
+    Raises
+    ------
+    ValueError
+        If the arguments differ in size, are not finite or outside their range.
+
+    Examples
+    --------
+    >>> ax = mixture_density(0.5, 10.0, 1.0)
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['mixture', 'Normal(0, 1)']
+    >>> ax.get_xlabel().splitlines()
+    ['weight', '(mixture of π = 0.5, σ₁ = 10, σ₂ = 1)']
+    """
+    from scipy.stats import norm
+
+    arrays = {"weight": weight, "sigma_1": sigma_1, "sigma_2": sigma_2, "normals": normals}
+    for name, value in arrays.items():
+        arrays[name] = np.asarray(value, float).ravel()
+        check_finite(name, arrays[name])
+    share, wide, narrow, others = arrays.values()
+    if not share.size == wide.size == narrow.size > 0:
+        sizes = f"sizes {share.size}, {wide.size} and {narrow.size}"
+        raise invalid("weight", "have the size of the sigmas", sizes, "pass draws of the same fit")
+    if share.min() < 0 or share.max() > 1:
+        raise invalid("weight", "lie in 0…1", f"{share.min()}…{share.max()}", "pass the share π")
+    for name in ("sigma_1", "sigma_2", "normals"):
+        if arrays[name].size and arrays[name].min() <= 0:
+            raise invalid(name, "be above 0", arrays[name].min(), "pass standard deviations")
+    limit = 4 * float(np.median(np.maximum(wide, narrow)))
+    half = np.concatenate([[0.0], np.geomspace(0.01 * np.median(narrow), limit, 300)])
+    grid = np.concatenate([-half[:0:-1], half])[:, None]  # (points, 1)
+    density = share * norm.pdf(grid, 0, wide) + (1 - share) * norm.pdf(grid, 0, narrow)
+    low, middle, high = np.quantile(density, [0.05, 0.5, 0.95], axis=1)
+
+    ax = _axes(ax, (6.4, 4.0))
+    names = zip(["π", "σ₁", "σ₂"], (share, wide, narrow), strict=True)
+    ax.plot(grid, middle, color=_SCALE, linewidth=1.8, zorder=3, label="mixture")
+    values = ", ".join(f"{name} = {_short(np.median(v))}" for name, v in names)
+    ax.set_xlabel(f"weight\n(mixture of {values})")
+    if share.size > 1:
+        band = {"color": _SCALE, "alpha": 0.3, "lw": 0, "zorder": 2, "label": "90 % of draws"}
+        ax.fill_between(grid[:, 0], low, high, **band)
+    for i, sigma in enumerate(others):
+        style = {"color": _INK, "linestyle": _STYLES[1 + i % 3], "linewidth": 1.2, "zorder": 4}
+        ax.plot(grid, norm.pdf(grid, 0, sigma), label=f"Normal(0, {_short(sigma)})", **style)
+    top = max(middle.max(), *(norm.pdf(0, 0, sigma) for sigma in others), 0)
+    ax.set_yscale("log")
+    ax.set_ylim(0.3 * middle[-1], 2 * top)
+    ax.set_xlim(-limit, limit)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
+    ax.xaxis.set_major_formatter(FuncFormatter(_thousands))
+    ax.set_ylabel("density (logarithmic axis)")
+    _frame(ax)
+    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
+    ax.legend(ncols=2, frameon=False, fontsize="small", **place)
+    return ax
+
+
+def _log_ticks(low: float, high: float) -> np.ndarray:
+    """Return round numbers between two positive ones, about as many for any ratio of them."""
+    decades = 10.0 ** np.arange(math.floor(np.log10(low)), math.ceil(np.log10(high)) + 1)
+    ratio = high / low
+    subs = [1.0] if ratio > 300 else [1, 2, 5] if ratio > 10 else [1, 1.5, 2, 3, 4, 5, 7]
+    if ratio < 2:
+        subs = np.arange(10, 100, 1 if ratio < 1.3 else 2) / 10
+    ticks = np.outer(decades, subs).ravel()
+    return ticks[(ticks >= low) & (ticks <= high)]
+
+
+def _minus_log_of_minus(values: np.ndarray) -> np.ndarray:
+    """Return the position of negative values on an axis that is logarithmic in −value."""
+    return -np.log(np.maximum(-np.asarray(values, float), 1e-30))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import arviz_base
@@ -22,6 +23,7 @@ from pytensor.tensor.shape import Shape, Shape_i
 
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.decompose import Observed, Terms, decompose
+from pymc_bnn.masks import random_masks
 from pymc_bnn.to_jax import INTERPRETED, lift, substitute
 
 if TYPE_CHECKING:
@@ -183,6 +185,8 @@ class Predictor:
         New values of its data.
     var_names : str or sequence of str, optional
         Deterministics to return as well.
+    mc_dropout : bool, optional
+        Keep the network's dropout, with a mask of its own for each example and draw.
     """
 
     def __init__(
@@ -190,6 +194,7 @@ class Predictor:
         fitted: Approximation,
         new_data: Mapping[str, Any] | None,
         var_names: str | Sequence[str] = (),
+        mc_dropout: bool = False,
     ):
         self.dtype = fitted.dtype
         var_names = (var_names,) if isinstance(var_names, str) else tuple(var_names)
@@ -222,6 +227,12 @@ class Predictor:
         if self.with_density:
             outputs.append(terms.row_density)
             needed = set(ancestors(outputs))
+        masks: list[Any] = []
+        if mc_dropout:
+            outputs, masks = random_masks(outputs)
+            if not masks:
+                rule = "be False for a network without dropout"
+                raise invalid("mc_dropout", rule, True, "leave it out")
         used = [d for d in terms.data if d.variable in needed]
         missing = [d.name for d in used if new_data is not None and d.per_example]
         missing = [name for name in missing if name not in given]
@@ -242,7 +253,8 @@ class Predictor:
         if self.n == 0:
             raise invalid("new_data", "have at least one row", "none", "pass some examples")
         values = terms.values
-        lifted = lift([*values, *(d.variable for d in used)], outputs, self.dtype)
+        inputs = [*values, *(root for root, _ in masks), *(d.variable for d in used)]
+        lifted = lift(inputs, outputs, self.dtype)
         row_inputs = {d.variable for d in used if d.per_example}
         by_row = [bool(row_inputs & set(ancestors([out]))) for out in outputs]
         self.by_row = by_row[len(self.classes) :]  # of what is not a class probability
@@ -250,7 +262,13 @@ class Predictor:
         n_class = len(self.classes)
 
         def forward(weights: Any, data: Any, key: Any, index: Any) -> tuple[Any, list[Any]]:
-            out = lifted(*(weights[name] for name in names), *(data[d.name] for d in used))
+            drawn = []
+            for m, (_, mask) in enumerate(masks):
+                # A mask of its own for each row, whatever the batches.
+                own = jax.random.fold_in(key, n_class + m)
+                keys = jax.vmap(partial(jax.random.fold_in, own))(index)
+                drawn.append(jax.vmap(lambda k, n=mask: n.draw(k, 1, self.dtype)[0])(keys))
+            out = lifted(*(weights[name] for name in names), *drawn, *(data[d.name] for d in used))
             classes = []
             for c, probs in enumerate(out[:n_class]):
                 # Numbers of their own for each variable and row, whatever the batches.

@@ -95,14 +95,16 @@ def write_report(
     -------
     dict
         What report.json holds: accuracy, accuracy_of_votes (most frequent sampled label), nll
-        (test, nats per example), elbo, elbo_se, elbo_per_example, train_nll, kl, kl_weight,
-        scale_ratio by variable, seconds, steps, steps_per_second, AUROCs for finding the errors,
+        (test, nats per example), elbo, elbo_se, elbo_per_example (of a fit with points:
+        objective, … and log_prior), train_nll, kl, kl_weight, scale_ratio and estimator by
+        variable, seconds, steps, steps_per_second, AUROCs for finding the errors,
         and means of chi-square and entropy for errors and for correct predictions.
 
     Notes
     -----
-    Files: report.json, predictions.csv, posterior.nc and scales.png (only where the prior is
-    hierarchical), elbo.png, confusion.png, chi_square.png, entropy.png, uncertain.png.
+    Files: report.json, predictions.csv, variables.csv (``fitted.summary()``), posterior.nc and
+    scales.png (only where the prior is hierarchical), elbo.png, confusion.png, chi_square.png,
+    entropy.png, uncertain.png.
 
     Examples
     --------
@@ -124,19 +126,24 @@ def write_report(
     frame.to_csv(folder / "predictions.csv")
     detection = uncertainty.error_detection(frame)
     elbo = fitted.elbo(elbo_draws, batch_size=1000)
+    total = "elbo" if "elbo" in elbo else "objective"
     n_train = fitted.terms.n_observed
+    summary = fitted.summary()
+    summary.to_csv(folder / "variables.csv")
     report = {
         **(extra or {}),
         "accuracy": float(frame["correct"].mean()),
         "accuracy_of_votes": float((frame["voted"] == frame["label"]).mean()),
         "nll": float(frame["nll"].mean()),
-        "elbo": elbo["elbo"],
-        "elbo_se": elbo["elbo_se"],
-        "elbo_per_example": elbo["elbo"] / n_train,
+        total: elbo[total],
+        f"{total}_se": elbo[f"{total}_se"],
+        f"{total}_per_example": elbo[total] / n_train,
         "train_nll": elbo["nll"] / n_train,
         "kl": elbo["kl"],
+        **({"log_prior": elbo["log_prior"]} if fitted.points else {}),
         "kl_weight": fitted.kl_weight,
-        "scale_ratio": fitted.scale_ratio().to_dict(),
+        "scale_ratio": summary["scale_ratio"].to_dict(),
+        "estimator": summary["estimator"].to_dict(),
         "seconds": seconds,
         "steps": len(fitted.history),
         "steps_per_second": len(fitted.history) / seconds,
@@ -150,7 +157,7 @@ def write_report(
 
 
 def _write_scales(folder: Path, fitted: Approximation) -> None:
-    names = pd.Series(list(fitted.params))
+    names = pd.Series([f.name for f in fitted.terms.free])
     if not names.str.contains(_SCALES).any():
         return
     posterior = fitted.sample(1000, _SCALES, "regex", random_seed=0)

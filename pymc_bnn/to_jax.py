@@ -12,10 +12,15 @@ import pytensor.tensor as pt
 from pymc.logprob.utils import local_remove_check_parameter
 from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import JAX, Mode
-from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.basic import in2out, node_rewriter
 from pytensor.graph.traversal import toposort
+from pytensor.raise_op import Assert
+from pytensor.scalar import EQ, Switch
+from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.reshape import split_dims
+from pytensor.tensor.shape import Shape_i
 from pytensor_ml.layers.conv import PoolLayer
 
 __all__ = ["INTERPRETED", "lift", "precision", "substitute"]
@@ -153,6 +158,7 @@ def lift(
         warnings.filterwarnings("ignore", "Skipping .* as JAX tracing would remove it")
         _SIMPLIFY.rewrite(graph)
         JAX.optimizer.rewrite(graph)
+        _PLAIN_LENGTHS.rewrite(graph)
         try:
             lifted = jax_funcify(graph)
         except NotImplementedError as error:
@@ -179,11 +185,33 @@ def _pool_by_reshape(fgraph: FunctionGraph, node: Apply) -> list[Variable] | Non
         return None
     counts = [s // k for s, k in zip(spatial, op.kernel_size, strict=True)]
     kept = [slice(0, c * k) for c, k in zip(counts, op.kernel_size, strict=True)]
-    windows = [n for pair in zip(counts, op.kernel_size, strict=True) for n in pair]
-    tiles = pt.reshape(x[(slice(None), *kept)], (x.shape[0], *windows, channels))
+    tiles = x[(slice(None), *kept)]
+    for i, window in enumerate(zip(counts, op.kernel_size, strict=True)):
+        tiles = split_dims(tiles, shape=window, axis=1 + 2 * i)
     axes = tuple(2 + 2 * i for i in range(len(counts)))  # tiles: (batch, n1, k1, n2, k2, channels)
     pooled = tiles.max(axis=axes) if op.reduction == "max" else tiles.mean(axis=axes)
     return [pt.specify_shape(pooled, node.outputs[0].type.shape)]
 
 
+@node_rewriter([Assert])
+def _drop_assert(fgraph: FunctionGraph, node: Apply) -> list[Variable]:
+    """Drop what JAX would skip anyway: around a shape it hides that this is known when tracing."""
+    return [node.inputs[0]]
+
+
+@node_rewriter([Elemwise])
+def _length_is_not_minus_one(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Drop a reshape's question whether a length is −1, which hides that the length is known."""
+    if not isinstance(node.op.scalar_op, Switch):
+        return None
+    asked, _, otherwise = node.inputs
+    is_eq = asked.owner is not None and isinstance(getattr(asked.owner.op, "scalar_op", None), EQ)
+    if not is_eq:
+        return None
+    a, b = asked.owner.inputs
+    length = a.owner is not None and isinstance(a.owner.op, Shape_i)
+    return [otherwise] if length and isinstance(b, Constant) and b.data == -1 else None
+
+
+_PLAIN_LENGTHS = in2out(_drop_assert, _length_is_not_minus_one)
 _SIMPLIFY = in2out(local_remove_check_parameter, _pool_by_reshape)

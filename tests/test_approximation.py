@@ -59,7 +59,7 @@ def test_flat_directions_keep_their_prior(fitted):
     ratio = fitted.scale_ratio()
     assert 0.7 < ratio["u"] < 1.1  # the logistic distribution against its best Normal
     assert ratio["w"] < 0.06
-    kl = fitted.kl()
+    kl = fitted.kl(2000)
     assert kl["u"] < 0.05
     assert kl["shares"] < 0.2
     assert kl["w"] > 4

@@ -11,6 +11,7 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors
+from pytensor.tensor.random.variable import shared_rng
 from pytensor_ml.checkpoint import _index_by_key
 from pytensor_ml.layers import (
     GRU,
@@ -33,7 +34,8 @@ from scipy.special import softmax
 
 from pymc_bnn import networks
 from pymc_bnn.bayesian_network import bayesian, network_inputs
-from pymc_bnn.priors import HalfNormal, Normal, fan_in_normal
+from pymc_bnn.priors import HalfNormal, Horseshoe, Normal, fan_in_normal
+from pymc_bnn.to_jax import INTERPRETED
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(6, 4))
@@ -499,6 +501,30 @@ def test_an_embedding_has_a_fan_in_of_one():
     assert value == pytest.approx(10 * (-0.5 - 0.5 * np.log(2 * np.pi)), rel=1e-8)
 
 
+def test_a_prior_whose_weights_are_deterministic():
+    network = networks.mlp((4, 3, 2))
+    with pm.Model() as model:
+        first = bayesian(network, pm.Data("a", TABLE), Horseshoe(0.5), name="net")
+        second = bayesian(network, TABLE[:2] + 1, Horseshoe(0.5))
+        with pytest.raises(ValueError, match="the name 'net_dense1_W', which exists"):
+            bayesian(networks.mlp((4, 3, 2)), TABLE, name="net")
+        pm.Deterministic("first", first)
+    names = [f"net_dense{i}_{p}" for i in (1, 2) for p in "Wb"]
+    assert [v.name for v in model.free_RVs if v.name[-3:] == "raw"] == [f"{n}_raw" for n in names]
+    assert [v.name for v in model.deterministics] == [*names, "first"]
+    assert model.named_vars_to_dims["net_dense2_W"] == ("net_dense2_in", "net_dense2_out")
+    values = random_values(model)
+    w = {n[4:]: values[f"{n}_raw"] * values[f"{n}_local"] * 0.5 for n in names}
+    for output, x in ((first, TABLE), (second, TABLE[:2] + 1)):
+        hidden = np.tanh(x @ w["dense1_W"] + w["dense1_b"])
+        expected = hidden @ w["dense2_W"] + w["dense2_b"]
+        assert evaluate(model, output, values) == pytest.approx(expected, rel=1e-6)
+    with model:
+        draws = pm.sample_prior_predictive(5, random_seed=1, compile_kwargs={"mode": INTERPRETED})
+    product = 0.5 * draws.prior["net_dense1_W_raw"] * draws.prior["net_dense1_W_local"]
+    assert draws.prior["net_dense1_W"].values == pytest.approx(product.values)
+
+
 # Errors -----------------------------------------------------------------------------------------
 
 
@@ -514,6 +540,11 @@ class Unsized:
         return x.sum(axis=-1)
 
 
+def noisy(x):
+    rng = shared_rng(np.random.default_rng(1), name="noise/rng")
+    return x + pt.random.normal(size=x.shape, rng=rng, return_next_rng=True)[1]
+
+
 @pytest.mark.parametrize(
     ("network", "x", "error", "message"),
     [
@@ -524,10 +555,16 @@ class Unsized:
             r"`network` must have no layer with running state.*'norm'.*LayerNorm or GroupNorm",
         ),
         (
-            Sequential(Linear("a", n_in=4, n_out=3), Dropout("drop")),
+            Sequential(Linear("a", n_in=4, n_out=3), Dropout("drop", p=1.0)),
             TABLE,
             ValueError,
-            r"`network` must have no randomness of its own, got layer 'drop'",
+            r"`network` must have dropout with p below 1, got p=1.0 in layer 'drop'",
+        ),
+        (
+            Sequential(Linear("a", n_in=4, n_out=3), noisy),
+            TABLE,
+            ValueError,
+            r"`network` must have no randomness of its own but Dropout, got layer 'noise'",
         ),
         (Unsized(), TABLE, ValueError, r"`network` must have trainable parameters"),
         (

@@ -11,13 +11,13 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 import scipy.stats as st
+from parts import posterior_of
 
 import pymc_bnn as bnn
 from pymc_bnn.batches import Batches
 from pymc_bnn.callbacks import EarlyStopping, HeldOut
 from pymc_bnn.decompose import decompose, find_rows
 from pymc_bnn.elbo import assemble
-from pymc_bnn.guides import MeanField
 from pymc_bnn.loop import Loop, Step
 from pymc_bnn.to_jax import precision
 
@@ -70,7 +70,7 @@ def test_elbo_parts_at_fixed_parameters():
     loc, scale = np.array([0.5, -1.0, 2.0]), np.array([0.1, 0.2, 0.3])
     _, nll, kl = closed_form_elbo(loc, scale)
     with precision("float64"):
-        elbo = assemble(terms, MeanField(), "float64")
+        elbo = assemble(terms, posterior_of(terms), "float64")
         params = {"w": {"loc": loc, "log_scale": np.log(scale)}}
         noise = RNG.standard_normal((20_000, 3))
         draws = jax.vmap(lambda e: elbo(params, {"w": e}, terms.arrays())[1])(noise)
@@ -91,7 +91,7 @@ def test_sampled_scale_enters_the_kl():
         "w": {"loc": loc, "log_scale": np.log(scale)},
     }
     with precision("float64"):
-        elbo = assemble(terms, MeanField(), "float64")
+        elbo = assemble(terms, posterior_of(terms), "float64")
         noise = {"s": np.array(0.0), "w": np.zeros(4)}
         kl = dict(zip(elbo.names, elbo(params, noise, terms.arrays())[2], strict=True))
     s = np.exp(log_s)
@@ -107,10 +107,8 @@ def test_minibatch_likelihoods_of_an_epoch_add_up(batch_size):
     loc, scale = np.array([0.5, -1.0, 2.0]), np.array([0.1, 0.2, 0.3])
     eps = np.array([1.0, -0.5, 0.3])
     with precision("float64"):
-        elbo = assemble(terms, MeanField(), "float64")
-        step = Step(
-            elbo, optax.sgd(0.0), 1.0, batches, frozenset({"x", "y"}), {"w": (3,)}, "float64", N
-        )
+        elbo = assemble(terms, posterior_of(terms), "float64")
+        step = Step(elbo, optax.sgd(0.0), 1.0, batches, frozenset({"x", "y"}), "float64", N)
         state = step.first_state({"w": {"loc": loc, "log_scale": np.log(scale)}}, 5)
         total, seen = 0.0, []
         data = {**terms.arrays(), "row_number": np.arange(N)}
@@ -217,10 +215,10 @@ def test_convolutions_are_stepped_from_python_on_cpu_and_dense_nets_are_not():
             pm.Normal("y", out.sum(axis=(1, 2)), 1, observed=Y)
         terms = decompose(model)
         with precision("float32"):
-            elbo = assemble(terms, MeanField())
-            shapes = {f.name: f.start.shape for f in terms.free}
-            step = Step(elbo, optax.adam(0.1), 1.0, None, frozenset(), shapes, "float32", 1)
-            params = {f.name: MeanField().init(f, 0.1) for f in terms.free}
+            posterior = posterior_of(terms, dtype="float32")
+            elbo = assemble(terms, posterior)
+            step = Step(elbo, optax.adam(0.1), 1.0, None, frozenset(), "float32", 1)
+            params = {b.name: b.params for b in posterior.blocks}
             state = step.first_state(params, 0)
             return Loop(step, state, terms.arrays())
 
@@ -311,7 +309,13 @@ def test_nan_stops_and_keeps_the_last_finite_state():
         # log of a turns to NaN once gradient steps have carried a below zero.
         pm.Normal("y", pt.log(a + 0.5) + b, 1, observed=np.full(20, -50.0))
     with pytest.raises(bnn.NonFiniteError, match=r"stopped at step \d+: .*'a'") as caught:
-        bnn.fit(model, steps=5000, learning_rate=0.01, init_scale=0.01, **QUIET)
+        bnn.fit(
+            model,
+            steps=5000,
+            learning_rate=0.01,
+            guide=bnn.guides.MeanField(init_scale=0.01),
+            **QUIET,
+        )
     message = str(caught.value)
     assert "learning_rate" in message
     assert len(message.splitlines()) <= 4

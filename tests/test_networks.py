@@ -7,11 +7,12 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from pytensor_ml.layers import Conv2D, Linear, MaxPool2D
+from pytensor_ml.layers import Conv2D, Dropout, Linear, MaxPool2D
 from pytensor_ml.pytensorf import collect_trainable_params
 from scipy.signal import correlate2d
 
 from pymc_bnn import networks
+from pymc_bnn.to_jax import INTERPRETED
 
 REFERENCES = {
     "elu": jax.nn.elu,
@@ -240,6 +241,36 @@ def test_two_calls_share_the_parameters():
     assert len(collect_trainable_params(both)) == 4
 
 
+@pytest.mark.parametrize(
+    ("dropout", "expected"),
+    [(0.0, []), (0.5, ["d1", 0.5, "d2", 0.5, "d3"]), ((0.2, 0, 0.4), [0.2, "d1", "d2", 0.4, "d3"])],
+)
+@pytest.mark.parametrize("kind", ["mlp", "convnet"])
+def test_dropout_is_before_dense_layers(kind, dropout, expected):
+    if kind == "mlp":
+        network = networks.mlp((4, 3, 3, 2), dropout=dropout)
+    else:
+        network = networks.convnet((8, 8, 1), 2, 1, 3, dense=(3, 3), dropout=dropout)
+    kinds = [layer for layer in network.layers if isinstance(layer, (Linear, Dropout))]
+    found = [k.p if isinstance(k, Dropout) else f"d{k.name[-1]}" for k in kinds]
+    assert found == (expected or ["d1", "d2", "d3"])
+    names = [k.name for k in kinds if isinstance(k, Dropout)]
+    assert len(set(names)) == len(names)
+    dropped = [i for i, layer in enumerate(network.layers) if isinstance(layer, Dropout)]
+    assert all(isinstance(network.layers[i + 1], Linear) for i in dropped)
+
+
+def test_dropout_zeroes_a_share_and_keeps_the_mean():
+    network = networks.mlp((50, 40, 1), activation="identity", dropout=(0.2, 0.0))
+    x = np.ones((400, 50))
+    hidden = network.layers[0](pt.constant(x))
+    values = pytensor.function([], hidden, mode=INTERPRETED)()
+    assert np.mean(values == 0) == pytest.approx(0.2, abs=4 * np.sqrt(0.16 / values.size))
+    assert values[values > 0] == pytest.approx(1.25)
+    assert "dropout 0.2" in repr(network)
+    assert len(pickle.loads(pickle.dumps(network)).layers) == len(network.layers)
+
+
 def test_pickle_keeps_the_output():
     network = networks.convnet((8, 8, 1), 2, filters=2, kernel_size=3, activation="elu")
     x = np.random.default_rng(0).normal(size=(3, 8, 8, 1))
@@ -331,6 +362,20 @@ def test_images_of_the_wrong_shape(network, shape, message):
         ),
         (lambda: networks.convnet((28, 28, 1), 2, dense=0), ValueError, "`dense` must .* got 0"),
         (lambda: networks.convnet((28, 28, 1), 2, pool=0), ValueError, "`pool` must .* got 0"),
+        (lambda: networks.mlp((4, 2), dropout=1.0), ValueError, "`dropout` must be a probability"),
+        (lambda: networks.mlp((4, 2), dropout=-0.1), ValueError, "`dropout` must .* got -0.1"),
+        (lambda: networks.mlp((4, 2), dropout="a"), TypeError, "`dropout` must .* got 'a'"),
+        (lambda: networks.mlp((4, 2), dropout=[True]), TypeError, "`dropout` must .* got True"),
+        (
+            lambda: networks.mlp((4, 3, 2), dropout=(0.5,)),
+            ValueError,
+            r"`dropout` must hold 2 probabilities, .* got \(0.5,\); pass one number, or one for ea",
+        ),
+        (
+            lambda: networks.convnet((28, 28, 1), 2, dense=None, dropout=(0.5, 0.5)),
+            ValueError,
+            "`dropout` must hold 1 probabilities",
+        ),
         (lambda: networks.lenet5((3, 3, 1)), ValueError, "`pool` must be at most 1 at conv2"),
     ],
 )

@@ -14,15 +14,18 @@ PACKAGE = Path(pymc_bnn.__file__).parent
 # A file imports only from lower numbers.
 LEVELS = {
     "_checks": 0, "uncertainty": 0, "datasets": 0,
-    "networks": 1, "priors": 1, "to_jax": 1, "noise": 1,
-    "decompose": 2, "bayesian_network": 2,
+    "networks": 1, "priors": 1, "to_jax": 1, "noise": 1, "dropout": 1,
+    "decompose": 2, "masks": 2, "bayesian_network": 2,
     "guides": 3, "elbo": 4,
-    "batches": 4, "predict": 4,
-    "loop": 5, "approximation": 5, "callbacks": 5,
-    "fitting": 6,
+    "batches": 4, "predict": 4, "starting": 4, "optimizer": 4, "diagnostics": 4,
+    "loop": 5, "approximation": 5, "callbacks": 5, "rows": 5,
+    "fitting": 6, "efficiency": 6,
     "plots": 7, "report": 8,
 }  # fmt: skip
-ANY_MODEL = {"to_jax", "decompose", "guides", "elbo", "batches", "loop", "fitting", "predict"}
+ANY_MODEL = {
+    "to_jax", "decompose", "guides", "elbo", "batches", "starting", "rows", "loop", "fitting",
+    "predict",
+}  # fmt: skip
 
 
 def imported(module):

@@ -98,3 +98,18 @@ def test_nothing_to_compute():
         pm.Normal("y", 0, pm.HalfNormal("s"), observed=np.ones(9))
     fitted = bnn.fit(model, steps=5, random_seed=1, progressbar=False)
     assert list(fitted.scale_ratio().index) == ["s"]
+
+
+@pytest.mark.parametrize("estimator", ["local", "flipout"])
+def test_number_of_rows_stays_known_behind_a_reshape(estimator):
+    # PyTensor's reshape asks whether a length is -1, and hides from JAX that it is known.
+    images, labels = np.ones((12, 4, 5)), np.arange(12) % 3
+    with pm.Model() as model:
+        x = pm.Data("x", images, shape=(None, 4, 5))
+        flat = pt.tanh(x).reshape((x.shape[0], 20))
+        logits = flat @ pm.Normal("w", shape=(20, 3)) + pm.Normal("b", shape=3)
+        pm.Categorical("y", logit_p=logits, observed=labels)
+    fitted = bnn.fit(
+        model, steps=3, batch_size=5, estimator=estimator, random_seed=1, progressbar=False
+    )
+    assert set(fitted.summary()["estimator"]) == {estimator}

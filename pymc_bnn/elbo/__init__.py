@@ -1,5 +1,18 @@
 """The evidence lower bound as a graph: one file per estimator, graph in, graph out."""
 
-from pymc_bnn.elbo.assemble import Elbo, assemble
+from pymc_bnn.elbo.assemble import Elbo, Parts, assemble
+from pymc_bnn.elbo.base import Estimator, Part
+from pymc_bnn.elbo.choose import ESTIMATORS, check_spec, needs_rows
+from pymc_bnn.elbo.layers import find_layers
 
-__all__ = ["Elbo", "assemble"]
+__all__ = [
+    "ESTIMATORS",
+    "Elbo",
+    "Estimator",
+    "Part",
+    "Parts",
+    "assemble",
+    "check_spec",
+    "find_layers",
+    "needs_rows",
+]

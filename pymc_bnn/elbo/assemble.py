@@ -1,94 +1,280 @@
-"""Terms of a model and guides of its variables, put together as one function for JAX."""
+"""Terms of a model, guides and estimators put together as one function for JAX."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
+import jax
+import numpy as np
 import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
+from pytensor.graph.traversal import ancestors, toposort
+from pytensor.tensor.variable import TensorVariable
 
+from pymc_bnn._checks import invalid
 from pymc_bnn.decompose import Terms
-from pymc_bnn.elbo.kl import kl_divergence
+from pymc_bnn.dropout import markers
+from pymc_bnn.elbo.base import Part
+from pymc_bnn.elbo.choose import Choice, Spec, choose
+from pymc_bnn.elbo.kl import closed_form, expected_log_prior
+from pymc_bnn.elbo.layers import Layer, Slot, merge
 from pymc_bnn.elbo.pathwise import pathwise
-from pymc_bnn.guides.mean_field import MeanField
-from pymc_bnn.to_jax import lift
+from pymc_bnn.guides import Block, Posterior
+from pymc_bnn.masks import mask_of
+from pymc_bnn.noise import Noise, draw_noise
+from pymc_bnn.to_jax import lift, substitute
 
-__all__ = ["Elbo", "assemble"]
+__all__ = ["Elbo", "Parts", "assemble"]
 
 Params = Mapping[str, Mapping[str, Any]]
+
+
+class Parts(NamedTuple):
+    """The parts of the objective at one draw, in nats."""
+
+    row: Any  # (rows,) log-likelihood of each example, or None
+    rest: Any  # () log-likelihood that does not come row by row
+    kl: Any  # (blocks,) Kullback–Leibler divergences; 0 for points
+    log_prior: Any  # (blocks,) log prior densities of points; 0 for others
+    potential: Any  # () sum of potentials
 
 
 @dataclass(frozen=True)
 class Elbo:
     """The parts of the ELBO at one draw, as a pure JAX function.
 
-    ``elbo(params, noise, data)`` takes the guide's parameters ``{variable: {role: array}}``,
-    standard Normal noise ``{variable: array}`` and data ``{name: array}`` with any number of rows;
-    it returns the log-likelihood of each row (rows,) or None, the log-likelihood that does not
-    come row by row (), the KL of each free variable (free variables,) and the sum of potentials ().
+    ``elbo(params, noise, data)`` takes the guides' parameters ``{block: {role: array}}``, noise
+    ``{name: array}`` as :meth:`draw_noise` makes it, and data ``{name: array}`` with any number of
+    rows, and returns :class:`Parts`.
     """
 
-    function: Callable[..., tuple[Any, ...]]
-    names: tuple[str, ...]  # free variables, in the order of the KL
+    function: Callable[..., Parts]
+    names: tuple[str, ...]  # blocks: free variables, or the patterns of joint guides
     has_rows: bool
+    noise: tuple[Noise, ...]  # what one evaluation needs
+    choices: dict[str, Choice]  # the estimator of each free variable
+    kl_methods: dict[str, str]  # how the KL of each block is computed
+    dropout: bool  # whether the network has dropout, random in training
 
-    def __call__(
-        self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]
-    ) -> tuple[Any, Any, Any, Any]:
+    def __call__(self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]) -> Parts:
         """Evaluate the parts."""
-        *row, rest, kl, potential = self.function(params, noise, data)
-        return (row[0] if row else None), rest, kl, potential
+        return self.function(params, noise, data)
+
+    def draw_noise(
+        self, key: jax.Array, rows: int, dtype: str, dropout: bool = True
+    ) -> dict[str, jax.Array]:
+        """Draw the noise of one evaluation on so many rows; without dropout all units are kept."""
+        noise = draw_noise(key, self.noise, rows, dtype)
+        if not dropout:
+            for n in self.noise:
+                if n.law == "keep":
+                    noise[n.name] = np.ones(n.full_shape(rows), dtype)
+        return noise
 
 
-def assemble(terms: Terms, guide: MeanField, dtype: str = "float32") -> Elbo:
+def assemble(
+    terms: Terms, posterior: Posterior, dtype: str = "float32", estimator: Spec = "pathwise"
+) -> Elbo:
     """Build the ELBO's graph and lift it to JAX.
 
     Parameters
     ----------
     terms : Terms
         The model, from :func:`pymc_bnn.decompose.decompose`.
-    guide : MeanField
-        The family of every free variable.
+    posterior : Posterior
+        The guides of its free variables.
     dtype : {"float32", "float64"}, optional
         Precision of the lifted graph.
+    estimator : str, Estimator or mapping, optional
+        See :func:`pymc_bnn.elbo.choose.choose`.
 
     Returns
     -------
     Elbo
         The lifted function.
 
+    Raises
+    ------
+    ValueError
+        If an estimator is not right for a variable.
+
     Examples
     --------
-    >>> import numpy as np, pymc as pm
+    >>> import pymc as pm
     >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.guides import Start, assign_guides, make_blocks
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     >>> terms = decompose(model)
-    >>> elbo = assemble(terms, MeanField())
+    >>> start = Start(terms.free[0], np.zeros(()), np.ones(()))
+    >>> blocks = make_blocks(assign_guides(None, ["mu"]), [start], np.random.default_rng(0))
+    >>> elbo = assemble(terms, Posterior(blocks, "float32"))
     >>> params = {"mu": {"loc": np.float32(0), "log_scale": np.float32(0)}}
-    >>> row, rest, kl, potential = elbo(params, {"mu": np.float32(0)}, terms.arrays())
-    >>> abs(float(kl[0])) < 1e-6
+    >>> parts = elbo(params, {"mu": np.float32(0)}, terms.arrays())
+    >>> abs(float(parts.kl[0])) < 1e-6
     True
     """
-    drawn = {f.name: guide.express(f) for f in terms.free}
-    kl = pt.stack([kl_divergence(f, drawn[f.name]) for f in terms.free])
-    rows = [] if terms.row_logp is None else [terms.row_logp]
+    if terms.row_logp is not None:
+        terms = replace(terms, row_logp=merge(terms.row_logp))
+    choices = choose(terms, posterior, estimator)
+    rewritten, extra = _rewrite_rows(terms, posterior, choices)
+    held: dict[str, dict[str, TensorVariable]] = {}
+    kls, log_priors, methods = [], [], {}
+    for block in posterior.blocks:
+        kl, log_prior, methods[block.name] = _divergence(block, posterior, choices, held)
+        kls.append(kl)
+        log_priors.append(log_prior)
+    rows = [] if rewritten is None else [rewritten]
     outputs = pathwise(
-        [*rows, terms.rest_logp, kl, terms.potential_logp],
-        {f.value: drawn[f.name].draw for f in terms.free},
+        [*rows, terms.rest_logp, pt.stack(kls), pt.stack(log_priors), terms.potential_logp],
+        {f.value: posterior.drawn[f.name].draw for f in terms.free},
     )
-    roles = [(f.name, role) for f in terms.free for role in drawn[f.name].params]
-    inputs = [drawn[name].params[role] for name, role in roles]
-    inputs += [drawn[f.name].noise for f in terms.free] + terms.inputs
-    lifted = lift(inputs, outputs, dtype)
+    roles = [(b.name, role) for b in posterior.blocks for role in b.params]
+    held_roles = [(name, role) for name, roots in held.items() for role in roots]
+    used = set(ancestors(outputs))
+    noise = {n: root for n, root in {**posterior.noise_roots, **extra}.items() if root in used}
+    inputs = [posterior.roots[name][role] for name, role in roles]
+    inputs += [held[name][role] for name, role in held_roles]
+    lifted = lift([*inputs, *noise.values(), *terms.inputs], outputs, dtype)
     data_names = [d.name for d in terms.data]
 
-    def function(params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]):
-        return lifted(
+    def function(params: Params, noise_values: Mapping[str, Any], data: Mapping[str, Any]) -> Parts:
+        parts = lifted(
             *(params[name][role] for name, role in roles),
-            *(noise[f.name] for f in terms.free),
+            *(jax.lax.stop_gradient(params[name][role]) for name, role in held_roles),
+            *(noise_values[n.name] for n in noise),
             *(data[name] for name in data_names),
         )
+        return Parts(*parts) if rows else Parts(None, *parts)
 
-    return Elbo(function, tuple(f.name for f in terms.free), bool(rows))
+    return Elbo(
+        function,
+        tuple(b.name for b in posterior.blocks),
+        bool(rows),
+        tuple(noise),
+        choices,
+        methods,
+        any(n.law == "keep" for n in extra),
+    )
+
+
+def _divergence(
+    block: Block,
+    posterior: Posterior,
+    choices: Mapping[str, Choice],
+    held: dict[str, dict[str, TensorVariable]],
+) -> tuple[TensorVariable, TensorVariable, str]:
+    r"""Write the KL of a block, the log prior of a point, and name the method.
+
+    Monte Carlo takes the log prior at the draw. Where the likelihood sees the same draw, the
+    gradient of the entropy leaves the score of the parameters out ("sticking the landing": at the
+    optimum the gradient no longer varies); the entropy's value is exact all the same.
+
+    References
+    ----------
+    Roeder, Wu and Duvenaud, *Sticking the landing*, NeurIPS 2017, eq. 8.
+    """
+    variables, drawn, zero = block.variables, posterior.drawn, pt.constant(0.0)
+    if block.guide.point:
+        return zero, pt.add(zero, *(f.density.sum() for f in variables)), "none: a point"
+    own = {f.value for f in variables}
+    closed = {
+        f.name: closed_form(f) is not None
+        and (drawn[f.name].noise is not None or not own & set(ancestors(f.parameters)))
+        for f in variables
+    }
+    expected = [
+        expected_log_prior(f, drawn[f.name].mean, drawn[f.name].scale)
+        if closed[f.name]
+        else f.logp.sum()
+        for f in variables
+    ]
+    roots = posterior.roots[block.name]
+    entropy = block.guide.entropy(variables, roots)
+    method = "closed form"
+    if not all(closed.values()):
+        method = "Monte Carlo, exact entropy"
+        if all(choices[f.name].layer is None for f in variables):
+            method = "Monte Carlo, sticking the landing"
+            held[block.name], still = posterior.held(block)
+            entropy = (
+                block.guide.entropy(variables, held[block.name])
+                - _log_density(block, drawn, held[block.name])
+                + _log_density(block, still, held[block.name])
+            )
+        if any(closed.values()):
+            method += f" (closed form: {', '.join(n for n, c in closed.items() if c)})"
+    return -entropy - pt.add(zero, *expected), zero, method
+
+
+def _log_density(block: Block, drawn: Mapping[str, Any], params: Any) -> TensorVariable:
+    values = {f.name: drawn[f.name].draw for f in block.variables}
+    return block.guide.log_density(block.variables, values, params)
+
+
+def _rewrite_rows(
+    terms: Terms, posterior: Posterior, choices: Mapping[str, Choice]
+) -> tuple[TensorVariable | None, dict[Noise, TensorVariable]]:
+    """Let the estimators rewrite their layers, and make dropout random, from the data onwards."""
+    if terms.row_logp is None:
+        if markers([terms.rest_logp, terms.potential_logp]):
+            raise invalid(
+                "batch_size",
+                "not be None for a network with dropout, whose masks belong to examples",
+                "a likelihood that does not come by rows",
+                'pass batch_size="auto" or a number',
+            )
+        return None, {}
+    extra: dict[Noise, TensorVariable] = {}
+    layers = {c.layer.output: c.layer for c in choices.values() if c.layer is not None}
+    marked = {node.outputs[0] for node in markers([terms.row_logp])}
+    done: dict[Variable, Variable] = {}
+    for node in toposort([terms.row_logp]):
+        output = node.outputs[0]
+        if output in marked:
+            mask, root = mask_of(node, len(extra))
+            extra[mask] = root
+            done[output] = substitute([node.inputs[0]], done)[0] * root
+        elif output in layers:
+            layer = layers[output]
+            done[output] = _rewrite(layer, done, posterior, choices, extra)
+    return substitute([terms.row_logp], done)[0], extra
+
+
+def _rewrite(
+    layer: Layer,
+    done: dict[Variable, Variable],
+    posterior: Posterior,
+    choices: Mapping[str, Choice],
+    extra: dict[Noise, TensorVariable],
+) -> TensorVariable:
+    [x] = substitute([layer.x], done)
+    names = [s.variable.name for s in layer.slots if choices[s.variable.name].layer is layer]
+    estimator = choices[names[0]].estimator
+
+    def part(slot: Slot | TensorVariable | None) -> Part | None:
+        if slot is None:
+            return None
+        if not isinstance(slot, Slot):
+            return Part(slot)
+        if slot.variable.name not in names:
+            return Part(slot.expression)  # drawn once, with everything that is pathwise
+        drawn = posterior.drawn[slot.variable.name]
+        full = pt.zeros(slot.variable.start.shape, dtype=slot.variable.value.type.dtype)
+        return Part(
+            slot.at(drawn.mean + full),
+            slot.spread(drawn.scale + full),
+            slot.spread(drawn.scale * drawn.noise),
+        )
+
+    def noise(role: str, shape: tuple[int, ...], law: str) -> TensorVariable:
+        own = Noise(f"{names[0]}/{role}", (None, *shape), law)
+        extra[own] = pt.tensor(own.name, dtype=layer.output.type.dtype, shape=own.shape)
+        return extra[own]
+
+    output = estimator.rewrite(layer, x, part(layer.weight), part(layer.bias), noise)
+    if output.type.dtype != layer.output.type.dtype:
+        output = output.astype(layer.output.type.dtype)
+    return output

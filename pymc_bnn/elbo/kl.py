@@ -1,50 +1,109 @@
-"""The Kullback–Leibler divergence of each variable: closed form where there is one."""
+"""The expected log prior of each variable under a Normal guide: a row for each closed form."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytensor.tensor as pt
+from pymc.logprob.transforms import LogTransform
+from pytensor.tensor.random.basic import (
+    ExponentialRV,
+    GammaRV,
+    HalfNormalRV,
+    InvGammaRV,
+    LaplaceRV,
+    LogNormalRV,
+    NormalRV,
+)
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn.decompose import Free
-from pymc_bnn.guides.mean_field import Drawn
 
-__all__ = ["has_closed_form", "kl_divergence"]
+__all__ = ["CLOSED_FORMS", "closed_form", "expected_log_prior"]
+
+_HALF_LOG_2PI = float(0.5 * np.log(2 * np.pi))
+T = TensorVariable
 
 
-def has_closed_form(free: Free) -> bool:
-    """Tell whether the KL of the variable is analytic: an untransformed Normal prior.
+def _normal(m: T, v: T, mu: T, sigma: T) -> T:
+    r"""Return :math:`-\log\sigma - \tfrac12\log 2\pi - ((m-\mu)^2 + v)/2\sigma^2`."""
+    return -(((m - mu) ** 2 + v) / (2 * sigma**2)) - pt.log(sigma) - _HALF_LOG_2PI
+
+
+def _laplace(m: T, v: T, mu: T, b: T) -> T:
+    r"""Return :math:`-\log 2b - E|z - \mu|/b`, by the mean of a folded Normal variable."""
+    d, s = m - mu, pt.sqrt(v)
+    folded = s * np.sqrt(2 / np.pi) * pt.exp(-(d**2) / (2 * v)) + d * pt.erf(d / (s * np.sqrt(2)))
+    return -pt.log(2 * b) - folded / b
+
+
+def _log_half_normal(m: T, v: T, loc: T, sigma: T) -> T:
+    r"""Return :math:`\tfrac12\log(2/\pi\sigma^2) - e^{2m+2v}/2\sigma^2 + m`, of u = log z."""
+    constant = 0.5 * np.log(2 / np.pi) - pt.log(sigma)
+    return constant - pt.exp(2 * m + 2 * v) / (2 * sigma**2) + m
+
+
+def _log_log_normal(m: T, v: T, mu: T, sigma: T) -> T:
+    """Return the Normal's, as the logarithm of a log-Normal variable is Normal."""
+    return _normal(m, v, mu, sigma)
+
+
+def _log_exponential(m: T, v: T, scale: T) -> T:
+    r"""Return :math:`-\log\theta - e^{m+v/2}/\theta + m`."""
+    return -pt.log(scale) - pt.exp(m + v / 2) / scale + m
+
+
+def _log_gamma(m: T, v: T, alpha: T, scale: T) -> T:
+    r"""Return :math:`\alpha m - e^{m+v/2}/\theta - \log\Gamma(\alpha) - \alpha\log\theta`."""
+    return alpha * m - pt.exp(m + v / 2) / scale - pt.gammaln(alpha) - alpha * pt.log(scale)
+
+
+def _log_inverse_gamma(m: T, v: T, alpha: T, beta: T) -> T:
+    r"""Return :math:`\alpha\log\beta - \log\Gamma(\alpha) - \alpha m - \beta e^{-m+v/2}`."""
+    return alpha * pt.log(beta) - pt.gammaln(alpha) - alpha * m - beta * pt.exp(-m + v / 2)
+
+
+# Prior and transform to the unconstrained space (of which the guide is Normal, with mean m and
+# variance v): the expectation of the elementwise log-prior there, Jacobian included.
+CLOSED_FORMS: dict[tuple[type, type | None], Callable[..., T]] = {
+    (NormalRV, None): _normal,
+    (LaplaceRV, None): _laplace,
+    (HalfNormalRV, LogTransform): _log_half_normal,
+    (LogNormalRV, LogTransform): _log_log_normal,
+    (ExponentialRV, LogTransform): _log_exponential,
+    (GammaRV, LogTransform): _log_gamma,
+    (InvGammaRV, LogTransform): _log_inverse_gamma,
+}
+
+
+def closed_form(free: Free) -> Callable[..., T] | None:
+    """Return the closed form of the variable's prior, if there is one.
 
     Examples
     --------
     >>> import pymc as pm
     >>> from pymc_bnn.decompose import decompose
     >>> with pm.Model() as model:
-    ...     y = pm.Normal("y", pm.Normal("mu"), pm.HalfNormal("s"), observed=np.zeros(4))
-    >>> [has_closed_form(free) for free in decompose(model).free]
+    ...     y = pm.StudentT("y", pm.Exponential("nu"), pm.Cauchy("mu", 0, 1), observed=np.zeros(4))
+    >>> [closed_form(free) is not None for free in decompose(model).free]
     [True, False]
     """
-    return free.normal is not None
+    return CLOSED_FORMS.get((free.family, free.transform))
 
 
-def kl_divergence(free: Free, drawn: Drawn) -> TensorVariable:
-    r"""Write :math:`\mathrm{KL}(q(z)\,\|\,p(z \mid \text{parents}))` of one free variable.
+def expected_log_prior(free: Free, mean: T, scale: T) -> T:
+    r"""Write :math:`E_q \log p(z \mid \text{parents})` of one free variable in closed form.
 
-    For a Normal prior, where q has mean :math:`m` and variance :math:`s^2`,
-
-    .. math:: E_q \log p(z) = \sum_i -\tfrac12\log 2\pi - \log\sigma_i
-              - \frac{(m_i-\mu_i)^2 + s_i^2}{2\sigma_i^2},
-
-    with :math:`\mu` and :math:`\sigma` at the draw of their own free variables (a hierarchical
-    scale is sampled). Other priors use the log-density at the draw (Monte Carlo). The entropy of
-    q is exact in both.
+    The variable is Normal under q, with `mean` and `scale`, and independent of its parents, which
+    are at their draws (a hierarchical scale is sampled).
 
     Parameters
     ----------
     free : Free
-        The variable.
-    drawn : Drawn
-        Its guide.
+        A variable for which :func:`closed_form` has a row.
+    mean, scale : TensorVariable
+        Of the unconstrained value; they broadcast to it.
 
     Returns
     -------
@@ -53,25 +112,21 @@ def kl_divergence(free: Free, drawn: Drawn) -> TensorVariable:
 
     References
     ----------
-    Kingma and Welling, *Auto-encoding variational Bayes*, ICLR 2014, appendix B.
+    Kingma and Welling, *Auto-encoding variational Bayes*, ICLR 2014, appendix B (Normal); Leone,
+    Nelson and Nottingham, *The folded normal distribution*, Technometrics 3 (1961), eq. 2 (for the
+    Laplace prior); the others follow from the moments of a log-Normal variable.
 
     Examples
     --------
     >>> import pymc as pm
     >>> from pymc_bnn.decompose import decompose
-    >>> from pymc_bnn.guides import MeanField
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu", 0, 2), observed=np.zeros(4))
     >>> [mu] = decompose(model).free
-    >>> q = MeanField().express(mu)
-    >>> kl = kl_divergence(mu, q)
-    >>> round(float(kl.eval({q.params["loc"]: 0.0, q.params["log_scale"]: np.log(2.0)})), 6)
-    0.0
+    >>> expected = expected_log_prior(mu, pt.constant(0.0), pt.constant(2.0))
+    >>> bool(np.isclose(expected.eval(), -np.log(2) - 0.5 * np.log(2 * np.pi * np.e)))
+    True
     """
-    if free.normal is None:
-        return -drawn.entropy - free.logp.sum()
-    mu, sigma = free.normal
-    quadratic = ((drawn.mean - mu) ** 2 + drawn.variance) / (2 * sigma**2)
-    # Broadcast log σ over the variable before summing: one σ may serve many weights.
-    expected = -quadratic - pt.log(sigma) - 0.5 * np.log(2 * np.pi)
-    return -drawn.entropy - expected.sum()
+    # Broadcast to the variable before summing: one σ may serve many weights.
+    mean = pt.zeros(free.start.shape, dtype=free.value.type.dtype) + mean
+    return closed_form(free)(mean, scale**2, *free.parameters).sum()

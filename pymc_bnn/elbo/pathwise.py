@@ -6,9 +6,44 @@ from collections.abc import Mapping, Sequence
 
 from pytensor.tensor.variable import TensorVariable
 
+from pymc_bnn.elbo.base import Estimator, NewNoise, Part
+from pymc_bnn.elbo.layers import Layer
 from pymc_bnn.to_jax import substitute
 
-__all__ = ["pathwise"]
+__all__ = ["Pathwise", "pathwise"]
+
+
+class Pathwise(Estimator):
+    """Draws a weight once per step, for all examples: right for every guide and every layer.
+
+    The plain reparameterisation. Layers are left as they are.
+
+    References
+    ----------
+    Kingma and Welling, *Auto-encoding variational Bayes*, ICLR 2014, eq. 5.
+
+    Examples
+    --------
+    >>> Pathwise().name
+    'pathwise'
+    """
+
+    name = "pathwise"
+
+    def refuse(self, layer: Layer) -> str | None:
+        """Refuse nothing."""
+        return None
+
+    def rewrite(
+        self,
+        layer: Layer,
+        x: TensorVariable,
+        weight: Part | None,
+        bias: Part | None,
+        noise: NewNoise,
+    ) -> TensorVariable:
+        """Write the mean plus one deviation for all examples."""
+        return layer.mean(x, weight, bias) + layer.deviation(x, weight, bias)
 
 
 def pathwise(
@@ -27,10 +62,6 @@ def pathwise(
     -------
     list of TensorVariable
         The same graphs, of the guide's parameters and noise.
-
-    References
-    ----------
-    Kingma and Welling, *Auto-encoding variational Bayes*, ICLR 2014, eq. 5.
 
     Examples
     --------

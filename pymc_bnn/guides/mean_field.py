@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,29 +10,23 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn.decompose import Free
+from pymc_bnn.guides.base import Factorised, Graphs, Start
 
-__all__ = ["Drawn", "MeanField"]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """One draw of a free variable from its guide, as an expression of explicit inputs."""
-
-    params: dict[str, TensorVariable]  # the guide's parameters
-    noise: TensorVariable  # standard Normal noise, of the variable's shape
-    draw: TensorVariable  # the unconstrained value
-    entropy: TensorVariable  # () of the guide, in nats
-    mean: TensorVariable  # of the unconstrained value
-    variance: TensorVariable  # of the unconstrained value
+__all__ = ["MeanField"]
 
 
 @dataclass(frozen=True)
-class MeanField:
+class MeanField(Factorised):
     r"""Independent Normal distributions, one per unconstrained number.
 
     :math:`q(z) = \prod_i \mathcal N(z_i \mid \mathrm{loc}_i, \mathrm{scale}_i^2)`, with
     :math:`\mathrm{scale} = \exp(\mathrm{log\_scale})`, so that one step of an optimiser changes
     a scale by the same share wherever it stands.
+
+    Parameters
+    ----------
+    init_scale, relative_to
+        See :class:`pymc_bnn.guides.Guide`.
 
     References
     ----------
@@ -40,52 +35,16 @@ class MeanField:
     Examples
     --------
     >>> MeanField()
-    MeanField()
+    MeanField(init_scale=0.1, relative_to='start')
     """
 
-    def init(self, free: Free, scale: float) -> dict[str, np.ndarray]:
-        """Return the guide's first parameters: the model's initial value, and `scale` throughout.
+    def init(self, starts: Sequence[Start], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return loc and log_scale, each of the variable's shape."""
+        [start] = starts
+        return {"loc": start.loc, "log_scale": np.log(start.scale)}
 
-        Examples
-        --------
-        >>> import pymc as pm
-        >>> from pymc_bnn.decompose import decompose
-        >>> with pm.Model() as model:
-        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
-        >>> MeanField().init(decompose(model).free[0], 1.0)
-        {'loc': array(0.), 'log_scale': array(0.)}
-        """
-        return {
-            "loc": np.array(free.start, dtype=float),
-            "log_scale": np.full(free.start.shape, np.log(scale)),
-        }
-
-    def express(self, free: Free) -> Drawn:
-        """Write one draw as a graph of loc, log_scale and noise.
-
-        Examples
-        --------
-        >>> import pymc as pm
-        >>> from pymc_bnn.decompose import decompose
-        >>> with pm.Model() as model:
-        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
-        >>> sorted(MeanField().express(decompose(model).free[0]).params)
-        ['loc', 'log_scale']
-        """
-
-        def root(role: str) -> TensorVariable:
-            return pt.tensor(
-                f"{free.name}/{role}", dtype=free.value.type.dtype, shape=free.start.shape
-            )
-
-        loc, log_scale, noise = root("loc"), root("log_scale"), root("noise")
-        scale = pt.exp(log_scale)
-        size = int(np.prod(free.start.shape))
-        return Drawn(
-            params={"loc": loc, "log_scale": log_scale},
-            noise=noise,
-            draw=loc + scale * noise,
-            entropy=log_scale.sum() + 0.5 * size * np.log(2 * np.pi * np.e),
-            mean=loc,
-            variance=scale**2,
-        )
+    def mean_and_scale(
+        self, variable: Free, params: Graphs
+    ) -> tuple[TensorVariable, TensorVariable]:
+        """Return loc and exp(log_scale)."""
+        return params["loc"], pt.exp(params["log_scale"])

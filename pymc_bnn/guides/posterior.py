@@ -1,0 +1,195 @@
+"""The guides of all free variables of a model together: blocks, draws and moments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
+
+from pymc_bnn._checks import by_pattern, invalid
+from pymc_bnn.guides.base import Block, Drawn, Guide, Start
+from pymc_bnn.guides.mean_field import MeanField
+from pymc_bnn.noise import Noise
+from pymc_bnn.to_jax import lift
+
+__all__ = ["Posterior", "assign_guides", "make_blocks"]
+
+Params = Mapping[str, Mapping[str, Any]]
+
+
+def assign_guides(
+    guide: Guide | Mapping[str, Guide] | None, names: Sequence[str]
+) -> dict[str, tuple[str, Guide]]:
+    """Return for each free variable the pattern that names it, and its guide.
+
+    Parameters
+    ----------
+    guide : Guide, mapping from pattern to Guide, or None
+        One guide, or guides by shell-style name pattern, the first that matches wins; variables
+        that none matches, and all for None, have ``MeanField()``.
+    names : sequence of str
+        Names of the free variables.
+
+    Returns
+    -------
+    dict
+        (pattern, guide) by name.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If something is no guide, or a pattern matches no variable.
+
+    Examples
+    --------
+    >>> from pymc_bnn.guides import Delta
+    >>> assign_guides({"sigma": Delta()}, ["w", "sigma"])["w"]
+    ('*', MeanField(init_scale=0.1, relative_to='start'))
+    """
+    spec = guide if isinstance(guide, Mapping) else {"*": MeanField() if guide is None else guide}
+    for pattern, value in spec.items():
+        if not isinstance(value, Guide):
+            argument = f"guide[{pattern!r}]" if isinstance(guide, Mapping) else "guide"
+            repair = "pass guides.MeanField(), say"
+            if isinstance(value, type) and issubclass(value, Guide):
+                repair = f"create one, as in {value.__name__}()"
+            rule = "be a guide, or a dict from name patterns to guides"
+            raise invalid(argument, rule, repr(value), repair, TypeError)
+    chosen = by_pattern("guide", spec, names)
+    return {name: chosen.get(name, ("*", MeanField())) for name in names}
+
+
+def make_blocks(
+    assigned: Mapping[str, tuple[str, Guide]], starts: Sequence[Start], rng: np.random.Generator
+) -> tuple[Block, ...]:
+    """Group free variables by their guides, and let these choose their first parameters.
+
+    Parameters
+    ----------
+    assigned : mapping
+        From :func:`assign_guides`.
+    starts : sequence of Start
+        One for each free variable, in the model's order.
+    rng : numpy.random.Generator
+        For guides that start at random numbers.
+
+    Returns
+    -------
+    tuple of Block
+        In the order of their first variables.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.guides import FullRank
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("a") + pm.Normal("b"), observed=np.zeros(4))
+    >>> free = decompose(model).free
+    >>> starts = [Start(f, f.start, np.ones(())) for f in free]
+    >>> guides = assign_guides(FullRank(), ["a", "b"])
+    >>> [block.name for block in make_blocks(guides, starts, np.random.default_rng(0))]
+    ['*']
+    """
+    groups: dict[tuple[str, int], list[Start]] = {}
+    for i, start in enumerate(starts):
+        pattern, guide = assigned[start.free.name]
+        groups.setdefault((pattern, -1) if guide.joint else (start.free.name, i), []).append(start)
+    blocks = []
+    for (name, _), members in groups.items():
+        guide = assigned[members[0].free.name][1]
+        params = {k: np.asarray(v, float) for k, v in guide.init(members, rng).items()}
+        if len(members) == 1:
+            name = members[0].free.name
+        blocks.append(Block(name, guide, tuple(s.free for s in members), params))
+    return tuple(blocks)
+
+
+class Posterior:
+    """The joint approximate posterior: how its blocks draw the free variables.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        From :func:`make_blocks`.
+    dtype : {"float32", "float64"}
+        Precision of the lifted functions.
+
+    Attributes
+    ----------
+    noise : tuple of Noise
+        What one draw of everything needs.
+    drawn : dict from str to Drawn
+        Every free variable as graphs of ``roots`` (parameters) and ``noise_roots``.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> start = Start(decompose(model).free[0], np.zeros(()), np.ones(()))
+    >>> blocks = make_blocks({"mu": ("*", MeanField())}, [start], np.random.default_rng(0))
+    >>> posterior = Posterior(blocks, "float32")
+    >>> posterior.noise
+    (Noise(name='mu', shape=(), law='normal', keep=1.0),)
+    """
+
+    def __init__(self, blocks: Sequence[Block], dtype: str):
+        self.blocks = tuple(blocks)
+        self.roots = {b.name: b.roots() for b in blocks}
+        self.noise_roots: dict[Noise, TensorVariable] = {}
+        self._block_noise: dict[str, dict[str, TensorVariable]] = {}
+        self.drawn: dict[str, Drawn] = {}
+        for b in blocks:
+            own = {}
+            dtype_of = b.variables[0].value.type.dtype
+            for name, shape in b.guide.noise(b.variables).items():
+                single = len(b.variables) == 1 and name == b.variables[0].name
+                noise = Noise(
+                    name if single or b.guide.joint is False else f"{b.name}/{name}", shape
+                )
+                own[name] = pt.tensor(f"{noise.name}/noise", dtype=dtype_of, shape=shape)
+                self.noise_roots[noise] = own[name]
+            self._block_noise[b.name] = own
+            self.drawn |= b.guide.draw(b.variables, self.roots[b.name], own)
+        self.noise = tuple(self.noise_roots)
+        self._functions = self._lift(dtype)
+
+    def held(self, block: Block) -> tuple[dict[str, TensorVariable], dict[str, Drawn]]:
+        """Return second roots of a block's parameters, and its draw with them."""
+        roots = block.roots("/held")
+        return roots, block.guide.draw(block.variables, roots, self._block_noise[block.name])
+
+    def _lift(self, dtype: str) -> tuple[Any, Any]:
+        params = [root for roots in self.roots.values() for root in roots.values()]
+        order = list(self.drawn)
+        draws = [self.drawn[name].draw for name in order]
+        moments = [
+            pt.broadcast_arrays(getattr(self.drawn[name], part), self.drawn[name].draw)[0]
+            for part in ("mean", "scale")
+            for name in order
+        ]
+        return lift([*params, *self.noise_roots.values()], draws, dtype), lift(
+            [*params, *self.noise_roots.values()], moments, dtype
+        )
+
+    def _arguments(self, params: Params) -> list[Any]:
+        return [params[b.name][role] for b in self.blocks for role in self.roots[b.name]]
+
+    def draw(self, params: Params, noise: Mapping[str, Any]) -> dict[str, Any]:
+        """Return one draw of each free variable, unconstrained, as a pure JAX function."""
+        values = self._functions[0](*self._arguments(params), *(noise[n.name] for n in self.noise))
+        return dict(zip(self.drawn, values, strict=True))
+
+    def moments(self, params: Params) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return means and standard deviations of each free variable, unconstrained."""
+        zeros = [np.zeros(n.shape, "float32") for n in self.noise]
+        values = [np.asarray(v) for v in self._functions[1](*self._arguments(params), *zeros)]
+        names, half = list(self.drawn), len(self.drawn)
+        return dict(zip(names, values[:half], strict=True)), dict(
+            zip(names, values[half:], strict=True)
+        )

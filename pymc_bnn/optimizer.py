@@ -1,0 +1,53 @@
+"""The default optimiser: Adam with a learning rate of their own for scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optax
+
+__all__ = ["adam"]
+
+
+def adam(
+    steps: int, learning_rate: float = 0.01, scale_learning_rate: float = 0.03
+) -> optax.GradientTransformation:
+    """Return the default optimiser: Adam, with a learning rate of their own for scales.
+
+    Both rates fall to a hundredth along half a cosine.
+
+    Parameters
+    ----------
+    steps : int
+        Number of steps of the fit.
+    learning_rate : float, optional
+        Of the guide's locations, in units of the (unconstrained) variables per step.
+    scale_learning_rate : float, optional
+        Of everything else, such as the logarithms of the guide's scales: numbers without unit, per
+        step.
+
+    Returns
+    -------
+    optax.GradientTransformation
+        To be passed as ``fit(optimizer=…)`` or changed.
+
+    References
+    ----------
+    Kingma and Ba, *Adam: a method for stochastic optimization*, ICLR 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> isinstance(adam(1000), optax.GradientTransformation)
+    True
+    """
+
+    def rate(peak: float) -> optax.GradientTransformation:
+        return optax.adam(optax.cosine_decay_schedule(peak, steps, alpha=0.01))
+
+    def label(params: Any) -> Any:
+        return {
+            name: {role: "loc" if role.split()[0] == "loc" else "scale" for role in roles}
+            for name, roles in params.items()
+        }
+
+    return optax.partition({"loc": rate(learning_rate), "scale": rate(scale_learning_rate)}, label)

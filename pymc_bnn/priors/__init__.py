@@ -1,0 +1,43 @@
+"""Prior specs: what turns a network's parameters into PyMC random variables.
+
+Specs compose: an argument of a prior is a number, an array, :class:`FanIn` or another prior.
+"""
+
+from pymc_bnn.priors.base import Argument, Distribution, FanIn, Prior
+from pymc_bnn.priors.beta import Beta
+from pymc_bnn.priors.flat import Flat
+from pymc_bnn.priors.heavy_tails import Laplace, StudentT
+from pymc_bnn.priors.horseshoe import Horseshoe
+from pymc_bnn.priors.normal import Normal, fan_in_normal
+from pymc_bnn.priors.patterns import assign
+from pymc_bnn.priors.place import Place, Site, build
+from pymc_bnn.priors.posterior import Posterior, from_posterior
+from pymc_bnn.priors.scale_mixture import ScaleMixture, spike_and_slab
+from pymc_bnn.priors.scales import Exponential, HalfCauchy, HalfNormal, InverseGamma, LogNormal
+
+__all__ = [
+    "Argument",
+    "Beta",
+    "Distribution",
+    "Exponential",
+    "FanIn",
+    "Flat",
+    "HalfCauchy",
+    "HalfNormal",
+    "Horseshoe",
+    "InverseGamma",
+    "Laplace",
+    "LogNormal",
+    "Normal",
+    "Place",
+    "Posterior",
+    "Prior",
+    "ScaleMixture",
+    "Site",
+    "StudentT",
+    "assign",
+    "build",
+    "fan_in_normal",
+    "from_posterior",
+    "spike_and_slab",
+]

@@ -1,0 +1,155 @@
+"""A model taken apart for a fit: whole, or by rows where these stand alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pymc as pm
+from pymc.distributions.discrete import Categorical
+
+from pymc_bnn._checks import check_int, invalid
+from pymc_bnn.batches import Batches, check_rows
+from pymc_bnn.decompose import Terms, check_model, decompose, find_rows
+from pymc_bnn.elbo import find_layers
+from pymc_bnn.to_jax import lift, precision
+
+__all__ = ["narrow", "take_apart"]
+
+_AUTO_BATCH = 256
+
+
+def take_apart(
+    model: pm.Model,
+    batch_size: int | str | None,
+    rows: Any,
+    seed: int,
+    dtype: str,
+    layers: bool,
+) -> tuple[Terms, Batches | None, Terms | None]:
+    """Take a model apart, whole or by rows; by rows for predictions in any case, if possible.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    batch_size : int, "auto" or None
+        As in :func:`pymc_bnn.fit`.
+    rows : str, sequence of str or None
+        As in :func:`pymc_bnn.fit`.
+    seed : int
+        Of random initial values, and of the rows that are checked.
+    dtype : {"float32", "float64"}
+        Precision of that check.
+    layers : bool
+        Whether to take the model apart by rows, if it has layers and its rows stand alone, even
+        where all data are used in every step.
+
+    Returns
+    -------
+    terms : Terms
+        For the fit.
+    batches : Batches or None
+        None: nothing is taken row by row.
+    row_terms : Terms or None
+        The model by rows, for predictions; None if it cannot be.
+
+    Raises
+    ------
+    ValueError
+        For bad arguments, or rows that depend on each other.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(600))
+    >>> take_apart(model, "auto", None, 0, "float32", False)[1]
+    Batches(n=600, batch_size=256)
+    """
+    if isinstance(batch_size, str) and batch_size != "auto":
+        raise invalid(
+            "batch_size", 'be an integer, "auto" or None', repr(batch_size), "pass 128, say"
+        )
+    check_model(model)  # its errors come before those about its rows
+    whole_is_fine = batch_size is None or (batch_size == "auto" and rows is None)
+    roots, n = set(), None
+    try:
+        roots, n = find_rows(model, rows)
+    except ValueError:
+        if not whole_is_fine or rows is not None:
+            raise
+    size = n
+    if n is not None and batch_size is not None:
+        size = min(_AUTO_BATCH, n) if batch_size == "auto" else batch_size
+        check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
+    if size != n:
+        terms = decompose(model, roots, random_seed=seed)
+        _check_labels(terms)
+        _check_rows(terms, seed, dtype)
+        return terms, Batches(n, size), terms
+    whole, by_rows = decompose(model, random_seed=seed), None
+    _check_labels(whole)
+    try:
+        by_rows = decompose(model, roots, random_seed=seed) if roots else None
+        if layers and by_rows is not None and find_layers(by_rows).layers:
+            _check_rows(by_rows, seed, dtype)
+            return by_rows, Batches(n, n), by_rows
+    except (ValueError, NotImplementedError):
+        pass  # something belongs to the examples, or rows depend on each other
+    return whole, None, by_rows
+
+
+def _check_rows(terms: Terms, seed: int, dtype: str) -> None:
+    rng = np.random.default_rng(seed)
+    # Away from constant starts, where much of a model may cancel.
+    values = [
+        f.start + (0.1 if np.std(f.start) > 0 else 1.0) * rng.standard_normal(f.start.shape)
+        for f in terms.free
+    ]
+    with precision(dtype):
+        lifted = lift([*terms.values, *terms.inputs], [terms.row_logp], dtype)
+        values = [jnp.asarray(v, dtype) for v in values]
+        run = jax.jit(lambda data: lifted(*values, *(data[d.name] for d in terms.data))[0])
+        per_example = {d.name: narrow(d.value, dtype) for d in terms.data if d.per_example}
+        rest = {d.name: narrow(d.value, dtype) for d in terms.data if not d.per_example}
+        suspects = ", ".join(f"'{name}' {value.shape}" for name, value in per_example.items())
+        as_many = [f.name for f in terms.free if f.start.shape[:1] == (terms.n_rows,)]
+        if as_many:
+            suspects += f" (free variables with as many rows: {as_many})"
+        check_rows(run, per_example, rest, rng, suspects)
+
+
+def _check_labels(terms: Terms) -> None:
+    """Check the labels of every categorical observed variable against its number of classes."""
+    for observed in terms.observed:
+        if not isinstance(observed.rv.owner.op, Categorical.rv_type):
+            continue
+        k = observed.rv.owner.op.dist_params(observed.rv.owner)[0].type.shape[-1]
+        root = next((d for d in terms.data if d.root is observed.root), None)
+        if root is None or k is None:
+            continue
+        if not np.issubdtype(root.value.dtype, np.integer):
+            raise invalid(
+                observed.name, "be integer labels", f"{root.value.dtype}", "pass y.astype(int)"
+            )
+        low, high = root.value.min(), root.value.max()
+        if low < 0 or high >= k:
+            raise invalid(
+                observed.name,
+                f"be labels in 0…{k - 1}, as the network has {k} outputs",
+                f"labels in {low}…{high}",
+                "recode the labels or give the network more outputs",
+            )
+
+
+def narrow(value: np.ndarray, dtype: str) -> np.ndarray:
+    """Cast floating-point data to the precision of the fit; integers stay.
+
+    Examples
+    --------
+    >>> narrow(np.zeros(2), "float32").dtype.name
+    'float32'
+    """
+    return value.astype(dtype) if np.issubdtype(value.dtype, np.floating) else value

@@ -1,0 +1,222 @@
+"""Where guides start: at the model's initial values, at given ones, or at an earlier fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pymc as pm
+from pymc.initial_point import make_initial_point_fn
+
+from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn.decompose import Free, Terms, normal_sigmas
+from pymc_bnn.guides import Block, Guide, Start, make_blocks
+from pymc_bnn.to_jax import INTERPRETED, lift
+
+if TYPE_CHECKING:
+    from pymc_bnn.approximation import Approximation
+
+__all__ = ["check_start", "prior_scales", "starting_blocks"]
+
+_PRIOR_DRAWS = 1000
+
+
+def check_start(start: Any, model: pm.Model) -> None:
+    """Raise unless `start` can be one: None, a fit, or values of free variables by name.
+
+    Examples
+    --------
+    >>> check_start(None, None)
+    """
+    if start is None or hasattr(start, "elbo_parts"):
+        return
+    if not isinstance(start, Mapping):
+        rule = "be a dict of values by variable name, or an Approximation"
+        got = f"a {type(start).__name__}"
+        raise invalid("start", rule, got, 'pass {"mu": 0.0}, say', TypeError)
+    shapes = {rv.name: tuple(rv.shape.eval().tolist()) for rv in model.free_RVs if rv.name in start}
+    unknown = [name for name in start if name not in shapes]
+    if unknown:
+        known = [rv.name for rv in model.free_RVs]
+        raise invalid("start", "name free variables", unknown, f"choose from {known}")
+    for name, value in start.items():
+        check_finite(f"start[{name!r}]", np.asarray(value))
+        if np.shape(value) != shapes[name]:
+            rule, repair = f"have the variable's shape {shapes[name]}", "reshape it"
+            raise invalid(f"start[{name!r}]", rule, np.shape(value), repair)
+
+
+def starting_blocks(
+    terms: Terms,
+    assigned: Mapping[str, tuple[str, Guide]],
+    start: Mapping[str, Any] | Approximation | None,
+    dtype: str,
+    seed: int,
+) -> tuple[Block, ...]:
+    """Return the blocks of the guides with their first parameters.
+
+    Parameters
+    ----------
+    terms : Terms
+        The model.
+    assigned : mapping
+        From :func:`pymc_bnn.guides.assign_guides`.
+    start : mapping, Approximation or None
+        Values of some variables in the model's own space, or an earlier fit, of which what has
+        the same name and shape is taken over: all parameters where the guide is the same one,
+        else means and standard deviations.
+    dtype : {"float32", "float64"}
+        Precision; call it inside :func:`pymc_bnn.to_jax.precision`.
+    seed : int
+        Of random first parameters.
+
+    Returns
+    -------
+    tuple of Block
+        In the order of their first variables.
+
+    Raises
+    ------
+    ValueError
+        If a value lies outside the support of its variable.
+
+    Examples
+    --------
+    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.guides import assign_guides
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> guides = assign_guides(None, ["mu"])
+    >>> starting_blocks(decompose(model), guides, {"mu": 2.0}, "float32", 0)[0].params["loc"]
+    array(2.)
+    """
+    locs = {f.name: np.asarray(f.start, float) for f in terms.free}
+    scales = _first_scales(terms, assigned, dtype)
+    previous = None
+    if isinstance(start, Mapping):
+        locs |= _unconstrained(terms, start, dtype)
+    elif start is not None:
+        previous = start.posterior
+        means, stds = previous.moments(start.params)
+        spaces = {f.name: _space(f) for b in previous.blocks for f in b.variables}
+        for f in terms.free:
+            if spaces.get(f.name) == _space(f):
+                locs[f.name] = means[f.name].astype(float)
+                scales[f.name] = np.where(stds[f.name] > 0, stds[f.name], scales[f.name])
+    starts = [Start(f, locs[f.name], scales[f.name]) for f in terms.free]
+    blocks = make_blocks(assigned, starts, np.random.default_rng(seed))
+    if previous is None:
+        return blocks
+    known = {b.name: b for b in previous.blocks}
+    return tuple(
+        replace(b, params={k: np.asarray(v, float) for k, v in start.params[b.name].items()})
+        if b.name in known and _alike(b, known[b.name])
+        else b
+        for b in blocks
+    )
+
+
+def _space(f: Free) -> tuple[str, type | None, tuple[int, ...]]:
+    """Return what must agree for unconstrained numbers to mean the same."""
+    return f.name, f.transform, np.shape(f.start)
+
+
+def _alike(a: Block, b: Block) -> bool:
+    """Tell whether parameters of one block mean the same in the other."""
+    first = {"init_scale": b.guide.init_scale, "relative_to": b.guide.relative_to}
+    spaces = [[_space(f) for f in block.variables] for block in (a, b)]
+    return spaces[0] == spaces[1] and replace(a.guide, **first) == b.guide
+
+
+def _unconstrained(terms: Terms, start: Mapping[str, Any], dtype: str) -> dict[str, np.ndarray]:
+    """Map values of variables to the unconstrained space."""
+    model = terms.model
+    overrides = {model[name]: np.asarray(value) for name, value in start.items()}
+    point = make_initial_point_fn(model=model, overrides=overrides)(0)
+    given = [f for f in terms.free if f.name in start]
+    back = lift(
+        [*terms.values, *terms.inputs], [g for f in given for g in (f.constrained, f.logp)], dtype
+    )
+    found = iter(back(*(point[v.name] for v in terms.values), *terms.arrays().values()))
+    for f in given:
+        value, same, logp = np.asarray(start[f.name], float), next(found), next(found)
+        # A transform may also take what it should not, such as shares that do not add up to 1.
+        close = np.allclose(same, value, rtol=1e-3, atol=1e-4 * np.abs(value).max(initial=0))
+        if not (close and np.isfinite(logp).all()):
+            rule = "lie inside the support of the variable"
+            raise invalid(f"start[{f.name!r}]", rule, start[f.name], "choose values inside")
+    return {f.name: np.asarray(point[f.value.name], float) for f in given}
+
+
+def _first_scales(
+    terms: Terms, assigned: Mapping[str, tuple[str, Guide]], dtype: str
+) -> dict[str, np.ndarray]:
+    """Return the first posterior scale of each number, as its guide wants it."""
+    sigmas = normal_sigmas(terms, {f.name: f.start for f in terms.free}, dtype)
+    by_prior = [f.name for f in terms.free if assigned[f.name][1].relative_to == "prior"]
+    if set(by_prior) - set(sigmas):
+        sigmas |= prior_scales(terms, {f.name: f.start for f in terms.free}, dtype, by_prior)
+    scales = {}
+    for f in terms.free:
+        guide = assigned[f.name][1]
+        own: Any = 1.0
+        if guide.relative_to == "prior":
+            # A flat prior has none.
+            own = np.where(np.isfinite(sigmas[f.name]), sigmas[f.name], 1.0)
+        elif guide.relative_to == "start":
+            spread = float(np.std(f.start)) if f.start.size > 1 else 0.0
+            # A vague prior says nothing about the scale of its variable.
+            own = spread or min(float(np.median(sigmas.get(f.name, 1.0))), 1.0)
+        scales[f.name] = np.broadcast_to(guide.init_scale * own, f.start.shape).astype(float)
+    return scales
+
+
+def prior_scales(
+    terms: Terms, values: Mapping[str, np.ndarray], dtype: str, names: Any = None
+) -> dict[str, np.ndarray]:
+    """Return prior standard deviations in the unconstrained space.
+
+    Of Normal priors at `values` of their own parameters, of others from 1,000 prior draws; NaN
+    where a prior cannot be drawn from.
+
+    Parameters
+    ----------
+    terms : Terms
+        The model.
+    values : mapping from str to numpy.ndarray
+        Unconstrained values of all free variables.
+    dtype : {"float32", "float64"}
+        Precision; call it inside :func:`pymc_bnn.to_jax.precision`.
+    names : iterable of str, optional
+        Variables wanted beside those with Normal priors; all by default.
+
+    Returns
+    -------
+    dict from str to numpy.ndarray
+        They broadcast to the variables.
+
+    Examples
+    --------
+    >>> from pymc_bnn.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.StudentT("mu", nu=9), observed=np.zeros(4))
+    >>> scale = prior_scales(decompose(model), {"mu": np.zeros(())}, "float32")["mu"]
+    >>> bool(0.9 < scale < 1.4)
+    True
+    """
+    scales = normal_sigmas(terms, values, dtype)
+    model = terms.model
+    for f in terms.free:
+        if f.name in scales or (names is not None and f.name not in names):
+            continue
+        rv = model[f.name]
+        transform = model.rvs_to_transforms[rv]
+        value = rv if transform is None else transform.forward(rv, *rv.owner.inputs)
+        try:
+            drawn = pm.draw(value, _PRIOR_DRAWS, random_seed=0, mode=INTERPRETED)
+            scales[f.name] = np.std(drawn, axis=0)
+        except NotImplementedError:  # a flat prior has no scale
+            scales[f.name] = np.full(np.shape(f.start), np.nan)
+    return scales

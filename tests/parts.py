@@ -1,0 +1,18 @@
+"""Pieces of a fit that several tests put together by hand."""
+
+from pymc_bnn.decompose import decompose, find_rows
+from pymc_bnn.guides import Posterior, assign_guides
+from pymc_bnn.starting import starting_blocks
+from pymc_bnn.to_jax import precision
+
+
+def by_rows(model):
+    """The model taken apart by rows."""
+    return decompose(model, find_rows(model)[0])
+
+
+def posterior_of(terms, guide=None, dtype="float64"):
+    """The guides of a model that has been taken apart, at their first parameters."""
+    guides = assign_guides(guide, [f.name for f in terms.free])
+    with precision(dtype):
+        return Posterior(starting_blocks(terms, guides, None, dtype, 0), dtype)

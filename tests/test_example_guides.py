@@ -1,0 +1,37 @@
+"""The comparison of guides with NUTS runs, small, as the README tells users to run it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from matplotlib.image import imread
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "guides.py"
+
+
+def test_guides_beside_nuts(tmp_path):
+    done = subprocess.run(
+        [sys.executable, EXAMPLE, "--quick", "--out", tmp_path / "new" / "folder"],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env={**os.environ, "MPLBACKEND": "Agg"},
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "new" / "folder" / "report.json").read_text())
+    assert list(report["guides"]) == ["mean-field", "low-rank", "full-rank"]
+    assert report["nuts"]["rhat_of_function"] > 0.9
+    for name, row in report["guides"].items():
+        assert f"ELBO {row['elbo']:.2f} ± {row['elbo_se']:.2f}" in done.stdout
+        assert name in done.stdout
+        for region in ("inside", "gap", "outside"):
+            assert report["nuts"]["width"][region] > 2 * 1.5 * 0.2  # the noise alone, about
+            assert 0 < row[region]["mean"] < 2
+            assert 0 < row[region]["ends"] < 2
+            assert 0.2 < row[region]["width"] < 5
+    picture = imread(tmp_path / "new" / "folder" / "predictions.png")
+    assert min(picture.shape[:2]) > 300
+    assert picture[..., :3].std() > 0.01
