@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="results/estimators", help="folder for the results")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument("--epochs", type=int, default=25, help="passes over the training images")
+    parser.add_argument("--epochs", type=int, default=20, help="passes over the training images")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="small digits, to see that it runs")
     args = parser.parse_args()

@@ -107,6 +107,7 @@ def check_positive(argument: str, value: Any) -> None:
     """
     try:
         good = np.ndim(value) == 0 and bool(np.isfinite(value)) and value > 0
+        good = good and not isinstance(value, bool | np.bool_)
     except TypeError:
         good = False
     if not good:

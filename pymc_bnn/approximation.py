@@ -201,7 +201,7 @@ class Approximation:
     def kl(self, draws: int = 20, random_seed: Any = 0) -> pd.Series:
         """Return the KL of each variable in nats, averaged over draws of its parents.
 
-        Variables of a joint guide have one KL, under its pattern; points have none (0).
+        Variables of a joint guide have one KL, under its pattern; points have none (NaN).
 
         Examples
         --------
@@ -223,6 +223,7 @@ class Approximation:
                 )
             )
             kl = np.mean([parts(jax.random.fold_in(key, i)) for i in range(draws)], axis=0)
+            kl = np.where([b.guide.point for b in self.posterior.blocks], np.nan, kl)
         index = pd.Index(self.elbo_parts.names, name="variable")
         return pd.Series(kl.astype(float), index=index, name="kl")
 
@@ -273,7 +274,10 @@ class Approximation:
         True
         """
         prior, (_, stds) = self.prior_scales, self.unconstrained
-        ratios = {name: float(np.median(std / prior[name])) for name, std in stds.items()}
+        ratios = {
+            name: np.nan if name in self.points else float(np.median(std / prior[name]))
+            for name, std in stds.items()
+        }
         return pd.Series(ratios, name="scale_ratio").rename_axis("variable")
 
     @cached_property
@@ -321,6 +325,10 @@ class Approximation:
                     means[f.name], stds[f.name] = loc, scale
                     continue
                 function = self._constrain([f.constrained])
+                if f.name in self.points:
+                    means[f.name] = np.asarray(function(self._locs)[0])
+                    stds[f.name] = np.zeros_like(means[f.name])
+                    continue
                 alone = not (set(self.terms.values) - {f.value}) & set(ancestors([f.constrained]))
                 if alone and _elementwise(function, f, self._locs):
                     z = [np.asarray(loc + scale * node, self.dtype) for node in nodes]

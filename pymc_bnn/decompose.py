@@ -23,7 +23,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, invalid
-from pymc_bnn.to_jax import lift, substitute
+from pymc_bnn.to_jax import lift, merge, substitute
 
 __all__ = [
     "Data",
@@ -366,7 +366,7 @@ def decompose(
         free=tuple(free),
         data=tuple(data),
         observed=tuple(observed),
-        row_logp=pt.add(*row_terms, zero) if row_terms else None,
+        row_logp=merge(pt.add(*row_terms, zero)) if row_terms else None,
         row_density=pt.add(*row_densities, zero) if row_densities else None,
         rest_logp=pt.add(*rest_terms, zero) if rest_terms else zero,
         potential_logp=pt.add(*potential_terms, zero) if potential_terms else zero,
@@ -519,6 +519,9 @@ def _inputs(
         if isinstance(root, TensorConstant) and root not in rows | observations:
             continue
         value = _numbers(root)
+        if value.size == 0 and root in observations:
+            rule, repair = "have at least one observed value", "check the data"
+            raise invalid("model", rule, f"'{root.name}' of shape {value.shape}", repair)
         name = root.name if root.name else f"constant_{len(data)}"
         if name in {d.name for d in data}:
             name = f"{name}_{len(data)}"

@@ -112,16 +112,18 @@ def fit(
         Draws per step over which the ELBO is averaged, at least 1.
     start : mapping or Approximation, optional
         First values of variables by name, in the model's own space, or an earlier fit to go on
-        from: what has the same name and shape is taken over, posterior scales included.
+        from: what has the same name, shape and transform is taken over, posterior scales included.
+        The optimiser starts afresh, at its full learning rates.
     optimizer : optax.GradientTransformation, optional
         For the loss −ELBO/N. By default :func:`pymc_bnn.adam` with the two learning rates.
     learning_rate, scale_learning_rate : float, optional
         Of the default optimiser's locations and of everything else (log-scales), above 0; 0.01
         and 0.03 if not given.
     kl_weight : float or callable, optional
-        Weight w of the KL: a number above 0, or a schedule (optax's, say) that maps the step, from
-        0, to a number of at least 0. 1 is the posterior, below 1 a cold posterior, which has to be
-        labelled so. The history holds the unweighted ELBO.
+        Weight w of the KL, and of the log prior of points: a number above 0, or a schedule
+        (optax's, say) that maps the step, counted from 0, to a number of at least 0, above 0 at
+        the last step. 1 is the posterior, below 1 a cold posterior, which has to be labelled so.
+        The history holds the unweighted ELBO.
     random_seed : int or numpy.random.Generator, optional
         The same seed gives the same numbers on the same machine.
     progressbar : bool, optional
@@ -170,10 +172,10 @@ def fit(
             f"steps={steps} and epochs={epochs}",
             "pass one of them",
         )
-    counts = {"steps": steps, "epochs": epochs, "chunk_steps": chunk_steps, "particles": particles}
-    for name, value in counts.items():
+    for name, value in {"steps": steps, "epochs": epochs, "chunk_steps": chunk_steps}.items():
         if value is not None:
             check_int(name, value, 1, None, f"pass {name}=100, say")
+    check_int("particles", particles, 1, None, "pass particles=1, or a few")
     if not callable(kl_weight):
         check_positive("kl_weight", kl_weight)
     for name, value in (
@@ -204,12 +206,12 @@ def fit(
     if hasattr(callbacks, "on_chunk"):
         callbacks = [callbacks]
     for callback in callbacks:
-        if not callable(getattr(callback, "on_chunk", None)):
+        if isinstance(callback, type) or not callable(getattr(callback, "on_chunk", None)):
             raise invalid(
                 "callbacks",
                 "have a method on_chunk(state, info)",
                 repr(callback),
-                "see pymc_bnn.callbacks",
+                "pass an instance, as in callbacks.EarlyStopping()",
                 TypeError,
             )
     check_spec(estimator)
@@ -287,15 +289,18 @@ def _kl_schedule(
         return np.asarray(each, float).reshape(step.shape)
 
     if callable(kl_weight):
-        rule = "map steps to finite numbers of at least 0"
-        repair = "pass optax.linear_schedule(0.01, 1.0, 1000), say"
+        rule = "map steps to finite numbers of at least 0, and the last one to more"
+        repair = "pass optax.linear_schedule(0.01, 1.0, 1000), say, or write it with jax.numpy"
         try:
-            weights = weight_at(np.unique(np.linspace(0, steps - 1, 100).astype(int)))
+            weights = weight_at(np.arange(steps))
         except Exception as error:
             got = f"one that raised {type(error).__name__}: {str(error).splitlines()[0]}"
             raise invalid("kl_weight", rule, got, repair) from error
-        if not (np.isfinite(weights).all() and (weights >= 0).all()):
-            raise invalid("kl_weight", rule, f"{weights.min()} at some step", repair)
+        bad = ~np.isfinite(weights) | (weights < 0)
+        bad[-1] |= weights[-1] == 0
+        if bad.any():
+            step = int(np.argmax(bad))
+            raise invalid("kl_weight", rule, f"{weights[step]} at step {step}", repair)
     return weight_at
 
 

@@ -905,7 +905,8 @@ def elbo_curves(
     Returns
     -------
     matplotlib.axes.Axes
-        x: epoch (step, where epochs are unknown), or seconds or minutes; y: nats, or nats per example.
+        x: epoch (step, where epochs are unknown), or seconds or minutes; y: nats, or nats per
+        example.
 
     Raises
     ------

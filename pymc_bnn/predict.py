@@ -52,6 +52,11 @@ class ClassPrediction:
     probs: np.ndarray | None  # (draws, n, classes), if kept
     samples: np.ndarray | None  # (draws, n) sampled labels, if kept
 
+    def __repr__(self) -> str:
+        """Say what it is in a line."""
+        n, classes = self.mean_probs.shape
+        return f"<ClassPrediction: {n} examples, {classes} classes, {self.draws} draws>"
+
 
 @dataclass(frozen=True)
 class ValuePrediction:
@@ -67,6 +72,10 @@ class ValuePrediction:
     mean: np.ndarray  # (n, ...) over draws
     std: np.ndarray  # (n, ...) over draws; NaN for a single one
     samples: np.ndarray | None  # (draws, n, ...), if kept
+
+    def __repr__(self) -> str:
+        """Say what it is in a line."""
+        return f"<ValuePrediction: shape {self.mean.shape}, {self.draws} draws>"
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,10 @@ class Prediction:
     variables: dict[str, ClassPrediction | ValuePrediction]
     draws: int
     log_density: np.ndarray | None  # (n,) log predictive density of observed new data, nats
+
+    def __repr__(self) -> str:
+        """Say what it is in a line."""
+        return f"<Prediction: {', '.join(map(repr, self.variables))}, {self.draws} draws>"
 
     def __getitem__(self, name: str) -> ClassPrediction | ValuePrediction:
         """Return the prediction of one variable."""

@@ -93,7 +93,8 @@ def take_apart(
     _check_labels(whole)
     try:
         by_rows = decompose(model, roots, random_seed=seed) if roots else None
-        if layers and by_rows is not None and find_layers(by_rows).layers:
+        uses = find_layers(by_rows) if layers and by_rows is not None else None
+        if uses is not None and (uses.layers or uses.elsewhere):
             _check_rows(by_rows, seed, dtype)
             return by_rows, Batches(n, n), by_rows
     except (ValueError, NotImplementedError):

@@ -30,22 +30,44 @@ def check_start(start: Any, model: pm.Model) -> None:
     --------
     >>> check_start(None, None)
     """
-    if start is None or hasattr(start, "elbo_parts"):
+    if start is None:
+        return
+    if hasattr(start, "elbo_parts"):
+        shared = {f.name for f in start.terms.free} & {rv.name for rv in model.free_RVs}
+        if not shared:
+            rule, repair = "be a fit that shares free variables with the model", "leave it out"
+            raise invalid("start", rule, f"one of {[f.name for f in start.terms.free]}", repair)
         return
     if not isinstance(start, Mapping):
         rule = "be a dict of values by variable name, or an Approximation"
         got = f"a {type(start).__name__}"
         raise invalid("start", rule, got, 'pass {"mu": 0.0}, say', TypeError)
-    shapes = {rv.name: tuple(rv.shape.eval().tolist()) for rv in model.free_RVs if rv.name in start}
-    unknown = [name for name in start if name not in shapes]
+    shapes = {
+        rv.name: tuple(int(n) for n in rv.shape.eval(mode=INTERPRETED))
+        for rv in model.free_RVs
+        if rv.name in start
+    }
+    ignored = _transformed_names(start, model)
+    unknown = [name for name in start if name not in shapes and name not in ignored]
     if unknown:
         known = [rv.name for rv in model.free_RVs]
         raise invalid("start", "name free variables", unknown, f"choose from {known}")
     for name, value in start.items():
+        if name in ignored:
+            continue
+        if np.asarray(value).dtype.kind not in "biuf":
+            rule, repair = "hold numbers", "pass a number or an array"
+            raise invalid(f"start[{name!r}]", rule, repr(value), repair, TypeError)
         check_finite(f"start[{name!r}]", np.asarray(value))
         if np.shape(value) != shapes[name]:
             rule, repair = f"have the variable's shape {shapes[name]}", "reshape it"
             raise invalid(f"start[{name!r}]", rule, np.shape(value), repair)
+
+
+def _transformed_names(start: Mapping[str, Any], model: pm.Model) -> set[str]:
+    """Return names of unconstrained values beside the variables' own, as pm.find_MAP gives them."""
+    pairs = {model.rvs_to_values[rv].name: rv.name for rv in model.free_RVs}
+    return {n for n in start if n in pairs and pairs[n] in start and n != pairs[n]}
 
 
 def starting_blocks(
@@ -64,9 +86,9 @@ def starting_blocks(
     assigned : mapping
         From :func:`pymc_bnn.guides.assign_guides`.
     start : mapping, Approximation or None
-        Values of some variables in the model's own space, or an earlier fit, of which what has
-        the same name and shape is taken over: all parameters where the guide is the same one,
-        else means and standard deviations.
+        Values of some variables in the model's own space (also what ``pm.find_MAP`` returns), or
+        an earlier fit, of which what has the same name, shape and transform is taken over: all
+        parameters where the guide is the same one, else means and standard deviations.
     dtype : {"float32", "float64"}
         Precision; call it inside :func:`pymc_bnn.to_jax.precision`.
     seed : int

@@ -14,16 +14,17 @@ from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import JAX, Mode
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
-from pytensor.graph.rewriting.basic import in2out, node_rewriter
-from pytensor.graph.traversal import toposort
+from pytensor.graph.rewriting.basic import MergeOptimizer, in2out, node_rewriter
+from pytensor.graph.traversal import graph_inputs, toposort
 from pytensor.raise_op import Assert
 from pytensor.scalar import EQ, Switch
+from pytensor.tensor.einsum import Einsum
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.reshape import split_dims
 from pytensor.tensor.shape import Shape_i
 from pytensor_ml.layers.conv import PoolLayer
 
-__all__ = ["INTERPRETED", "lift", "precision", "substitute"]
+__all__ = ["INTERPRETED", "lift", "merge", "precision", "substitute"]
 
 # For small graphs that run seldom: NumPy, nothing compiled, no BLAS to look for.
 INTERPRETED = Mode(linker="py", optimizer=None)
@@ -90,6 +91,25 @@ def substitute(outputs: Sequence[Variable], replace: dict[Variable, Variable]) -
     return [new.get(output, output) for output in outputs]
 
 
+def merge(graph: Variable) -> Variable:
+    """Return a copy of a graph, of the same roots, in which equal nodes are one node.
+
+    PyMC writes a hidden layer anew for each likelihood and potential that reads it; one rewrite has
+    to serve them all.
+
+    Examples
+    --------
+    >>> x = pt.vector("x")
+    >>> total = merge(pt.exp(x) + pt.exp(x))
+    >>> total.owner.inputs[0] is total.owner.inputs[1]
+    True
+    """
+    roots = [v for v in graph_inputs([graph]) if not isinstance(v, Constant)]
+    copy = FunctionGraph(roots, [graph], clone=True, copy_inputs=False)
+    MergeOptimizer().rewrite(copy)
+    return copy.outputs[0]
+
+
 def _rebuild(node: Apply, inputs: list[Variable]) -> Apply:
     """Apply the node's op to other inputs, whose static shapes may differ."""
     same = all(a.type == b.type for a, b in zip(node.inputs, inputs, strict=True))
@@ -98,6 +118,8 @@ def _rebuild(node: Apply, inputs: list[Variable]) -> Apply:
     if hasattr(node.op, "build_inner_graph"):  # a SymbolicOp builds its inner graph from its inputs
         outputs = node.op(*inputs)
         return (outputs[0] if isinstance(outputs, list | tuple) else outputs).owner
+    if isinstance(node.op, Einsum):
+        return pt.einsum(node.op.subscripts, *inputs).owner
     if isinstance(node.op, OpFromGraph):  # among them PyMC's distributions made of others
         fresh = [i.type() for i in inputs]
         inner = dict(zip(node.op.inner_inputs, fresh, strict=True))

@@ -185,15 +185,20 @@ def noise_of(elbo, draws, rows, seed):
 
 
 def away_from_start(blocks, seed):
-    """Parameters at which every gradient is at work."""
+    """Parameters at which every gradient is at work, and posteriors are wide."""
     rng = np.random.default_rng(seed)
-    params = {}
-    for block in blocks:
-        params[block.name] = {
-            role: value + 0.3 * rng.standard_normal(value.shape) + (role.startswith("log_scale"))
+
+    def moved(role, value):
+        step = rng.standard_normal(value.shape)
+        return value + (0.7 * step if role.startswith("loc") else 0.3 * step)
+
+    return {
+        block.name: {
+            role: moved(role, value) + 2.0 * role.startswith("log_scale")
             for role, value in block.params.items()
         }
-    return params
+        for block in blocks
+    }
 
 
 def gradients(elbo, params, noise, data):

@@ -128,9 +128,9 @@ def test_one_model_fits_under_every_estimator_and_stays_as_it_was(estimator):
 
 
 def test_an_estimator_from_outside_is_checked_like_the_others():
-    with pytest.raises(ValueError, match=r"'own weights' of 'w', got it is no dense layer; use"):
+    with pytest.raises(ValueError, match=r"got 'own weights', although it is no dense layer; use"):
         bnn.fit(make_model("Conv1D"), steps=1, rows=["x", "y"], estimator=OwnWeights(), **QUIET)
-    with pytest.raises(ValueError, match=r"'own weights' of 'w', got a guide, FullRank"):
+    with pytest.raises(ValueError, match=r"got 'own weights', although its guide, FullRank"):
         bnn.fit(MODEL, steps=1, estimator=OwnWeights(), guide=FullRank(), **QUIET)
 
 

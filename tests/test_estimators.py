@@ -68,7 +68,9 @@ def taken_apart(kind, guide):
 def evaluated(kind, guide, estimator):
     """Loss and gradient at many draws, {relu: (loss, gradient)}; the last draw has no noise."""
     is_conv = "Conv" in kind
-    draws, chunk = (500 if is_conv else 2000), 250
+    # Most of the standard error is the pathwise one, and Flipout's convolutions are slow.
+    draws = 4000 if estimator == "pathwise" else 500 if is_conv else 2000
+    chunk = 250
     with precision("float64"):
         terms, posterior = taken_apart(kind, guide)
         elbo = assemble(terms, posterior, "float64", SPECS[estimator])
@@ -99,16 +101,27 @@ def test_equal_to_pathwise_at_zero_noise(kind, guide, estimator, relu):
         np.testing.assert_allclose(a[-1], b[-1], rtol=1e-12, atol=1e-12)
 
 
+def gaps(kind, guide, estimator, relu):
+    """Differences of mean loss and mean gradients from the pathwise ones, in standard errors."""
+    own, reference = evaluated(kind, guide, estimator), evaluated(kind, guide, "pathwise")
+    found = []
+    for a, b in zip(own[relu], reference[relu], strict=True):
+        a, b = a[:-1], b[:-1]
+        error = np.sqrt(a.var(axis=0) / len(a) + b.var(axis=0) / len(b)) + 1e-9 * abs(b).max()
+        found.append(np.atleast_1d(abs(a.mean(axis=0) - b.mean(axis=0)) / error))
+    return np.concatenate(found)
+
+
 @each_activation
 @each_cell
 def test_expectations_equal_the_pathwise_ones(kind, guide, estimator, relu):
-    own, reference = evaluated(kind, guide, estimator), evaluated(kind, guide, "pathwise")
-    for a, b in zip(own[relu], reference[relu], strict=True):
-        a, b = a[:-1], b[:-1]
-        error = np.sqrt(a.var(axis=0) / len(a) + b.var(axis=0) / len(b))
-        # Some 4,000 numbers are compared in all: 4.5 standard errors leave 3 % of a false alarm.
-        gap = abs(a.mean(axis=0) - b.mean(axis=0))
-        assert (gap <= 4.5 * error + 1e-9 * abs(b).max()).all(), (gap / error).max()
+    # Some 2,000 numbers are compared in all: 4.5 standard errors leave 1.5 % of a false alarm.
+    assert gaps(kind, guide, estimator, relu).max() < 4.5
+
+
+def test_that_comparison_finds_a_biased_estimator():
+    kind = "x @ w + b on (batch, time, features)"
+    assert gaps(kind, "mean field", "local_approx", relu=0.0).max() > 6
 
 
 @each_activation

@@ -87,12 +87,12 @@ def test_matrix(kind, guide, choose_for):
     met, family = KINDS[kind].met, GUIDES[guide][1]
     for name, allowed in LEGAL.items():
         spec = {"w": name}
-        start = rf"`estimator` must fit every variable it is given for; '{name}' of 'w', got a"
+        start = rf"`estimator` must be right for 'w', got '{name}', although "
         if name == "pathwise" or family == "point":
             choice = choose_for(kind, guide, spec)["w"]
             assert (choice.estimator.name, choice.layer) == ("pathwise", None)
         elif family == "joint":
-            got = f" guide, {re.escape(repr(GUIDES[guide][0]))}, that is not a factorised Normal; "
+            got = f"its guide, {re.escape(repr(GUIDES[guide][0]))}, is not a factorised Normal; "
             repair = r".*\"pathwise\".*guide=.*MeanField"
             with pytest.raises(ValueError, match=start + got + repair):
                 choose_for(kind, guide, spec)
@@ -104,10 +104,10 @@ def test_matrix(kind, guide, choose_for):
             got, repair = {
                 "positions": (".*many positions", r'use estimator=\{"w": "flipout", …\}'),
                 "elsewhere": (
-                    f" variable that is also used in {KINDS[kind].also}",
+                    f"it is also used in {KINDS[kind].also}",
                     r'use estimator=\{"w": "pathwise", …\}, or "auto"',
                 ),
-                "no layer": (" variable that is no weight or bias of a layer", '"pathwise"'),
+                "no layer": ("it is no weight or bias of a layer", '"pathwise"'),
             }[met]
             with pytest.raises(ValueError, match=start + got + ".*" + repair):
                 choose_for(kind, guide, spec)
@@ -127,7 +127,7 @@ def test_auto_never_raises_and_takes_local_where_it_is_exact(kind, guide, choose
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if KINDS[k].met == "elsewhere"])
 def test_a_single_name_raises_for_a_weight_used_elsewhere(kind, choose_for):
-    with pytest.raises(ValueError, match=rf"'flipout' of 'w\w?'.*{KINDS[kind].also}"):
+    with pytest.raises(ValueError, match=rf"right for 'w\w?', got 'flipout', .*{KINDS[kind].also}"):
         choose_for(kind, "mean field", "flipout")
 
 
@@ -182,14 +182,16 @@ def test_models_without_rows_or_layers():
     arguments = {"steps": 1, "progressbar": False, "random_seed": 0}
     with pm.Model() as factors:  # latent variables on the left, as many as there are examples
         pm.Normal("y", normal("z", 20, 2) @ normal("w", 2, 3), 1, observed=np.zeros((20, 3)))
-    with pytest.raises(ValueError, match=r"'local' of 'z', got a likelihood that does not come by"):
+    with pytest.raises(
+        ValueError, match=r"right for 'z', got 'local', .*no layer whose"
+    ):
         bnn.fit(factors, estimator="local", batch_size=None, **arguments)
     assert set(bnn.fit(factors, batch_size=None, **arguments).summary()["estimator"]) == {
         "pathwise"
     }
     with pm.Model() as mean:
         pm.Normal("y", pm.Normal("mu"), 1, observed=np.zeros(20))
-    with pytest.raises(ValueError, match=r"'flipout' of 'mu', got .*likelihood that does not come"):
+    with pytest.raises(ValueError, match=r"right for 'mu', got 'flipout', .*no layer whose"):
         bnn.fit(mean, estimator="flipout", **arguments)
 
 

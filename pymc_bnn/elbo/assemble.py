@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ from pymc_bnn.dropout import markers
 from pymc_bnn.elbo.base import Part
 from pymc_bnn.elbo.choose import Choice, Spec, choose
 from pymc_bnn.elbo.kl import closed_form, expected_log_prior
-from pymc_bnn.elbo.layers import Layer, Slot, merge
+from pymc_bnn.elbo.layers import Layer, Slot
 from pymc_bnn.elbo.pathwise import pathwise
 from pymc_bnn.guides import Block, Posterior
 from pymc_bnn.masks import mask_of
@@ -116,8 +116,6 @@ def assemble(
     >>> abs(float(parts.kl[0])) < 1e-6
     True
     """
-    if terms.row_logp is not None:
-        terms = replace(terms, row_logp=merge(terms.row_logp))
     choices = choose(terms, posterior, estimator)
     rewritten, extra = _rewrite_rows(terms, posterior, choices)
     held: dict[str, dict[str, TensorVariable]] = {}

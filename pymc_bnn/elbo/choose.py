@@ -157,7 +157,7 @@ def _auto(
 ) -> Choice:
     local = ESTIMATORS["local"]
     if terms.row_logp is None:
-        return Choice(_PATHWISE, "the likelihood does not come by rows", None)
+        return Choice(_PATHWISE, "no layer has a likelihood that comes by rows", None)
     if layer is None:
         elsewhere = uses.elsewhere.get(name)
         reason = f"it is used in {elsewhere}" if elsewhere else "it belongs to no layer"
@@ -183,23 +183,23 @@ def _check(
     guide: object,
 ) -> None:
     """Raise where an estimator that was asked for is not right for the variable."""
-    rule = f"fit every variable it is given for; {estimator.name!r} of '{name}'"
     repair = f'use estimator={{"{name}": "pathwise", …}}, or "auto"'
     if terms.row_logp is None:
-        got = "a likelihood that does not come by rows"
+        why = "the model has no layer whose likelihood comes by rows"
     elif not single:
-        got = f"a guide, {guide}, that is not a factorised Normal"
-        repair += ', or guide={"' + name + '": MeanField()}'
+        why = f"its guide, {guide}, is not a factorised Normal"
+        repair += f', or guide={{"{name}": MeanField(), …}}'
     elif layer is None and name in uses.elsewhere:
-        got = f"a variable that is also used in {uses.elsewhere[name]}"
+        why = f"it is also used in {uses.elsewhere[name]}"
     elif layer is None:
-        got = "a variable that is no weight or bias of a layer (`x @ w`, a convolution, `x + b`)"
+        why = "it is no weight or bias of a layer (`x @ w`, a convolution, `x + b`)"
     else:
-        got = estimator.refuse(layer)
+        why = estimator.refuse(layer)
         if estimator.name == "local" and layer.shared:
             repair = f'use estimator={{"{name}": "flipout", …}}, which is exact there, or "auto"'
-    if got is not None:
-        raise invalid("estimator", rule, got, repair)
+    if why is not None:
+        got = f"{estimator.name!r}, although {why}"
+        raise invalid("estimator", f"be right for '{name}'", got, repair)
 
 
 def _check_one_per_layer(uses: Uses, choices: Mapping[str, Choice]) -> None:

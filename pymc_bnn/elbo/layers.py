@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import jax
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.graph.basic import Apply, Constant, Variable
-from pytensor.graph.fg import FunctionGraph
-from pytensor.graph.rewriting.basic import MergeOptimizer
-from pytensor.graph.traversal import ancestors, graph_inputs, toposort
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.traversal import ancestors, toposort
 from pytensor.scalar import Add, Cast, Identity, Mul, Neg, Sub, TrueDiv
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
@@ -29,7 +27,7 @@ from pymc_bnn.to_jax import lift, precision, substitute
 if TYPE_CHECKING:
     from pymc_bnn.elbo.base import Part
 
-__all__ = ["Layer", "Slot", "Uses", "find_layers", "merge"]
+__all__ = ["Layer", "Slot", "Uses", "find_layers"]
 
 
 @dataclass(frozen=True)
@@ -175,25 +173,6 @@ def find_layers(terms: Terms) -> Uses:
         for slot in layer.slots:
             elsewhere[slot.variable.name] = "rows other than the examples (x was reshaped)"
     return Uses(tuple(layer for layer in layers if layer not in misfits), elsewhere)
-
-
-def merge(graph: TensorVariable) -> TensorVariable:
-    """Return a copy of a graph, of the same roots, in which equal nodes are one node.
-
-    PyMC writes a hidden layer anew for each likelihood and potential that reads it; one rewrite has
-    to serve them all.
-
-    Examples
-    --------
-    >>> x = pt.vector("x")
-    >>> total = merge(pt.exp(x) + pt.exp(x))
-    >>> total.owner.inputs[0] is total.owner.inputs[1]
-    True
-    """
-    roots = [v for v in graph_inputs([graph]) if not isinstance(v, Constant)]
-    copy = FunctionGraph(roots, [graph], clone=True, copy_inputs=False)
-    MergeOptimizer().rewrite(copy)
-    return copy.outputs[0]
 
 
 def _follow(

@@ -23,6 +23,8 @@ class Delta(Guide):
     With a prior it is the maximum a posteriori (MAP) of the variable given the others, in the
     model's own space (as ``pm.find_MAP``: no Jacobian of a transform enters); of a hyperparameter
     it is empirical Bayes; with a flat prior it is maximum likelihood, the deterministic network.
+    The fit's ``kl_weight`` multiplies the log prior, too.
+
     With points the objective is no bound on the evidence: a point has no KL, its log prior density
     is reported apart, and no ELBO of such a fit may be ranked against a real one.
 

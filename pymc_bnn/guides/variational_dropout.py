@@ -78,6 +78,10 @@ class VariationalDropout(Factorised):
         if not (inside and self.alpha > 0):
             rule = f"be above 0 and inside bounds={self.bounds}"
             raise invalid("alpha", rule, repr(self.alpha), "choose it between them")
+        for name in ("learn", "shared"):
+            if not isinstance(getattr(self, name), bool):
+                rule, got = "be True or False", repr(getattr(self, name))
+                raise invalid(name, rule, got, f"pass {name}=True, say", TypeError)
         if self.form not in ("loc", "scale"):
             raise invalid("form", 'be "loc" or "scale"', repr(self.form), "choose one of them")
         if not 0 < self.floor < np.inf:
