@@ -5,6 +5,7 @@ import signal
 import threading
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pymc as pm
@@ -480,3 +481,89 @@ def test_networks_of_other_layers_learn_in_minibatches(kind):
     fitted = bnn.fit(model, steps=500, batch_size=40, learning_rate=0.03, **QUIET)
     pred = fitted.predict({"x": series}, draws=50, random_seed=1)
     assert (pred.mean_probs.argmax(axis=1) == labels).mean() > 0.85
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"particles": 0}, ValueError, "`particles` must be an integer of at least 1, got 0"),
+        ({"particles": None}, TypeError, "`particles` must be an integer"),
+        ({"kl_weight": True}, ValueError, "`kl_weight` must be a finite number above 0, got True"),
+        (
+            {"kl_weight": lambda step: jnp.where(step == 5, -3.0, 1.0)},
+            ValueError,
+            "`kl_weight` must map steps .*got -3.0 at step 5",
+        ),
+        ({"kl_weight": lambda step: 0.0 * step}, ValueError, "`kl_weight` .*got 0.0 at step 299"),
+        (
+            {"kl_weight": lambda step: 1.0 if step > 3 else 0.5},
+            ValueError,
+            "`kl_weight` must map steps .*write it with jax.numpy",
+        ),
+        ({"callbacks": [EarlyStopping]}, TypeError, "`callbacks` .*pass an instance"),
+        ({"start": 3.0}, TypeError, "`start` must be a dict of values"),
+        ({"start": {"w": "a"}}, TypeError, r"`start\['w'\]` must hold numbers"),
+        ({"start": {"w": np.zeros(4)}}, ValueError, r"shape \(3,\), got \(4,\)"),
+        ({"guide": {"w": bnn.guides.Delta}}, TypeError, r"create one, as in Delta\(\)"),
+        ({"guide": {"v*": bnn.guides.Delta()}}, ValueError, "`guide` .*match a free variable, w"),
+        ({"estimator": "best"}, ValueError, "`estimator` must be one of"),
+    ],
+)
+def test_bad_choices_get_one_clear_error(arguments, error, message):
+    with pytest.raises(error, match=message):
+        bnn.fit(conjugate(), steps=300, **QUIET, **arguments)
+
+
+def test_a_fit_of_another_model_is_no_start():
+    with pm.Model() as other:
+        pm.Normal("z", pm.Normal("m"), 1, observed=np.zeros(5))
+    fitted = bnn.fit(other, steps=2, **QUIET)
+    with pytest.raises(ValueError, match="`start` must be a fit that shares free variables"):
+        bnn.fit(conjugate(), steps=2, start=fitted, **QUIET)
+
+
+def test_empty_data_are_refused():
+    with pm.Model() as model:
+        pm.Normal("y", pm.Data("x", X[:0]) @ pm.Normal("w", shape=3), 1, observed=Y[:0])
+    with pytest.raises(ValueError, match=r"at least one observed value, got 'y' of shape \(0,\)"):
+        bnn.fit(model, steps=2, **QUIET)
+
+
+def test_dropout_is_random_in_training_and_kept_in_predictions_only_if_asked():
+    network = bnn.networks.mlp((3, 20, 1), activation="tanh", dropout=0.5)
+    with pm.Model() as model:
+        out = bnn.bayesian(network, pm.Data("x", X))
+        pm.Normal("y", out[:, 0], SIGMA, observed=Y)
+    fitted = bnn.fit(model, epochs=20, batch_size=50, **QUIET)
+    assert "objective" in fitted.history
+    assert "not its ELBO" in fitted.history.attrs["note"]
+    assert "elbo" in fitted.elbo(2)  # the model's own, without dropout
+    points = bnn.fit(model, epochs=5, batch_size=50, guide=bnn.guides.Delta(), **QUIET)
+    fixed = points.predict({"x": X[:9]}, draws=8, random_seed=0, var_names=())["y"]
+    assert fixed.samples.shape == (8, 9)
+    with pm.Model() as logistic:
+        out = bnn.bayesian(network, pm.Data("x", X))
+        pm.Bernoulli("y", logit_p=out[:, 0], observed=(Y > 0).astype(int))
+    points = bnn.fit(logistic, epochs=5, batch_size=50, guide=bnn.guides.Delta(), **QUIET)
+    still = points.predict({"x": X}, draws=8, random_seed=0).probs
+    np.testing.assert_allclose(still.std(axis=0), 0, atol=1e-6)
+    moving = points.predict({"x": X}, draws=8, mc_dropout=True, random_seed=0).probs
+    assert moving.std(axis=0).mean() > 0.01
+    again = points.predict({"x": X}, draws=8, mc_dropout=True, batch_size=33, random_seed=0).probs
+    np.testing.assert_allclose(again, moving, atol=1e-5)
+    with pytest.raises(ValueError, match="`mc_dropout` must be False"):
+        bnn.fit(conjugate(), steps=2, **QUIET).predict(mc_dropout=True)
+
+
+def test_history_says_when_it_is_no_elbo():
+    fitted = bnn.fit(conjugate(), steps=50, guide=bnn.guides.Delta(), **QUIET)
+    history = fitted.history
+    assert list(history.columns) == ["epoch", "objective", "nll", "kl", "log_prior"]
+    np.testing.assert_allclose(history["objective"], history["log_prior"] - history["nll"])
+    assert (history["kl"] == 0).all()
+    result = fitted.elbo(2)
+    assert "elbo" not in result
+    loc = fitted.params["w"]["loc"]
+    np.testing.assert_allclose(result["log_prior"], st.norm.logpdf(loc, 0, TAU).sum(), rtol=1e-4)
+    assert fitted.kl().isna().all()
+    assert fitted.scale_ratio().isna().all()
