@@ -73,6 +73,7 @@ def main() -> None:
         frame = uncertainty.summary(prediction, test.y)
         elbo = fitted.elbo(5, batch_size=1000)  # of all training images
         fits[name] = fitted
+        fitted.history.to_csv(out / f"history_{name}.csv")
         table[name] = {
             "elbo_per_example": elbo["elbo_per_example"],
             "elbo": elbo["elbo"],
@@ -86,7 +87,7 @@ def main() -> None:
         print(f"{name}: ELBO per example {elbo['elbo_per_example']:.3f}, {seconds:.0f} s")
 
     # Speed in turns, and the gradient's variance at the parameters of one fit for all.
-    first, *_, last = contenders
+    first, last = args.only[0], args.only[-1]
     reference = fits[last]
     rates = step_rates(reference, contenders, rounds=rounds)
     table = pd.DataFrame(table).T.join(rates)

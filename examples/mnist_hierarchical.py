@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="passes over the training images")
     parser.add_argument("--learning-rate", type=float, help="of the posterior means")
     parser.add_argument("--kl-weight", type=float, default=1.0, help="below 1: a cold posterior")
+    parser.add_argument("--estimator", default="pathwise", help="the original's; or auto, flipout")
     parser.add_argument("--validate", action="store_true", help="report on the validation images")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="few images, to see that it runs")
@@ -63,6 +64,7 @@ def main() -> None:
         batch_size=batch_size,
         learning_rate=learning_rate,
         kl_weight=args.kl_weight,
+        estimator=args.estimator,
         random_seed=args.seed,
     )
     seconds = time.perf_counter() - began

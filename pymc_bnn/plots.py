@@ -981,7 +981,7 @@ def elbo_curves(
     name = "ELBO [nats per example]" if n_examples else "ELBO [nats]"
     ax.set_ylabel(name + ("\n(logarithmic in −ELBO)" if logarithmic else ""))
     _frame(ax)
-    ax.legend(loc="best", frameon=False, fontsize="small")
+    ax.legend(loc="best", fontsize="small", edgecolor="none", framealpha=0.9)
     return ax
 
 

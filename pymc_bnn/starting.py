@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_start", "prior_scales", "starting_blocks"]
 
-_PRIOR_DRAWS = 1000
+_PRIOR_DRAWS, _PRIOR_NUMBERS = 1000, 10_000_000  # at most so many draws, and numbers in all
 
 
 def check_start(start: Any, model: pm.Model) -> None:
@@ -188,7 +188,8 @@ def _first_scales(
             # A flat prior has none.
             own = np.where(np.isfinite(sigmas[f.name]), sigmas[f.name], 1.0)
         elif guide.relative_to == "start":
-            spread = float(np.std(f.start)) if f.start.size > 1 else 0.0
+            # Rounding gives equal numbers a tiny spread.
+            spread = float(np.std(f.start)) if f.start.size > 1 and np.ptp(f.start) > 0 else 0.0
             # A vague prior says nothing about the scale of its variable.
             own = spread or min(float(np.median(sigmas.get(f.name, 1.0))), 1.0)
         scales[f.name] = np.broadcast_to(guide.init_scale * own, f.start.shape).astype(float)
@@ -200,7 +201,7 @@ def prior_scales(
 ) -> dict[str, np.ndarray]:
     """Return prior standard deviations in the unconstrained space.
 
-    Of Normal priors at `values` of their own parameters, of others from 1,000 prior draws; NaN
+    Of Normal priors at `values` of their own parameters, of others from up to 1,000 prior draws; NaN
     where a prior cannot be drawn from.
 
     Parameters
@@ -237,7 +238,9 @@ def prior_scales(
         transform = model.rvs_to_transforms[rv]
         value = rv if transform is None else transform.forward(rv, *rv.owner.inputs)
         try:
-            drawn = pm.draw(value, _PRIOR_DRAWS, random_seed=0, mode=INTERPRETED)
+            size = max(int(np.prod(np.shape(f.start))), 1)
+            draws = max(min(_PRIOR_DRAWS, _PRIOR_NUMBERS // size), 10)
+            drawn = pm.draw(value, draws, random_seed=0, mode=INTERPRETED)
             scales[f.name] = np.std(drawn, axis=0)
         except NotImplementedError:  # a flat prior has no scale
             scales[f.name] = np.full(np.shape(f.start), np.nan)

@@ -10,7 +10,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import check_positive, invalid
 from pymc_bnn.decompose import Free
 from pymc_bnn.guides.base import Factorised, Graphs, Start
 
@@ -46,6 +46,10 @@ class VariationalDropout(Factorised):
     init_scale, relative_to
         See :class:`pymc_bnn.guides.Guide`; used by ``form="scale"``.
 
+    Notes
+    -----
+    In the first form a weight's scale vanishes at 0, so that weights seldom change their sign.
+
     References
     ----------
     Kingma, Salimans and Welling, *Variational dropout and the local reparameterization trick*,
@@ -74,9 +78,10 @@ class VariationalDropout(Factorised):
         if not good:
             rule = "be two finite numbers, 0 ≤ low < high"
             raise invalid("bounds", rule, repr(self.bounds), "pass bounds=(0.1, 1.0), say")
+        check_positive("alpha", self.alpha)
         inside = low < self.alpha < high if self.learn else low <= self.alpha <= high
-        if not (inside and self.alpha > 0):
-            rule = f"be above 0 and inside bounds={self.bounds}"
+        if not inside:
+            rule = f"lie inside bounds={self.bounds}"
             raise invalid("alpha", rule, repr(self.alpha), "choose it between them")
         for name in ("learn", "shared"):
             if not isinstance(getattr(self, name), bool):
@@ -84,8 +89,7 @@ class VariationalDropout(Factorised):
                 raise invalid(name, rule, got, f"pass {name}=True, say", TypeError)
         if self.form not in ("loc", "scale"):
             raise invalid("form", 'be "loc" or "scale"', repr(self.form), "choose one of them")
-        if not 0 < self.floor < np.inf:
-            raise invalid("floor", "be a finite number above 0", self.floor, "pass floor=1e-4")
+        check_positive("floor", self.floor)
 
     @property
     def joint(self) -> bool:
