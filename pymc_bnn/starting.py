@@ -201,8 +201,8 @@ def prior_scales(
 ) -> dict[str, np.ndarray]:
     """Return prior standard deviations in the unconstrained space.
 
-    Of Normal priors at `values` of their own parameters, of others from up to 1,000 prior draws; NaN
-    where a prior cannot be drawn from.
+    Of Normal priors at `values` of their own parameters, of others from up to 1,000 prior draws;
+    NaN where a prior cannot be drawn from.
 
     Parameters
     ----------

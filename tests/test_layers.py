@@ -182,9 +182,7 @@ def test_models_without_rows_or_layers():
     arguments = {"steps": 1, "progressbar": False, "random_seed": 0}
     with pm.Model() as factors:  # latent variables on the left, as many as there are examples
         pm.Normal("y", normal("z", 20, 2) @ normal("w", 2, 3), 1, observed=np.zeros((20, 3)))
-    with pytest.raises(
-        ValueError, match=r"right for 'z', got 'local', .*no layer whose"
-    ):
+    with pytest.raises(ValueError, match=r"right for 'z', got 'local', .*no layer whose"):
         bnn.fit(factors, estimator="local", batch_size=None, **arguments)
     assert set(bnn.fit(factors, batch_size=None, **arguments).summary()["estimator"]) == {
         "pathwise"
