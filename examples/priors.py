@@ -18,6 +18,11 @@ An MLP 784-400-400-10 is fitted to MNIST by the default guide and estimator unde
 The ELBO bounds the evidence, so that priors may be ranked by it; a posterior equal to the prior
 scores about −log 10 per example. kl_weight is 1 throughout. The default is a short training, the
 same for all: a prior whose fit has not settled yet ("unmoved", "scale ratio") may still gain.
+
+The guide is Normal, so that priors of another shape pay for each weight, even one that the data
+say nothing about: the least KL between a Normal and a Laplace distribution is 0.048 nats, to
+Student's t 0.026, to the spike and slab log 2. For 478,410 weights and 50,000 images that is 0.46,
+0.25 and 6.6 nats per example: the ELBO ranks prior and guide together.
 """
 
 import argparse

@@ -72,10 +72,11 @@ def choose(terms: Terms, posterior: Posterior, spec: Spec) -> dict[str, Choice]:
     belongs to no layer (a hierarchical scale) is drawn pathwise, and so are points. "auto" takes
     local reparameterisation where it is exact: on average over batches its gradient varies less
     than the pathwise one at every batch size, about as 1/batch where the latter's does not fall, at
-    the price of a second matrix product, which costs about as much as the noise (features × units
-    numbers) that it saves. Elsewhere it draws pathwise: Flipout doubles the cost of a convolution,
-    which meets its weights at so many positions that their noise is averaged within each example
-    already.
+    the price of a second matrix product, of which the noise (features × units numbers) that it
+    saves pays a part. (An MNIST MLP on two cores: 1.8 times the time of a pathwise step, a sixth
+    of the variance, and the better ELBO after equal time; see examples/estimators.py.) Elsewhere
+    it draws pathwise: Flipout doubles the cost of a convolution, which meets its weights at so
+    many positions that their noise is averaged within each example already.
 
     Parameters
     ----------

@@ -26,7 +26,9 @@ class Horseshoe(Prior):
        \tau \sim \mathcal C^+(0, 1)
 
     The global scale pulls all weights to zero, and the heavy tail of the local ones lets some
-    escape. With local scales per unit it switches off whole inputs of a layer.
+    escape. With local scales per unit it switches off whole inputs of a layer. In large networks
+    prefer these, or a slab: under mean-field guides the logarithms of many local scales reach far
+    into the tail, and one scale per weight may overflow.
 
     With `slab_variance` :math:`c^2` this is the *regularised* horseshoe, whose large weights are
     those of :math:`\mathcal N(0, c^2)` instead of unbounded: λ is replaced by
