@@ -116,12 +116,18 @@ def check_positive(argument: str, value: Any) -> None:
 
 
 def by_pattern(
-    argument: str, spec: Mapping[str, Any], names: Sequence[str]
+    argument: str,
+    spec: Mapping[str, Any],
+    names: Sequence[str],
+    noun: str = "variable",
+    what: str = "a free variable",
+    every: bool = False,
 ) -> dict[str, tuple[str, Any]]:
     """Return for each name the first pattern that matches it, and what that pattern stands for.
 
     Patterns are shell-style, such as ``"conv*"`` or ``"*_b"``; names that none matches are left
-    out. Raises ValueError for a pattern that matches no name, or that never comes first.
+    out, or refused where `every` name needs one. Raises ValueError for a pattern that matches no
+    name, or that never comes first. `noun` and `what` say in the errors what the names stand for.
 
     Examples
     --------
@@ -137,16 +143,19 @@ def by_pattern(
         pattern = next((p for p in spec if fnmatchcase(name, p)), None)
         if pattern is not None:
             chosen[name] = (pattern, spec[pattern])
+        elif every:
+            rule = f"have a pattern for every {noun}, among them {name!r}"
+            raise invalid(argument, rule, list(spec), "add '*' as the last pattern")
     winners = {pattern for pattern, _ in chosen.values()}
     for pattern in spec:
         if not any(fnmatchcase(name, pattern) for name in names):
             listed = ", ".join(names[:8]) + (
                 f" and {len(names) - 8} more" if len(names) > 8 else ""
             )
-            rule = f"have patterns that match a free variable, {listed}"
+            rule = f"have patterns that match {what}, {listed}"
             raise invalid(argument, rule, repr(pattern), "correct the pattern or drop it")
         if pattern not in winners and pattern != "*":
-            rule = "have each pattern win a variable; the first that matches wins"
+            rule = f"have each pattern win a {noun}; the first that matches wins"
             got = f"{pattern!r} after patterns that match the same names"
             raise invalid(argument, rule, got, "put it before them or drop it")
     return chosen

@@ -53,6 +53,12 @@ class Free:
     transform: type | None  # of the constrained variable to `value`
 
     @property
+    def spread(self) -> float:
+        """Standard deviation of the initial values; 0 where all are equal."""
+        # Rounding gives equal numbers a tiny one.
+        return float(np.std(self.start)) if self.start.size and np.ptp(self.start) > 0 else 0.0
+
+    @property
     def normal(self) -> tuple[TensorVariable, TensorVariable] | None:
         """(mu, sigma) of an untransformed Normal prior; None for any other."""
         is_normal = self.family is not None and issubclass(self.family, NormalRV)

@@ -19,7 +19,7 @@ from pymc_bnn.elbo import assemble, check_spec
 from pymc_bnn.guides import Posterior
 from pymc_bnn.loop import Loop, State, Step
 from pymc_bnn.noise import seed_of
-from pymc_bnn.optimizer import adam
+from pymc_bnn.optimizer import adam, is_location
 from pymc_bnn.rows import narrow
 from pymc_bnn.starting import starting_blocks
 from pymc_bnn.to_jax import precision
@@ -137,7 +137,7 @@ def gradient_variance(
     for source, role in product(traces, ("loc", "scale")):
         by_name = {
             name: [
-                sum(float(v) for r, v in trace[name].items() if _part(r) == role)
+                sum(float(v) for r, v in trace[name].items() if is_location(r) == (role == "loc"))
                 for trace in traces[source]
             ]
             for name in state.params
@@ -243,11 +243,6 @@ def step_rates(
 def _terms(fitted: Approximation) -> Terms:
     """Return the fitted model by rows, where it can be taken apart."""
     return fitted.terms if fitted.row_terms is None else fitted.row_terms
-
-
-def _part(role: str) -> str:
-    """Tell locations from everything else, as the default optimiser does."""
-    return "loc" if role.split()[0] == "loc" else "scale"
 
 
 def _data(terms: Terms, dtype: str) -> dict[str, jax.Array]:

@@ -6,7 +6,18 @@ from typing import Any
 
 import optax
 
-__all__ = ["adam"]
+__all__ = ["adam", "is_location"]
+
+
+def is_location(role: str) -> bool:
+    """Tell whether a guide's parameter is a location: its role is "loc", or "loc" and a name.
+
+    Examples
+    --------
+    >>> is_location("loc"), is_location("loc dense1_W"), is_location("log_scale")
+    (True, True, False)
+    """
+    return role.split()[0] == "loc"
 
 
 def adam(
@@ -46,7 +57,7 @@ def adam(
 
     def label(params: Any) -> Any:
         return {
-            name: {role: "loc" if role.split()[0] == "loc" else "scale" for role in roles}
+            name: {role: "loc" if is_location(role) else "scale" for role in roles}
             for name, roles in params.items()
         }
 

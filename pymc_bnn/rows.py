@@ -89,16 +89,18 @@ def take_apart(
         _check_labels(terms)
         _check_rows(terms, seed, dtype)
         return terms, Batches(n, size), terms
-    whole, by_rows = decompose(model, random_seed=seed), None
-    _check_labels(whole)
+    by_rows = None
     try:
         by_rows = decompose(model, roots, random_seed=seed) if roots else None
         uses = find_layers(by_rows) if layers and by_rows is not None else None
         if uses is not None and (uses.layers or uses.elsewhere):
+            _check_labels(by_rows)
             _check_rows(by_rows, seed, dtype)
             return by_rows, Batches(n, n), by_rows
     except (ValueError, NotImplementedError):
         pass  # something belongs to the examples, or rows depend on each other
+    whole = decompose(model, random_seed=seed)
+    _check_labels(whole)
     return whole, None, by_rows
 
 
@@ -106,7 +108,7 @@ def _check_rows(terms: Terms, seed: int, dtype: str) -> None:
     rng = np.random.default_rng(seed)
     # Away from constant starts, where much of a model may cancel.
     values = [
-        f.start + (0.1 if np.std(f.start) > 0 else 1.0) * rng.standard_normal(f.start.shape)
+        f.start + (0.1 if f.spread else 1.0) * rng.standard_normal(f.start.shape)
         for f in terms.free
     ]
     with precision(dtype):

@@ -188,10 +188,8 @@ def _first_scales(
             # A flat prior has none.
             own = np.where(np.isfinite(sigmas[f.name]), sigmas[f.name], 1.0)
         elif guide.relative_to == "start":
-            # Rounding gives equal numbers a tiny spread.
-            spread = float(np.std(f.start)) if f.start.size > 1 and np.ptp(f.start) > 0 else 0.0
             # A vague prior says nothing about the scale of its variable.
-            own = spread or min(float(np.median(sigmas.get(f.name, 1.0))), 1.0)
+            own = f.spread or min(float(np.median(sigmas.get(f.name, 1.0))), 1.0)
         scales[f.name] = np.broadcast_to(guide.init_scale * own, f.start.shape).astype(float)
     return scales
 

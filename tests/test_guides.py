@@ -655,3 +655,16 @@ def test_a_scale_for_each_weight_and_a_shared_multiplier_are_mean_field():
     assert {role for roles in fitted.params.values() for role in roles} == {
         "loc", "log_scale", "alpha",
     }  # fmt: skip
+
+
+def test_each_variable_has_noise_of_its_own_whatever_a_guide_calls_it():
+    class Apart(FullRank):
+        """A full covariance within each variable, none between them."""
+
+        joint = False
+
+    with pm.Model() as model:
+        total = pm.Normal("a", shape=2).sum() + pm.Normal("b", shape=2).sum()
+        pm.Normal("y", total, 1, observed=np.zeros(4))
+    posterior = posterior_of(decompose(model), Apart())
+    assert [noise.name for noise in posterior.noise] == ["a/joint", "b/joint"]

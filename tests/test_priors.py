@@ -924,7 +924,7 @@ def test_objects_that_are_no_fit():
 
 
 def test_flat_priors_cannot_be_sampled():
-    with network_model(Flat()), pytest.raises(NotImplementedError):
+    with network_model(Flat()), pytest.raises(NotImplementedError, match="sample from flat"):
         pm.sample_prior_predictive(draws=2, compile_kwargs={"mode": INTERPRETED})
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors, toposort
@@ -23,7 +22,7 @@ from pymc_bnn.elbo.layers import Layer, Slot
 from pymc_bnn.elbo.pathwise import pathwise
 from pymc_bnn.guides import Block, Posterior
 from pymc_bnn.masks import mask_of
-from pymc_bnn.noise import Noise, draw_noise
+from pymc_bnn.noise import Noise, draw_noise, no_noise
 from pymc_bnn.to_jax import lift, substitute
 
 __all__ = ["Elbo", "Parts", "assemble"]
@@ -52,7 +51,6 @@ class Elbo:
 
     function: Callable[..., Parts]
     names: tuple[str, ...]  # blocks: free variables, or the patterns of joint guides
-    has_rows: bool
     noise: tuple[Noise, ...]  # what one evaluation needs
     choices: dict[str, Choice]  # the estimator of each free variable
     kl_methods: dict[str, str]  # how the KL of each block is computed
@@ -68,9 +66,7 @@ class Elbo:
         """Draw the noise of one evaluation on so many rows; without dropout all units are kept."""
         noise = draw_noise(key, self.noise, rows, dtype)
         if not dropout:
-            for n in self.noise:
-                if n.law == "keep":
-                    noise[n.name] = np.ones(n.full_shape(rows), dtype)
+            noise |= no_noise([n for n in self.noise if n.law == "keep"], rows, dtype)
         return noise
 
 
@@ -102,7 +98,7 @@ def assemble(
 
     Examples
     --------
-    >>> import pymc as pm
+    >>> import numpy as np, pymc as pm
     >>> from pymc_bnn.decompose import decompose
     >>> from pymc_bnn.guides import Start, assign_guides, make_blocks
     >>> with pm.Model() as model:
@@ -150,7 +146,6 @@ def assemble(
     return Elbo(
         function,
         tuple(b.name for b in posterior.blocks),
-        bool(rows),
         tuple(noise),
         choices,
         methods,

@@ -11,7 +11,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import check_positive, invalid
 from pymc_bnn.decompose import Free
 
 __all__ = ["Block", "Drawn", "Factorised", "Guide", "Start"]
@@ -71,11 +71,7 @@ class Guide(ABC):
     relative_to: Literal["start", "prior", "one"] = field(default="start", kw_only=True)
 
     def __post_init__(self) -> None:
-        if isinstance(self.init_scale, bool) or not (
-            isinstance(self.init_scale, int | float | np.number) and 0 < self.init_scale < np.inf
-        ):
-            rule, repair = "be a finite number above 0", "pass init_scale=0.1, say"
-            raise invalid("init_scale", rule, repr(self.init_scale), repair)
+        check_positive("init_scale", self.init_scale)
         if self.relative_to not in ("start", "prior", "one"):
             rule = 'be "start", "prior" or "one"'
             raise invalid("relative_to", rule, repr(self.relative_to), "choose one of them")

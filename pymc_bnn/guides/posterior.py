@@ -148,10 +148,7 @@ class Posterior:
             own = {}
             dtype_of = b.variables[0].value.type.dtype
             for name, shape in b.guide.noise(b.variables).items():
-                single = len(b.variables) == 1 and name == b.variables[0].name
-                noise = Noise(
-                    name if single or b.guide.joint is False else f"{b.name}/{name}", shape
-                )
+                noise = Noise(name if name == b.name else f"{b.name}/{name}", shape)
                 own[name] = pt.tensor(f"{noise.name}/noise", dtype=dtype_of, shape=shape)
                 self.noise_roots[noise] = own[name]
             self._block_noise[b.name] = own

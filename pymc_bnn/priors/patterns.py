@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import by_pattern, invalid
 from pymc_bnn.priors.base import FanIn, Prior
 
 __all__ = ["assign"]
@@ -47,28 +46,10 @@ def assign(prior: Prior | Mapping[str, Prior], parameters: Sequence[str]) -> dic
         _check_root("prior", prior)
         return dict.fromkeys(parameters, prior)
     for pattern, value in prior.items():
-        if not isinstance(pattern, str):
-            repair = "pass patterns such as '*_W'"
-            raise invalid("prior", "have strings as keys", repr(pattern), repair, TypeError)
         _check_root(f"prior[{pattern!r}]", value)
-    chosen: dict[str, Prior] = {}
-    winners = set()
-    for parameter in parameters:
-        pattern = next((p for p in prior if fnmatchcase(parameter, p)), None)
-        if pattern is None:
-            rule = f"have a pattern for every parameter, among them {parameter!r}"
-            raise invalid("prior", rule, list(prior), "add '*' as the last pattern")
-        winners.add(pattern)
-        chosen[parameter] = prior[pattern]
-    for pattern in prior:
-        if not any(fnmatchcase(parameter, pattern) for parameter in parameters):
-            rule = f"have patterns that match a parameter of the network, {_listed(parameters)}"
-            raise invalid("prior", rule, repr(pattern), "correct the pattern or drop it")
-        if pattern not in winners and pattern != "*":
-            rule = "have each pattern win a parameter; the first that matches wins"
-            got = f"{pattern!r} after patterns that match the same names"
-            raise invalid("prior", rule, got, "put it before them or drop it")
-    return chosen
+    what = "a parameter of the network"
+    chosen = by_pattern("prior", prior, parameters, noun="parameter", what=what, every=True)
+    return {name: own for name, (_, own) in chosen.items()}
 
 
 def _check_root(argument: str, prior: Any) -> None:
@@ -86,8 +67,3 @@ def _check_root(argument: str, prior: Any) -> None:
         rule = "have a number per weight"
         got = f"per={prior.per!r}"
         raise invalid(argument, rule, got, "pass `per` to the prior of one of its arguments")
-
-
-def _listed(names: Sequence[str], most: int = 6) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
