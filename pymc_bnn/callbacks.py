@@ -1,22 +1,28 @@
-"""What runs between the chunks of a fit: progress, held-out evaluation, early stopping."""
+"""What runs between the chunks of a fit: progress, held-out data, early stopping, snapshots.
+
+A callback has a method ``on_chunk(state, info)``, whose true return value stops the fit. It is
+called after every chunk and after the last step; one with an attribute ``at_steps`` is called after
+those steps instead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.predict import Predictor
+from pymc_bnn.predict import Prediction, Predictor
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
     from pymc_bnn.loop import State
 
-__all__ = ["EarlyStopping", "HeldOut", "Info", "Progress"]
+__all__ = ["EarlyStopping", "HeldOut", "Info", "Progress", "Snapshots"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,85 @@ class HeldOut:
             )
             nll = self._predictor.mean_nll(prediction)
             self._rows.append((info.step, info.epoch, nll))
+        return False
+
+
+class Snapshots:
+    """Keeps the posterior's moments, and its predictions, as they were at chosen steps.
+
+    Parameters
+    ----------
+    steps : sequence of int
+        The steps after which to look, each at least 1; those beyond the fit's end never come.
+    data : mapping from str to array_like, optional
+        New values of the data that vary per example, to predict from.
+    draws : int, optional
+        Posterior draws of these predictions, all kept.
+    var_names : str or sequence of str, optional
+        Patterns, as of file names, of the variables whose moments to keep. Default: weights.
+
+    Attributes
+    ----------
+    moments : dict
+        ``{step: {variable: (means, standard deviations)}}``, in the unconstrained space; standard
+        deviations of points are 0.
+    predictions : dict
+        ``{step: Prediction}``; empty without `data`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a step or `draws` is not an integer of at least 1, or there is no step. In the fit: if no
+        variable matches.
+
+    Examples
+    --------
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.ones(20))
+    >>> snapshots = Snapshots([1, 30, 200], var_names="mu")
+    >>> _ = bnn.fit(model, steps=200, callbacks=[snapshots], random_seed=1, progressbar=False)
+    >>> means = [float(kept["mu"][0]) for kept in snapshots.moments.values()]
+    >>> list(snapshots.moments), means == sorted(means)
+    ([1, 30, 200], True)
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[int],
+        data: Mapping[str, Any] | None = None,
+        *,
+        draws: int = 50,
+        var_names: str | Sequence[str] = "*_W",
+    ):
+        repair = "pass steps=(1, 500, 5000), say"
+        if isinstance(steps, str) or not hasattr(steps, "__iter__"):
+            raise invalid("steps", "be a sequence of integers", repr(steps), repair, TypeError)
+        self.at_steps = frozenset(check_int("steps", step, 1, None, repair) for step in steps)
+        if not self.at_steps:
+            raise invalid("steps", "hold at least one step", "none", repair)
+        self.draws = check_int("draws", draws, 1, None, "pass draws=50")
+        self.data = None if data is None else dict(data)
+        self.var_names = (var_names,) if isinstance(var_names, str) else tuple(var_names)
+        self.moments: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+        self.predictions: dict[int, Prediction] = {}
+        self._predictor: Predictor | None = None
+
+    def on_chunk(self, state: State, info: Info) -> bool:
+        """Keep the moments and predict; never stops the fit."""
+        fitted = info.approximation()
+        means, stds = fitted.unconstrained
+        names = [n for n in means if any(fnmatchcase(n, p) for p in self.var_names)]
+        if not names:
+            rule, repair = "match a free variable", f"choose from {list(means)}"
+            raise invalid("var_names", rule, self.var_names, repair)
+        self.moments[info.step] = {n: (np.array(means[n]), np.array(stds[n])) for n in names}
+        if self.data is not None:
+            if self._predictor is None:  # compiled once
+                self._predictor = Predictor(fitted, self.data)
+            self.predictions[info.step] = fitted.predict_with(
+                self._predictor, self.draws, keep_draws=True, random_seed=0
+            )
         return False
 
 

@@ -39,7 +39,6 @@ _MNIST_FILES = {
     "t10k-images-idx3-ubyte": (10_000, 28, 28),
     "t10k-labels-idx1-ubyte": (10_000,),
 }
-_VALIDATION = 10_000
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _READ_ERRORS = (OSError, EOFError, zlib.error)
 _GZIP_START = b"\x1f\x8b"
@@ -241,11 +240,11 @@ def load_digits(
 
 
 def load_mnist(
-    data_home: str | os.PathLike | None = None, scale: float = 256
+    data_home: str | os.PathLike | None = None, scale: float = 256, n_validation: int = 10_000
 ) -> tuple[Dataset, Dataset, Dataset]:
     """Load MNIST: 50,000 images to train, 10,000 to validate, 10,000 to test.
 
-    The last 10,000 of the 60,000 training images are the validation set. The four IDX files
+    The last `n_validation` of the 60,000 training images are the validation set. The four IDX files
     (train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte,
     t10k-labels-idx1-ubyte, plain or gzipped with the suffix .gz) are read from the subfolder
     mnist of `data_home`, or from `data_home` itself. Only where none of them is there is the
@@ -257,6 +256,9 @@ def load_mnist(
         Folder of the data. Default: `data_home()`.
     scale : float, optional
         What the pixels 0…255 are divided by, at least 255. Default 256.
+    n_validation : int, optional
+        How many of the 60,000 training images are held out to validate, in 1…59,999. Default
+        10,000.
 
     Returns
     -------
@@ -293,6 +295,7 @@ def load_mnist(
     FileNotFoundError: `data_home` must hold all four MNIST files, got ...
     """
     scale = _check_scale(scale)
+    held_out = check_int("n_validation", n_validation, 1, 59_999, "pass n_validation=10_000")
     home = _home(data_home)
     files = _mnist_files(home)
     if files is None:
@@ -306,8 +309,8 @@ def load_mnist(
         images_train = _read_mnist(files, "train-images-idx3-ubyte")
     x, y = _scaled(images_train, scale), labels_train.astype(np.int64)
     return (
-        Dataset(x[:-_VALIDATION], y[:-_VALIDATION], 10),
-        Dataset(x[-_VALIDATION:], y[-_VALIDATION:], 10),
+        Dataset(x[:-held_out], y[:-held_out], 10),
+        Dataset(x[-held_out:], y[-held_out:], 10),
         Dataset(_scaled(images_test, scale), labels_test.astype(np.int64), 10),
     )
 

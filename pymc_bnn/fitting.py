@@ -129,8 +129,8 @@ def fit(
     progressbar : bool, optional
         Show steps, rate, remaining time and a smoothed ELBO.
     callbacks : sequence, optional
-        Objects with ``on_chunk(state, info)``, called between chunks; a true return value stops
-        the fit. See :mod:`pymc_bnn.callbacks`.
+        Objects with ``on_chunk(state, info)``, called between chunks, or after the steps they
+        name; a true return value stops the fit. See :mod:`pymc_bnn.callbacks`.
     chunk_steps : int, optional
         Steps between calls of the callbacks; by default an epoch, or 100 steps without
         minibatches. It does not change the numbers.
@@ -319,10 +319,13 @@ def _run(
     traces: list[np.ndarray] = []
     done, in_chunk, piece, started = 0, 0, 1, time.perf_counter()
     kept = state
+    asked = [getattr(callback, "at_steps", None) for callback in callbacks]  # None: every chunk
+    stops = {step for steps_asked in asked for step in steps_asked or ()}
     try:
         with Progress(steps, per_epoch, enabled=progressbar) as bar, _interrupts() as interrupted:
             while done < steps and not interrupted():
                 now = min(piece, steps - done, chunk_steps - in_chunk if callbacks else steps)
+                now = min([now, *(stop - done for stop in stops if stop > done)])
                 kept, began = copy_state(state), time.perf_counter()
                 state, trace = loop.advance(state, now)
                 took = time.perf_counter() - began
@@ -334,7 +337,13 @@ def _run(
                 done, in_chunk = done + now, in_chunk + now
                 bar.update(done, trace)
                 piece = max(1, int(now * min(2.0, _PIECE_S / max(took, 1e-9))))
-                if callbacks and (in_chunk == chunk_steps or done == steps):
+                complete = in_chunk == chunk_steps or done == steps
+                due = [
+                    callback
+                    for callback, at in zip(callbacks, asked, strict=True)
+                    if (complete if at is None else done in at)
+                ]
+                if due:
                     info = Info(
                         step=done,
                         steps=steps,
@@ -344,10 +353,11 @@ def _run(
                         trace=_last(traces, in_chunk),
                         approximation=partial(result, state, tuple(traces)),
                     )
-                    in_chunk = 0
-                    stops = [callback.on_chunk(state, info) for callback in callbacks]
-                    if any(stops):
+                    answers = [callback.on_chunk(state, info) for callback in due]
+                    if any(answers):
                         break
+                if complete:
+                    in_chunk = 0
     except NonFiniteError:
         raise
     except Exception as error:

@@ -655,6 +655,10 @@ def test_real_mnist_has_its_published_figures():
     square = (5 * np.square(train.x).mean(dtype=float) + np.square(validation.x).mean()) / 6
     assert mean == pytest.approx(0.1307, abs=5e-5)
     assert math.sqrt(square - mean**2) == pytest.approx(0.3081, abs=5e-5)
+    more, fewer, same = datasets.load_mnist(scale=255, n_validation=5000)
+    assert (len(more), len(fewer), len(same)) == (55_000, 5_000, 10_000)
+    assert (fewer.x == validation.x[5000:]).all()
+    assert (more.y[50_000:] == validation.y[:5000]).all()
 
 
 @real(*MNIST, "mnist_c/spatter_test.npz")

@@ -16,7 +16,7 @@ from parts import posterior_of
 
 import pymc_bnn as bnn
 from pymc_bnn.batches import Batches
-from pymc_bnn.callbacks import EarlyStopping, HeldOut
+from pymc_bnn.callbacks import EarlyStopping, HeldOut, Snapshots
 from pymc_bnn.decompose import decompose, find_rows
 from pymc_bnn.elbo import assemble
 from pymc_bnn.loop import Loop, Step
@@ -203,6 +203,39 @@ def test_grouping_of_steps_does_not_change_the_numbers():
     assert (whole.params["w"]["loc"] == parts.params["w"]["loc"]).all()
     assert (whole.params["w"]["log_scale"] == parts.params["w"]["log_scale"]).all()
     assert whole.history.equals(parts.history)
+
+
+def test_snapshots_are_the_fits_that_stop_there():
+    chunks, snapshots = Chunks(), Snapshots([1, 9, 60, 99], {"x": X[:3]}, draws=4, var_names="w")
+    options = {"steps": 60, "batch_size": 50, "optimizer": optax.adam(0.01), **QUIET}
+    fitted = bnn.fit(conjugate(), callbacks=[chunks, snapshots], chunk_steps=7, **options)
+    assert chunks.steps == [7, 14, 21, 28, 35, 42, 49, 56, 60]
+    assert list(snapshots.moments) == list(snapshots.predictions) == [1, 9, 60]
+    assert fitted.history.equals(bnn.fit(conjugate(), **options).history)
+    for step in (1, 9):
+        stopped = bnn.fit(conjugate(), **options | {"steps": step})
+        loc, scale = snapshots.moments[step]["w"]
+        np.testing.assert_array_equal(loc, stopped.mean["w"])
+        np.testing.assert_allclose(scale, stopped.std["w"], rtol=1e-6)
+    assert snapshots.predictions[9]["y"].samples.shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        (([],), ValueError, "`steps` must hold at least one step, got none"),
+        ((5,), TypeError, "`steps` must be a sequence of integers, got 5"),
+        (([0],), ValueError, "`steps` must be an integer of at least 1, got 0"),
+    ],
+)
+def test_bad_snapshots(arguments, error, match):
+    with pytest.raises(error, match=match):
+        Snapshots(*arguments)
+
+
+def test_snapshots_of_no_variable():
+    with pytest.raises(ValueError, match=r"`var_names` must match a free variable, got .*choose"):
+        bnn.fit(conjugate(), steps=3, callbacks=[Snapshots([1])], **QUIET)
 
 
 def test_convolutions_are_stepped_from_python_on_cpu_and_dense_nets_are_not():
