@@ -559,8 +559,9 @@ class Approximation:
                 return self._locs
             return self._draw(jax.random.fold_in(jax.random.fold_in(key, 0), i))
 
+        fixed = at == "mean" or len(self.points) == len(self.terms.free)
         with precision(self.dtype):
-            return predictor.run(weights, count, batch_size, keep_draws, key)
+            return predictor.run(weights, count, batch_size, keep_draws, key, fixed)
 
     def nll(self, new_data: Mapping[str, Any], draws: int = 100, *, random_seed: Any = 0) -> float:
         """Return the negative log predictive density per example of observed new data, in nats.

@@ -274,6 +274,18 @@ class Predictor:
         names = [f.name for f in terms.free]
         n_class = len(self.classes)
 
+        def vote(classes: Any, key: Any, index: Any) -> list[Any]:
+            labels = []
+            for c, probs in enumerate(classes):
+                # Numbers of their own for each variable and row, whatever the batches.
+                own = jax.random.fold_in(key, c)
+                uniform = jax.vmap(lambda i, k=own: jax.random.uniform(jax.random.fold_in(k, i)))(
+                    index
+                )
+                below = jnp.cumsum(probs, axis=-1) < uniform[:, None]
+                labels.append(jnp.minimum(below.sum(axis=-1), probs.shape[-1] - 1))
+            return labels
+
         def forward(weights: Any, data: Any, key: Any, index: Any) -> tuple[Any, list[Any]]:
             drawn = []
             for m, (_, mask) in enumerate(masks):
@@ -283,20 +295,17 @@ class Predictor:
                 drawn.append(jax.vmap(lambda k, n=mask: n.draw(k, 1, self.dtype)[0])(keys))
             out = lifted(*(weights[name] for name in names), *drawn, *(data[d.name] for d in used))
             classes = []
-            for c, probs in enumerate(out[:n_class]):
-                # Numbers of their own for each variable and row, whatever the batches.
-                own = jax.random.fold_in(key, c)
-                uniform = jax.vmap(lambda i, k=own: jax.random.uniform(jax.random.fold_in(k, i)))(
-                    index
-                )
+            for probs in out[:n_class]:
                 probs = jnp.broadcast_to(probs, (*index.shape, probs.shape[-1]))
-                probs = probs / probs.sum(axis=-1, keepdims=True)
-                below = jnp.cumsum(probs, axis=-1) < uniform[:, None]
-                label = jnp.minimum(below.sum(axis=-1), probs.shape[-1] - 1)
+                classes.append(probs / probs.sum(axis=-1, keepdims=True))
+            parts = []
+            for probs, label in zip(classes, vote(classes, key, index), strict=True):
                 entropy = -jax.scipy.special.xlogy(probs, probs).sum(axis=-1)
-                classes.append((probs, label, jnp.argmax(probs, axis=-1), entropy))
-            return classes, list(out[n_class:])
+                parts.append((probs, label, jnp.argmax(probs, axis=-1), entropy))
+            return parts, list(out[n_class:])
 
+        self.with_masks = bool(masks)
+        self.vote = jax.jit(vote)
         self.forward = jax.jit(forward)
         self.key = jax.random.key(0)
 
@@ -307,8 +316,9 @@ class Predictor:
         batch_size: int,
         keep_draws: bool,
         key: jax.Array,
+        fixed: bool = False,
     ) -> Prediction:
-        """Stream over draws, and for each draw over batches of rows."""
+        """Stream over draws, and for each draw over batches of rows; `fixed` weights run once."""
         n = self.n if self.n is not None else self.terms.n_observed
         size = min(batch_size, n) if self.n is not None else n
         if size < n and not self.checked and not self._rows_stand_alone(weights(0), size):
@@ -317,15 +327,22 @@ class Predictor:
         totals |= {name: _ValueTotal() for name in (*self.others, *self.var_names)}
         density = _DensityTotal()
         seed = int(jax.random.bits(key, dtype=np.uint32))
+        fixed = fixed and not self.with_masks
+        batches: list[Any] = []
+        indices = [np.arange(start, start + size) for start in range(0, n, size)]
         for draw in range(draws):
             values = weights(draw)
             draw_key = jax.random.fold_in(jax.random.fold_in(key, 1), draw)
             rng = np.random.default_rng([seed, draw])
-            batches = []
-            for start in range(0, n, size):
-                index = np.arange(start, start + size)
-                rows = {k: v[np.minimum(index, n - 1)] for k, v in self.rows.items()}
-                batches.append(self.forward(values, {**rows, **self.rest}, draw_key, index))
+            if draw > 0 and fixed:  # the same probabilities, other votes
+                for (classes, _), index in zip(batches, indices, strict=True):
+                    labels = self.vote([c[0] for c in classes], draw_key, index)
+                    classes[:] = [(c[0], v, *c[2:]) for c, v in zip(classes, labels, strict=True)]
+            else:
+                batches = []
+                for index in indices:
+                    rows = {k: v[np.minimum(index, n - 1)] for k, v in self.rows.items()}
+                    batches.append(self.forward(values, {**rows, **self.rest}, draw_key, index))
             for i, name in enumerate(self.classes):
                 parts = [jax.device_get(classes[i]) for classes, _ in batches]
                 columns = [np.concatenate(c)[:n] for c in zip(*parts, strict=True)]

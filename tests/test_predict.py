@@ -7,6 +7,7 @@ import scipy.special as sp
 import scipy.stats as st
 
 import pymc_bnn as bnn
+from pymc_bnn.predict import Predictor
 
 RNG = np.random.default_rng(5)
 N = 120
@@ -345,3 +346,25 @@ def test_whole_numbers_that_do_not_fit_are_refused():
         fit(model, 60, steps=5).predict({"x": np.array([100, 300, -1])})
     with pytest.raises(TypeError, match=r"`new_data` must be a dictionary.*got ndarray"):
         fit(model, 60, steps=5).predict(np.arange(3))
+
+
+def test_points_run_through_the_network_once_and_vote_as_often_as_asked(monkeypatch):
+    rng = np.random.default_rng(0)
+    with pm.Model() as model:
+        w = pm.Normal("w", shape=(2, 3))
+        pm.Categorical("y", logit_p=pm.Data("x", rng.normal(size=(90, 2))) @ w,
+                       observed=rng.integers(0, 3, 90))  # fmt: skip
+    fitted = bnn.fit(model, steps=50, guide=bnn.guides.Delta(), random_seed=1, progressbar=False)
+    calls = []
+    predictor = Predictor(fitted, None)
+    forward = predictor.forward
+    monkeypatch.setattr(predictor, "forward", lambda *a: calls.append(1) or forward(*a))
+    prediction = fitted.predict_with(predictor, 400, keep_draws=True, batch_size=30, random_seed=2)
+    assert len(calls) == 3
+    assert (prediction.probs == prediction.probs[0]).all()
+    assert (prediction.class_votes.max(1) == 400).all()
+    expected = 400 * prediction.mean_probs
+    error = np.sqrt(expected * (1 - prediction.mean_probs))
+    assert (abs(prediction.label_votes - expected) < 5 * error + 1).all()
+    samples = prediction["y"].samples
+    assert (samples[0] != samples[1]).any()
