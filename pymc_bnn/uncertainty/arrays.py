@@ -1,0 +1,185 @@
+"""Arguments as the other files want them: probabilities, labels, votes, shares, names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from pymc_bnn._checks import check_finite, invalid
+
+__all__ = [
+    "as_array",
+    "as_numbers",
+    "check_choice",
+    "check_labels",
+    "check_probs",
+    "check_share",
+    "check_votes",
+    "check_y",
+    "normalised",
+    "rank",
+]
+
+SUM_TOLERANCE = 1e-3
+
+
+def as_array(argument: str, values: Any) -> np.ndarray:
+    """Return an array, or one error for nested sequences of unequal length."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise invalid(
+            argument,
+            "be an array",
+            f"a {type(values).__name__} that numpy refuses ({error})",
+            "give all rows the same length",
+        ) from None
+
+
+def as_numbers(argument: str, values: Any) -> np.ndarray:
+    """Return a finite float64 array."""
+    array = as_array(argument, values)
+    if array.dtype.kind not in "fiub":
+        raise invalid(
+            argument,
+            "be an array of real numbers",
+            f"a {type(values).__name__} (dtype {array.dtype})",
+            "convert it with numpy.asarray(…, dtype=float)",
+            TypeError,
+        )
+    check_finite(argument, array)
+    return array.astype(np.float64, copy=False)
+
+
+def check_probs(argument: str, probs: Any) -> np.ndarray:
+    """Return probabilities (draws, n, classes) as float64, each row normalised."""
+    probs = as_numbers(argument, probs)
+    if probs.ndim != 3:
+        raise invalid(
+            argument,
+            "have shape (draws, n, classes)",
+            f"shape {probs.shape}",
+            "use `probs[None]` for a single draw, `probs[:, None]` for a single example",
+        )
+    return normalised(argument, probs)
+
+
+def normalised(argument: str, probs: np.ndarray) -> np.ndarray:
+    """Return probabilities with each row of the last axis divided by its sum."""
+    if probs.size == 0 or probs.shape[-1] < 2:
+        raise invalid(
+            argument,
+            "hold at least one draw, one example and two classes",
+            f"shape {probs.shape}",
+            "pass probabilities of shape (draws, n, classes)",
+        )
+    if probs.min() < 0:
+        at = tuple(int(i) for i in np.unravel_index(probs.argmin(), probs.shape))
+        raise invalid(
+            argument,
+            "be non-negative",
+            f"{probs.min():.6g} at index {at}",
+            "pass probabilities, not logits: apply a softmax over the last axis",
+        )
+    total = probs.sum(-1)
+    off = np.abs(total - 1.0)
+    if off.max() > SUM_TOLERANCE:
+        at = tuple(int(i) for i in np.unravel_index(off.argmax(), off.shape))
+        raise invalid(
+            argument,
+            f"sum to 1 over the last axis (within {SUM_TOLERANCE})",
+            f"{total[at]:.6g} at index {at}",
+            "apply a softmax over the last axis, or move the class axis last",
+        )
+    return probs / total[..., None]
+
+
+def check_labels(argument: str, labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return integer labels in 0…n_classes − 1 as int64."""
+    if labels.dtype.kind not in "iu":
+        raise invalid(
+            argument,
+            "hold integers",
+            f"dtype {labels.dtype}",
+            f"convert it: {argument}.astype(int)",
+            TypeError,
+        )
+    if labels.min() < 0 or labels.max() >= n_classes:
+        raise invalid(
+            argument,
+            f"hold class numbers in 0…{n_classes - 1}",
+            f"values in {labels.min()}…{labels.max()}",
+            "number the classes from 0",
+        )
+    return labels.astype(np.int64)
+
+
+def check_y(y: Any, n: int, n_classes: int, argument: str = "y") -> np.ndarray:
+    """Return true labels (n,) as int64."""
+    y = as_array(argument, y)
+    if y.shape != (n,):
+        raise invalid(
+            argument,
+            f"have shape {(n,)}, one label per predicted example",
+            f"shape {y.shape}",
+            "pass the labels of the examples predicted",
+        )
+    return check_labels(argument, y, n_classes)
+
+
+def check_votes(argument: str, votes: Any) -> np.ndarray:
+    """Return counts (n, classes) as int64, every example with at least one vote."""
+    votes = as_array(argument, votes)
+    if votes.ndim != 2 or votes.size == 0 or votes.shape[1] < 2:
+        raise invalid(
+            argument,
+            "have shape (n, classes) with at least one example and two classes",
+            f"shape {votes.shape}",
+            "count labels with `count_votes`",
+        )
+    if votes.dtype.kind not in "iu":
+        raise invalid(
+            argument,
+            "hold integer counts",
+            f"dtype {votes.dtype}",
+            "count labels with `count_votes`",
+            TypeError,
+        )
+    if votes.min() < 0 or votes.sum(-1).min() == 0:
+        at = int(np.where((votes < 0).any(-1), -1, votes.sum(-1)).argmin())
+        raise invalid(
+            argument,
+            "hold non-negative counts with at least one vote per example",
+            f"{votes[at].tolist()} for example {at}",
+            "count labels with `count_votes`",
+        )
+    return votes.astype(np.int64)
+
+
+def check_choice(argument: str, value: Any, choices: Collection[str]) -> str:
+    """Return `value` if it is one of the names."""
+    if not isinstance(value, str) or value not in choices:
+        rule = "be " + " or ".join(f'"{choice}"' for choice in choices)
+        raise invalid(argument, rule, repr(value), f'pass {argument}="{next(iter(choices))}"')
+    return value
+
+
+def check_share(argument: str, value: Any, repair: str, ends: str = "()") -> float:
+    """Return a number between 0 and 1; square brackets in `ends` let 0 or 1 itself pass."""
+    try:
+        above = value >= 0 if ends[0] == "[" else value > 0
+        below = value <= 1 if ends[1] == "]" else value < 1
+        good = bool(above and below) and not isinstance(value, bool | np.bool_)
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise invalid(argument, f"be a number in {ends[0]}0, 1{ends[1]}", repr(value), repair)
+    return float(value)
+
+
+def rank(share: float, n: int) -> int:
+    """Return ⌈share·n⌉, the rounding of the product left out: 0.07·100 is 7, not 7.000…01."""
+    return math.ceil(share * n - 1e-9)

@@ -1,0 +1,268 @@
+"""Regression: intervals of predicted values, how they score, and what their spread is made of.
+
+Predictive samples have shape (draws, n): a new observation of each example under each posterior
+draw, noise included, as ``prediction["y"].samples``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pymc_bnn._checks import invalid
+from pymc_bnn.uncertainty.arrays import as_numbers
+from pymc_bnn.uncertainty.intervals import tails, wilson
+
+__all__ = [
+    "Coverage",
+    "VarianceParts",
+    "crps",
+    "interval_coverage",
+    "value_interval",
+    "variance_parts",
+]
+
+
+class Coverage(NamedTuple):
+    """How many observations lie inside their predictive intervals."""
+
+    value: float
+    """Share of the observations, in [0, 1]."""
+    low: float
+    """Lower end of the share's 95 % score interval."""
+    high: float
+    """Upper end of it."""
+
+
+class VarianceParts(NamedTuple):
+    """Standard deviations of a prediction, in the unit of y; their squares add up."""
+
+    epistemic: np.ndarray
+    """Shape (n,): of the mean function over posterior draws; more data would shrink it."""
+    aleatoric: np.ndarray
+    """Shape (n,): of the noise, root mean square over posterior draws."""
+    total: np.ndarray
+    """Shape (n,): of a new observation."""
+
+
+def value_interval(samples: Any, level: float = 0.95) -> np.ndarray:
+    """Return equal-tailed intervals of predicted values.
+
+    Of predictive samples they are intervals for new observations; of draws of the mean function,
+    credible intervals for that.
+
+    Parameters
+    ----------
+    samples : array_like of shape (draws, n)
+        One value per posterior draw and example.
+    level : float, optional
+        Probability of the interval, in (0, 1). Default 0.95: from the 2.5 % to the 97.5 %
+        quantile over draws, linearly interpolated.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n, 2)
+        Lower and upper ends, in the unit of the samples.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `samples` are not finite numbers of that shape, or `level` is outside (0, 1).
+
+    References
+    ----------
+    Hyndman, R. J. & Fan, Y. (1996). Sample quantiles in statistical packages. The American
+    Statistician 50, 361–365: definition 7.
+
+    Examples
+    --------
+    >>> value_interval([[0.0], [1.0], [2.0], [3.0], [4.0]], level=0.5)
+    array([[1., 3.]])
+    """
+    quantiles = tails(level)
+    return np.quantile(_check_samples("samples", samples), quantiles, axis=0).T
+
+
+def interval_coverage(samples: Any, y: Any, level: float = 0.95) -> Coverage:
+    """Return the share of observations inside their predictive intervals, and how sure it is.
+
+    A calibrated prediction covers a share of about `level`; less is too sure, more not sure
+    enough. The intervals are those of `value_interval`, ends included.
+
+    Parameters
+    ----------
+    samples : array_like of shape (draws, n)
+        Predictive samples of the observations: with their noise.
+    y : array_like of shape (n,)
+        The observations, which the fit did not see.
+    level : float, optional
+        Probability of the intervals, in (0, 1). Default 0.95.
+
+    Returns
+    -------
+    Coverage
+        `value`, and `low` and `high`, the ends of its 95 % score interval: of the chance in n
+        observations alone, which are taken as independent given the fit.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `samples` and `y` are not finite numbers of those shapes, or `level` is outside (0, 1).
+
+    References
+    ----------
+    Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference.
+    JASA 22, 209–212. Gneiting, T. & Raftery, A. E. (2007). Strictly proper scoring rules,
+    prediction, and estimation. JASA 102, 359–378: section 6.2, on coverage and width.
+
+    Examples
+    --------
+    >>> draws = [[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]
+    >>> interval_coverage(draws, [1.2, 9.0]).value
+    0.5
+    """
+    samples = _check_samples("samples", samples)
+    y = _check_values("y", y, samples.shape[1])
+    low, high = value_interval(samples, level).T
+    inside = int(((low <= y) & (y <= high)).sum())
+    return Coverage(inside / y.size, *wilson(inside, y.size, 0.95))
+
+
+def crps(samples: Any, y: Any) -> np.ndarray:
+    r"""Return the continuous ranked probability score of each observation, in the unit of y.
+
+    .. math:: \mathrm{CRPS} = E|Y - y| - \tfrac12 E|Y - Y'|
+
+    with Y, Y′ independent draws of the prediction: a strictly proper score, the smaller the
+    better. It is the absolute error of a prediction without spread and, unlike the negative log
+    predictive density, does not explode at one sure mistake.
+
+    Parameters
+    ----------
+    samples : array_like of shape (draws, n)
+        Predictive samples of the observations, at least two draws: with their noise.
+    y : array_like of shape (n,)
+        The observations.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n,)
+        The fair estimate: E|Y − Y′| is averaged over pairs of different draws. So its expectation
+        is the score of the distribution that was drawn from, however few draws; that of a single
+        observation may then be slightly negative.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `samples` and `y` are not finite numbers of those shapes, or there is only one draw.
+
+    Notes
+    -----
+    The pairs are summed over sorted draws: O(draws · log draws) per example, in float64.
+
+    References
+    ----------
+    Gneiting, T. & Raftery, A. E. (2007). Strictly proper scoring rules, prediction, and
+    estimation. JASA 102, 359–378: equation 21, negated. Ferro, C. A. T. (2014). Fair scores for
+    ensemble forecasts. QJRMS 140, 1917–1923: the estimate, for ensembles.
+
+    Examples
+    --------
+    >>> crps([[0.0], [2.0]], [1.0])
+    array([0.])
+    >>> crps([[0.0], [0.0]], [1.0])
+    array([1.])
+    """
+    samples = _check_samples("samples", samples, least=2)
+    y = _check_values("y", y, samples.shape[1])
+    m = len(samples)
+    # Of the sorted, Σ_{i<j} (x_j − x_i) = Σ_k (2k − m + 1) x_k, with k counted from 0.
+    centred = np.sort(samples, axis=0) - samples.mean(axis=0)
+    pairs = (2 * np.arange(m) - m + 1) @ centred  # (n,)
+    return np.abs(samples - y).mean(axis=0) - pairs / (m * (m - 1))
+
+
+def variance_parts(means: Any, noise_stds: Any) -> VarianceParts:
+    r"""Take the spread of new observations apart: what is not known, and what is noise.
+
+    By the law of total variance, with f the mean and σ the noise's standard deviation,
+
+    .. math:: \operatorname{Var} y = \operatorname{Var}_w f_w(x) + E_w\,\sigma_w^2(x),
+
+    the epistemic part, over posterior draws w, and the aleatoric part.
+
+    Parameters
+    ----------
+    means : array_like of shape (draws, n)
+        Mean function of each posterior draw, at least two of them.
+    noise_stds : array_like of shape (draws, n), (draws, 1) or ()
+        Standard deviation of the noise, 0 or more: of each draw, for each example or for all, or
+        a known number. Draws of it need not be paired with those of the mean.
+
+    Returns
+    -------
+    VarianceParts
+        `epistemic`, `aleatoric` and `total` standard deviations (n,). The variance over draws has
+        the divisor draws − 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the arrays are not finite numbers of those shapes, or a standard deviation is negative.
+
+    References
+    ----------
+    Depeweg, S. et al. (2018). Decomposition of uncertainty in Bayesian deep learning for
+    efficient and risk-sensitive learning. ICML: section 3, the decomposition of the variance.
+    Kendall, A. & Gal, Y. (2017). What uncertainties do we need in Bayesian deep learning for
+    computer vision? NeurIPS: equation 9.
+
+    Examples
+    --------
+    >>> parts = variance_parts([[0.0, 3.0], [0.0, 3.0]], noise_stds=0.5)
+    >>> parts.epistemic, parts.aleatoric
+    (array([0., 0.]), array([0.5, 0.5]))
+    """
+    means = _check_samples("means", means, least=2)
+    noise_stds = as_numbers("noise_stds", noise_stds)
+    draws, n = means.shape
+    if noise_stds.shape not in ((), (draws, 1), (draws, n)):
+        raise invalid(
+            "noise_stds",
+            f"be a number or have shape {(draws, n)} or {(draws, 1)}",
+            f"shape {noise_stds.shape}",
+            "use `sigma[:, None]` for one number per draw",
+        )
+    if noise_stds.min() < 0:
+        repair = "pass standard deviations, not their logarithms"
+        raise invalid("noise_stds", "be 0 or above", f"{noise_stds.min():.6g}", repair)
+    epistemic = means.var(axis=0, ddof=1)
+    aleatoric = np.broadcast_to(noise_stds**2, means.shape).mean(axis=0)
+    return VarianceParts(*np.sqrt([epistemic, aleatoric, epistemic + aleatoric]))
+
+
+def _check_samples(argument: str, samples: Any, least: int = 1) -> np.ndarray:
+    """Return values (draws, n) as float64, with at least so many draws and one example."""
+    samples = as_numbers(argument, samples)
+    if samples.ndim != 2 or len(samples) < least or samples.shape[1] == 0:
+        raise invalid(
+            argument,
+            f"have shape (draws, n), at least {least} by 1",
+            f"shape {samples.shape}",
+            "pass values with one row per posterior draw",
+        )
+    return samples
+
+
+def _check_values(argument: str, values: Any, n: int) -> np.ndarray:
+    """Return observations (n,) as float64."""
+    values = as_numbers(argument, values)
+    if values.shape != (n,):
+        raise invalid(
+            argument,
+            f"have shape {(n,)}, one value per predicted example",
+            f"shape {values.shape}",
+            "pass the observations of the examples predicted",
+        )
+    return values
