@@ -526,8 +526,28 @@ class Approximation:
         check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
         if at not in ("draws", "mean"):
             raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
-        predictor = Predictor(self, new_data, var_names, mc_dropout)
+        predictor = self._predictor(new_data, var_names, mc_dropout)
         return self.predict_with(predictor, draws, batch_size, at, keep_draws, random_seed)
+
+    def _predictor(
+        self,
+        new_data: Mapping[str, Any] | None,
+        var_names: str | Sequence[str] = (),
+        mc_dropout: bool = False,
+    ) -> Predictor:
+        """Return a compiled predictor; the same data and deterministics compile but once."""
+        names = frozenset(new_data) if isinstance(new_data, Mapping) else None
+        key = names, var_names if isinstance(var_names, str) else tuple(var_names), mc_dropout
+        if key in self._predictors and (names or new_data is None):
+            return self._predictors[key].with_data(new_data)
+        predictor = Predictor(self, new_data, var_names, mc_dropout)
+        self._predictors[key] = predictor.without_data()
+        return predictor
+
+    @cached_property
+    def _predictors(self) -> dict[Any, Predictor]:
+        """Predictors by what was asked for."""
+        return {}
 
     def predict_with(
         self,
@@ -576,7 +596,7 @@ class Approximation:
         True
         """
         check_int("draws", draws, 1, None, "pass draws=100")
-        predictor = Predictor(self, new_data)
+        predictor = self._predictor(new_data)
         return predictor.mean_nll(
             self.predict_with(predictor, draws, keep_draws=False, random_seed=random_seed)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -256,15 +257,8 @@ class Predictor:
                 f"only {sorted(given)}",
                 f"add {missing}",
             )
-        arrays = {d.name: given.get(d.name, d.value) for d in used}
-        self.rows = {d.name: arrays[d.name] for d in used if d.per_example}
-        self.rest = {d.name: arrays[d.name] for d in used if not d.per_example}
-        lengths = {name: len(value) for name, value in self.rows.items()}
-        if len(set(lengths.values())) > 1:
-            raise invalid("new_data", "have one number of rows", lengths, "pass as many of each")
-        self.n = next(iter(lengths.values()), None)
-        if self.n == 0:
-            raise invalid("new_data", "have at least one row", "none", "pass some examples")
+        self.used = used
+        self._take(given)
         values = terms.values
         inputs = [*values, *(root for root, _ in masks), *(d.variable for d in used)]
         lifted = lift(inputs, outputs, self.dtype)
@@ -308,6 +302,30 @@ class Predictor:
         self.vote = jax.jit(vote)
         self.forward = jax.jit(forward)
         self.key = jax.random.key(0)
+
+    def _take(self, given: Mapping[str, np.ndarray]) -> None:
+        """Set the data: rows, and what does not vary per example."""
+        arrays = {d.name: given.get(d.name, d.value) for d in self.used}
+        self.rows = {d.name: arrays[d.name] for d in self.used if d.per_example}
+        self.rest = {d.name: arrays[d.name] for d in self.used if not d.per_example}
+        lengths = {name: len(value) for name, value in self.rows.items()}
+        if len(set(lengths.values())) > 1:
+            raise invalid("new_data", "have one number of rows", lengths, "pass as many of each")
+        self.n = next(iter(lengths.values()), None)
+        if self.n == 0:
+            raise invalid("new_data", "have at least one row", "none", "pass some examples")
+
+    def with_data(self, new_data: Mapping[str, Any] | None) -> Predictor:
+        """Return the same compiled functions with other values of the same data."""
+        other = copy(self)
+        other._take(_check_names(self.terms, new_data))
+        return other
+
+    def without_data(self) -> Predictor:
+        """Return the same compiled functions, to be kept for other data."""
+        other = copy(self)
+        other.rows, other.rest = {}, {}
+        return other
 
     def run(
         self,

@@ -16,9 +16,13 @@ from pymc_bnn._checks import invalid
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.predict import Prediction
 
-__all__ = ["make_folder", "write_report"]
+__all__ = ["compare", "make_folder", "write_report"]
 
 _SCALES = r"sigma$"
+_COMPARED = (
+    "accuracy", "accuracy_single_draw", "nll", "brier", "ece", "ece_floor", "elbo_per_example",
+    "objective_per_example", "kl_weight",
+)  # fmt: skip
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
@@ -94,11 +98,13 @@ def write_report(
     Returns
     -------
     dict
-        What report.json holds: accuracy, accuracy_of_votes (most frequent sampled label), nll
-        (test, nats per example), elbo, elbo_se, elbo_per_example (of a fit with points:
-        objective, … and log_prior), train_nll, kl, kl_weight, scale_ratio and estimator by
-        variable, seconds, steps, steps_per_second, AUROCs for finding the errors,
-        and means of chi-square and entropy for errors and for correct predictions.
+        What report.json holds: accuracy, accuracy_of_votes (most frequent sampled label),
+        accuracy_single_draw (mean over the draws of the accuracy of one), nll (test, nats per
+        example), brier, ece, ece_floor and aurc of ``uncertainty.evaluate``, intervals (their and
+        the accuracy's and nll's 95 % intervals), elbo, elbo_se, elbo_per_example (of a fit with
+        points: objective, … and log_prior), train_nll, kl, kl_weight, scale_ratio and estimator by
+        variable, seconds, steps, steps_per_second, AUROCs for finding the errors, and means of
+        chi-square and entropy for errors and for correct predictions.
 
     Notes
     -----
@@ -125,6 +131,9 @@ def write_report(
     frame = uncertainty.summary(prediction, y)
     frame.to_csv(folder / "predictions.csv")
     detection = uncertainty.error_detection(frame)
+    scores = uncertainty.evaluate(prediction, y, repeats=500)
+    labels = frame["label"].to_numpy()
+    agreed = prediction.class_votes[np.arange(len(labels)), labels]  # draws that are right
     elbo = fitted.elbo(elbo_draws, batch_size=1000)
     total = "elbo" if "elbo" in elbo else "objective"
     n_train = fitted.terms.n_observed
@@ -134,7 +143,9 @@ def write_report(
         **(extra or {}),
         "accuracy": float(frame["correct"].mean()),
         "accuracy_of_votes": float((frame["voted"] == frame["label"]).mean()),
-        "nll": float(frame["nll"].mean()),
+        "accuracy_single_draw": float(agreed.mean() / prediction.draws),
+        **scores["value"].drop("accuracy").to_dict(),
+        "intervals": {name: [row.low, row.high] for name, row in scores.iterrows()},
         total: elbo[total],
         f"{total}_se": elbo[f"{total}_se"],
         f"{total}_per_example": elbo[total] / n_train,
@@ -154,6 +165,58 @@ def write_report(
     _write_scales(folder, fitted)
     _draw(folder, fitted, prediction, frame, images)
     return report
+
+
+def compare(folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """Put the reports in a folder's subfolders into one table: accuracy and what it cost.
+
+    Parameters
+    ----------
+    folder : path
+        The folder; each subfolder with a report.json of :func:`write_report` is a row, the oldest
+        first. The table is written to comparison.csv in it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: names of the subfolders. Columns: accuracy, accuracy_single_draw, nll, brier, ece,
+        ece_floor, elbo_per_example (objective_per_example of fits with points), kl_weight,
+        scale_ratios (the median posterior/prior scale of each weight tensor, "–" for points) and
+        minutes.
+
+    Raises
+    ------
+    ValueError
+        If no subfolder has a report.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = {"accuracy": 0.9, "kl_weight": 1, "scale_ratio": {"a_W": 0.5}, "seconds": 30}
+    ...     (make_folder(Path(folder) / "honest") / "report.json").write_text(json.dumps(report))
+    ...     print(compare(folder))
+    77
+            accuracy  kl_weight scale_ratios  minutes
+    honest       0.9          1         0.50      0.5
+    """
+    files = sorted(Path(folder).glob("*/report.json"), key=lambda file: file.stat().st_mtime)
+    if not files:
+        rule, repair = "have subfolders with a report.json", "call write_report first"
+        raise invalid("folder", rule, f"'{folder}' with none", repair)
+    rows = {}
+    for file in files:
+        report = json.loads(file.read_text())
+        ratios = [r for name, r in report["scale_ratio"].items() if name.endswith("_W")]
+        rows[file.parent.name] = {
+            **{column: report[column] for column in _COMPARED if column in report},
+            "scale_ratios": "/".join("–" if r is None else f"{r:.2f}" for r in ratios),
+            "minutes": report["seconds"] / 60,
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    columns = [column for column in (*_COMPARED, "scale_ratios", "minutes") if column in table]
+    table[columns].to_csv(Path(folder) / "comparison.csv", index_label="fit")
+    return table[columns]
 
 
 def _write_scales(folder: Path, fitted: Approximation) -> None:
@@ -190,6 +253,8 @@ def _plain(value: Any) -> Any:
     """Turn NumPy numbers into Python's, and what is not finite into None, for JSON."""
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -368,3 +368,27 @@ def test_points_run_through_the_network_once_and_vote_as_often_as_asked(monkeypa
     assert (abs(prediction.label_votes - expected) < 5 * error + 1).all()
     samples = prediction["y"].samples
     assert (samples[0] != samples[1]).any()
+
+
+def test_predictions_of_the_same_data_compile_once(classifier, monkeypatch):
+    import pymc_bnn.approximation as module
+
+    fitted, x = classifier, NEW
+    made = []
+    original = module.Predictor
+    monkeypatch.setattr(module, "Predictor", lambda *a: made.append(a) or original(*a))
+    fitted._predictors.clear()
+    first = fitted.predict({"x": x[:7]}, draws=3, random_seed=1)
+    again = fitted.predict({"x": x[2:]}, draws=3, random_seed=1)
+    assert len(made) == 1
+    assert all(p.rows == {} for p in fitted._predictors.values())
+    fresh = fitted.predict_with(original(fitted, {"x": x[2:]}), 3, random_seed=1)
+    assert (again.probs == fresh.probs).all()
+    np.testing.assert_allclose(first.probs[:, 2:], again.probs[:, :5], rtol=1e-5)
+    fitted.predict(draws=3)
+    assert len(made) == 2
+    with pytest.raises(ValueError, match="have the shape"):
+        fitted.predict({"x": x[:7, :1]})
+    for nothing in ({}, [1]):
+        with pytest.raises(TypeError, match="be a dictionary of the model's data"):
+            fitted.predict(nothing)
