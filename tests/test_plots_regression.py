@@ -103,6 +103,7 @@ def test_the_legend_covers_nothing():
     assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1 - 1
     figure = ax.figure.get_window_extent()
     assert ax.get_legend().get_window_extent().x1 <= figure.x1
+    assert plots.predictive_band(X, MEAN, STD, legend=False).get_legend() is None
 
 
 @pytest.mark.parametrize(

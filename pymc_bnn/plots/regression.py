@@ -41,6 +41,7 @@ def predictive_band(
     at_mean: Any = None,
     xlabel: str = "x",
     ylabel: str = "y",
+    legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a predicted function with a band of ±2 standard deviations.
@@ -66,13 +67,16 @@ def predictive_band(
         The function of the posterior mean of the weights, dotted: a single network.
     xlabel, ylabel : str, optional
         Labels of the axes; name the units, as in "time [s]".
+    legend : bool, optional
+        Whether to draw a legend above the axes, where it covers nothing; False where several
+        axes of a figure share one.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The legend is above the axes.
+        With lines and bands labelled for a legend.
 
     Raises
     ------
@@ -107,7 +111,7 @@ def predictive_band(
         label = "at the mean of the weights"
         ax.plot(x, single, ":", color=PURPLE, linewidth=1.8, zorder=5, label=label)
     _draw_known(ax, x, data, truth)
-    _label(ax, x, xlabel, ylabel)
+    _finish(ax, x, xlabel, ylabel, legend)
     return ax
 
 
@@ -119,6 +123,7 @@ def compare_bands(
     truth: Any = None,
     xlabel: str = "x",
     ylabel: str = "y",
+    legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the bands of ±2 standard deviations of several methods over each other.
@@ -138,13 +143,16 @@ def compare_bands(
         The true function, dashed.
     xlabel, ylabel : str, optional
         Labels of the axes; name the units, as in "time [s]".
+    legend : bool, optional
+        Whether to draw a legend above the axes, where it covers nothing; False where several
+        axes of a figure share one.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Thick lines are means, thin ones edges. The legend is above the axes.
+        Thick lines are means, thin ones edges.
 
     Raises
     ------
@@ -182,7 +190,7 @@ def compare_bands(
         for end in ends:
             ax.plot(x, end, linewidth=1.1, zorder=3 + i, **line)
     _draw_known(ax, x, data, truth)
-    _label(ax, x, xlabel, ylabel)
+    _finish(ax, x, xlabel, ylabel, legend)
     return ax
 
 
@@ -202,13 +210,14 @@ def _draw_known(ax: Axes, x: np.ndarray, data: Any, truth: Any) -> None:
         ax.plot(at, y, "o", markeredgewidth=0.6, label="data", **points)
 
 
-def _label(ax: Axes, x: np.ndarray, xlabel: str, ylabel: str) -> None:
+def _finish(ax: Axes, x: np.ndarray, xlabel: str, ylabel: str, legend: bool) -> None:
     """Set the axes' limits, labels and legend."""
     ax.set_xlim(x[0], x[-1])
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     frame_axes(ax)
-    legend_above(ax, ncols=3)
+    if legend:
+        legend_above(ax, ncols=3)
 
 
 def _check_inputs(x: Any) -> np.ndarray:
