@@ -74,12 +74,12 @@ class HeldOut:
     """
 
     def __init__(self, data: Mapping[str, Any], *, every: int = 1, draws: int = 20):
-        self.data = dict(data)
+        self.data = _check_data(data)
         self.every = check_int("every", every, 1, None, "pass every=1")
         self.draws = check_int("draws", draws, 1, None, "pass draws=20")
         self._rows: list[tuple[int, float, float]] = []
         self._calls = 0
-        self._predictor: Predictor | None = None
+        self._predictor = _Compiled(self.data)
 
     @property
     def history(self) -> pd.DataFrame:
@@ -91,12 +91,9 @@ class HeldOut:
         self._calls += 1
         if self._calls % self.every == 0 or info.step == info.steps:
             fitted = info.approximation()
-            if self._predictor is None:  # compiled once
-                self._predictor = Predictor(fitted, self.data)
-            prediction = fitted.predict_with(
-                self._predictor, self.draws, keep_draws=False, random_seed=0
-            )
-            nll = self._predictor.mean_nll(prediction)
+            predictor = self._predictor.of(fitted)
+            prediction = fitted.predict_with(predictor, self.draws, keep_draws=False, random_seed=0)
+            nll = predictor.mean_nll(prediction)
             self._rows.append((info.step, info.epoch, nll))
         return False
 
@@ -156,11 +153,11 @@ class Snapshots:
         if not self.at_steps:
             raise invalid("steps", "hold at least one step", "none", repair)
         self.draws = check_int("draws", draws, 1, None, "pass draws=50")
-        self.data = None if data is None else dict(data)
+        self.data = None if data is None else _check_data(data)
         self.var_names = (var_names,) if isinstance(var_names, str) else tuple(var_names)
         self.moments: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
         self.predictions: dict[int, Prediction] = {}
-        self._predictor: Predictor | None = None
+        self._predictor = None if self.data is None else _Compiled(self.data)
 
     def on_chunk(self, state: State, info: Info) -> bool:
         """Keep the moments and predict; never stops the fit."""
@@ -171,11 +168,9 @@ class Snapshots:
             rule, repair = "match a free variable", f"choose from {list(means)}"
             raise invalid("var_names", rule, self.var_names, repair)
         self.moments[info.step] = {n: (np.array(means[n]), np.array(stds[n])) for n in names}
-        if self.data is not None:
-            if self._predictor is None:  # compiled once
-                self._predictor = Predictor(fitted, self.data)
+        if self._predictor is not None:
             self.predictions[info.step] = fitted.predict_with(
-                self._predictor, self.draws, keep_draws=True, random_seed=0
+                self._predictor.of(fitted), self.draws, keep_draws=True, random_seed=0
             )
         return False
 
@@ -297,3 +292,26 @@ class Progress:
         rate = f"{speed:,.1f} steps/s" if speed else ""
         self._bar.update(self._task, completed=done, rate=rate, elbo=f"{elbo:,.5g}")
         self._bar.refresh()
+
+
+class _Compiled:
+    """Predicts from the same data along a fit: compiled once, and again for another fit."""
+
+    def __init__(self, data: Mapping[str, Any]):
+        self.data = data
+        self._terms: Any = None
+        self._predictor: Predictor | None = None
+
+    def of(self, fitted: Approximation) -> Predictor:
+        """Return the predictor of the fit."""
+        if self._predictor is None or self._terms is not fitted.terms:
+            self._predictor, self._terms = Predictor(fitted, self.data), fitted.terms
+        return self._predictor
+
+
+def _check_data(data: Any) -> dict[str, Any]:
+    """Return new values of the data by name."""
+    if not isinstance(data, Mapping):
+        got = f"a {type(data).__name__}"
+        raise invalid("data", "map names to arrays", got, "pass {'x': images}, say", TypeError)
+    return dict(data)

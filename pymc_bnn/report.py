@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn import plots, uncertainty
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import check_int, check_positive, invalid
 from pymc_bnn.approximation import Approximation
+from pymc_bnn.plots.images import check_images
 from pymc_bnn.predict import Prediction
 
 __all__ = ["compare", "make_folder", "write_report"]
@@ -106,6 +107,12 @@ def write_report(
         variable, seconds, steps, steps_per_second, AUROCs for finding the errors, and means of
         chi-square and entropy for errors and for correct predictions.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If the folder cannot be written to, the prediction is not that of one categorical variable,
+        or labels, images or a number are not as described.
+
     Notes
     -----
     Files: report.json, predictions.csv, variables.csv (``fitted.summary()``), posterior.nc and
@@ -127,6 +134,13 @@ def write_report(
     ...     sorted(file.name for file in Path(folder).iterdir())[:3]
     ['chi_square.png', 'confusion.png', 'elbo.png']
     """
+    check_positive("seconds", seconds)
+    check_int("elbo_draws", elbo_draws, 2, None, "pass elbo_draws=10")
+    if not hasattr(prediction, "class_votes"):
+        rule, got = "be a prediction of one categorical variable", f"a {type(prediction).__name__}"
+        raise invalid("prediction", rule, got, "pass fitted.predict(…)", TypeError)
+    if images is not None:
+        images = check_images(images, len(prediction.mean_probs), "prediction")
     folder = make_folder(folder)
     frame = uncertainty.summary(prediction, y)
     frame.to_csv(folder / "predictions.csv")
@@ -174,7 +188,7 @@ def compare(folder: str | os.PathLike[str]) -> pd.DataFrame:
     ----------
     folder : path
         The folder; each subfolder with a report.json of :func:`write_report` is a row, the oldest
-        first. The table is written to comparison.csv in it.
+        first; those of other programs are left out. The table is written to comparison.csv in it.
 
     Returns
     -------
@@ -201,18 +215,20 @@ def compare(folder: str | os.PathLike[str]) -> pd.DataFrame:
     honest       0.9          1         0.50      0.5
     """
     files = sorted(Path(folder).glob("*/report.json"), key=lambda file: file.stat().st_mtime)
-    if not files:
-        rule, repair = "have subfolders with a report.json", "call write_report first"
-        raise invalid("folder", rule, f"'{folder}' with none", repair)
+    reports = {file.parent.name: json.loads(file.read_text()) for file in files}
     rows = {}
-    for file in files:
-        report = json.loads(file.read_text())
-        ratios = [r for name, r in report["scale_ratio"].items() if name.endswith("_W")]
-        rows[file.parent.name] = {
+    for name, report in reports.items():
+        if not {"scale_ratio", "seconds"} <= report.keys():
+            continue  # something else's
+        ratios = [r for tensor, r in report["scale_ratio"].items() if tensor.endswith("_W")]
+        rows[name] = {
             **{column: report[column] for column in _COMPARED if column in report},
             "scale_ratios": "/".join("–" if r is None else f"{r:.2f}" for r in ratios),
             "minutes": report["seconds"] / 60,
         }
+    if not rows:
+        rule, repair = "have subfolders with a report.json", "call write_report first"
+        raise invalid("folder", rule, f"'{folder}' with none", repair)
     table = pd.DataFrame.from_dict(rows, orient="index")
     columns = [column for column in (*_COMPARED, "scale_ratios", "minutes") if column in table]
     table[columns].to_csv(Path(folder) / "comparison.csv", index_label="fit")

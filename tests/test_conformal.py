@@ -83,6 +83,18 @@ def test_aps_by_a_loop():
         assert found.tolist() == [before[k] + share * p[k] <= made.threshold for k in range(5)]
 
 
+def test_of_equally_likely_classes_the_lower_counts_as_likelier():
+    half = Fixed(np.full(1, 0.5), np.zeros(1))
+    made = unc.Conformal("aps", coverage=0.9, threshold=0.6, tie=1.0)  # scores: 0.2, 0.6, 0.9
+    assert made.sets([[0.4, 0.4, 0.2]], half).tolist() == [[True, True, False]]
+    made = unc.Conformal("aps", coverage=0.9, threshold=0.5, tie=1.0)
+    assert made.sets([[0.4, 0.4, 0.2]], half).tolist() == [[True, False, False]]
+
+
+def test_a_tiny_coverage_takes_the_smallest_score():
+    assert unc.conformal([[0.9, 0.1], [0.6, 0.4]], [0, 0], 1e-12, "lac").threshold < 0.11
+
+
 def test_equal_scores_are_cut_at_a_random_place():
     probs = np.eye(2)[[0] * 9]  # nine sure predictions, all right
     ties = [0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.5]

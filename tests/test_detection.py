@@ -132,6 +132,11 @@ FLAT = [[0.5, 0.5]] * 4
     [
         (lambda: unc.detect(FLAT, FLAT, "chi"), ValueError, "`score` must be .* got 'chi'"),
         (lambda: unc.detect(FLAT, FLAT, 3), TypeError, "`score` .* a pair of arrays, got a int"),
+        (
+            lambda: unc.detect(FLAT, FLAT, ("entropy", "probability")),
+            TypeError,
+            r"`score` must be one of .*, or a pair of arrays, got \('entropy', 'probability'\)",
+        ),
         (lambda: unc.detect(FLAT, FLAT, ([1.0], [2.0] * 4)), ValueError, r"`score` .* \(1,\)"),
         (
             lambda: unc.detect([FLAT], FLAT, "mutual_information"),
@@ -152,6 +157,11 @@ FLAT = [[0.5, 0.5]] * 4
             lambda: unc.detection_table(FLAT, {"a": FLAT}, ["chi"]),
             ValueError,
             "`scores` must be names among .*'chi'",
+        ),
+        (
+            lambda: unc.detection_table(FLAT, {"a": FLAT}, [np.ones(4)]),
+            ValueError,
+            "`scores` must be names among",
         ),
         (lambda: unc.detection_table(FLAT, {"a": FLAT}, None), ValueError, "`scores` .*None"),
         (lambda: unc.detection_table(FLAT, {"a": FLAT}, []), ValueError, "`scores` .* at least"),

@@ -252,10 +252,31 @@ def test_mixture_density_errors(arguments, message):
 def test_elbo_curves_errors():
     with pytest.raises(ValueError, match="`histories` must map names"):
         plots.elbo_curves({})
-    with pytest.raises(ValueError, match="`steps_per_second` must give every fit"):
+    match = r"`steps_per_second\['fast'\]` must be a finite number above 0, got None"
+    with pytest.raises(ValueError, match=match):
         plots.elbo_curves(histories(), steps_per_second={"slow": 1.0})
     with pytest.raises(ValueError, match="`n_classes` must come with"):
         plots.elbo_curves(histories(), n_classes=10)
     objective = {"point": histories()["slow"].rename(columns={"elbo": "objective"})}
     with pytest.raises(ValueError, match="elbo"):
         plots.elbo_curves(objective)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"errors": 3}, TypeError, "`errors` must be a pandas DataFrame, got a int"),
+        ({"errors": pd.DataFrame({"b": [1.0]})}, ValueError, "`errors` .* none named a"),
+        ({"errors": pd.DataFrame({"a": [1.0]})}, ValueError, "`errors` must have the rows of"),
+        ({"errors": pd.DataFrame({"a": [1.0, -1.0]})}, ValueError, "`errors` .* number -1;"),
+        ({"line": 0.5}, TypeError, "`line` must be a pair of a number and what it is, got 0.5"),
+    ],
+)
+def test_dots_errors(options, error, match):
+    with pytest.raises(error, match=match):
+        plots.dots(pd.DataFrame({"a": [1.0, 2.0]}), **options)
+
+
+def test_dots_of_two_columns_of_one_name():
+    with pytest.raises(ValueError, match=r"`table` must have each column once, got \['a'\] twice"):
+        plots.dots(pd.DataFrame(np.ones((2, 2)), columns=["a", "a"]))

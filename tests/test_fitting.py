@@ -226,11 +226,38 @@ def test_snapshots_are_the_fits_that_stop_there():
         (([],), ValueError, "`steps` must hold at least one step, got none"),
         ((5,), TypeError, "`steps` must be a sequence of integers, got 5"),
         (([0],), ValueError, "`steps` must be an integer of at least 1, got 0"),
+        (([1], [2]), TypeError, "`data` must map names to arrays, got a list"),
     ],
 )
 def test_bad_snapshots(arguments, error, match):
     with pytest.raises(error, match=match):
         Snapshots(*arguments)
+
+
+@pytest.mark.parametrize("kind", [HeldOut, Snapshots])
+def test_callbacks_predict_with_the_model_of_the_fit_at_hand(kind):
+    def model(sigma):
+        with pm.Model() as made:
+            pm.Normal("y", pm.Normal("w"), sigma, observed=np.ones(20))
+        return made
+
+    data = {"y": np.ones(5)}
+
+    def make():
+        return HeldOut(data) if kind is HeldOut else Snapshots([30], data, var_names="w")
+
+    def found(callback):
+        if kind is HeldOut:
+            return callback.history["nll"].iloc[-1]
+        return callback.predictions[30].log_density.mean()
+
+    used, fresh = make(), make()
+    bnn.fit(model(0.1), steps=30, callbacks=[used], **QUIET)
+    first = found(used)
+    bnn.fit(model(10.0), steps=30, callbacks=[used], **QUIET)
+    bnn.fit(model(10.0), steps=30, callbacks=[fresh], **QUIET)
+    assert found(used) == pytest.approx(found(fresh), rel=1e-6)
+    assert abs(found(used) - first) > 0.1
 
 
 def test_snapshots_of_no_variable():

@@ -360,6 +360,18 @@ def test_density_by_correctness_refuses(frame, error, match):
         plots.density_by_correctness(frame, "chi_square")
 
 
+def test_density_by_correctness_of_one_column():
+    with pytest.raises(TypeError, match="`column` must be the name of a column, got"):
+        plots.density_by_correctness(summary(3), ["chi_square"])
+    ax = plots.density_by_correctness(summary(60), "entropy_bits")
+    assert len([line for line in ax.get_lines() if line.get_linestyle() == "--"]) == 2
+
+
+def test_elbo_curve_of_nothing():
+    with pytest.raises(TypeError, match="`history` must be a pandas DataFrame, got a NoneType"):
+        plots.elbo_curve(None)
+
+
 # ---------------------------------------------------------------- scales
 
 

@@ -122,8 +122,8 @@ def test_predictions_that_kept_their_draws_will_do_and_others_are_refused():
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
-        ((IMAGES, draws()[0]), ValueError, r"`pred` must hold probabilities .* got shape \(5, 4\)"),
-        ((IMAGES, 2 * draws()), ValueError, "that sum to 1 over the classes"),
+        ((IMAGES, draws()[0]), ValueError, r"`pred` must have shape .* got shape \(5, 4\)"),
+        ((IMAGES, 2 * draws()), ValueError, "`pred` must sum to 1 over the last axis"),
         ((IMAGES[:2], draws()), ValueError, "as many as `pred`, got shape .2, 4, 4."),
         ((IMAGES, draws(), [4] * 5), ValueError, "`y` must hold 5 labels in 0…3, one per example"),
         ((IMAGES, draws(), None, 0), ValueError, "`n` must be an integer of at least 1, got 0"),
@@ -132,6 +132,28 @@ def test_predictions_that_kept_their_draws_will_do_and_others_are_refused():
 def test_probabilities_of_draws_are_checked(function, arguments, error, match):
     with pytest.raises(error, match=match):
         function(*arguments)
+
+
+@pytest.mark.parametrize("classes", [4, 20, 200])
+def test_shares_of_votes_stand_apart_however_many_digits_the_classes_have(classes):
+    votes = np.zeros((5, classes), int)
+    votes[:, -3:] = [20, 15, 14]
+    [first, *_] = plots.vote_grid(IMAGES, votes)
+    figure = first.figure
+    figure.canvas.draw()
+    found = [first._left_title, first.title, first._right_title]
+    boxes = [text.get_window_extent() for text in found]
+    assert boxes[0].x1 < boxes[1].x0
+    assert boxes[1].x1 < boxes[2].x0
+
+
+def test_a_single_image_is_as_large_as_several():
+    def height(n):
+        axes = plots.predictive_bars(IMAGES, draws(), [0] * 5, n, title="step 1")
+        axes[0, 0].figure.canvas.draw()
+        return axes[0, 0].get_window_extent().height
+
+    assert height(1) > 0.8 * height(5)
 
 
 # ---------------------------------------------------------------- intervals

@@ -229,13 +229,19 @@ def test_risk_and_coverage_are_in_per_cent_and_marked_where_asked():
     [label] = [name for name in lines(ax) if name.startswith("entropy")]
     assert label == "entropy: 10 % of all, 5.26 % at 95 %"
     drawn = lines(ax)[label]
-    np.testing.assert_allclose(drawn.get_xdata(), np.arange(1, 201) / 2)
-    assert drawn.get_ydata()[179] == 0
-    assert drawn.get_ydata()[189] == pytest.approx(100 * 10 / 190)
+    np.testing.assert_allclose(drawn.get_xdata(), np.arange(201) / 2)
+    assert drawn.get_ydata()[180] == 0
+    assert drawn.get_ydata()[190] == pytest.approx(100 * 10 / 190)
     marks = [line.get_ydata()[0] for line in ax.get_lines() if line.get_marker() in "os"]
     np.testing.assert_allclose(marks, [100 * 10 / 190, 100 * 20 / 190])
     assert ax.get_ylim()[1] > 100
     assert plots.risk_coverage_curves({"a": curve(0 * wrong)}).get_ylim() == (0, 1)
+
+
+def test_the_risk_of_equally_unsure_examples_is_a_line():
+    table = pd.DataFrame({"coverage": [1.0], "risk": [0.25]})
+    [drawn] = plots.risk_coverage_curves({"a": table}).get_lines()[:1]
+    assert drawn.get_xydata().tolist() == [[0, 25], [100, 25]]
 
 
 @pytest.mark.parametrize(
@@ -245,12 +251,19 @@ def test_risk_and_coverage_are_in_per_cent_and_marked_where_asked():
         ({"curves": {"a": curve([0, 1])[["risk"]]}}, "none named coverage"),
         ({"curves": {"a": 100 * curve([0, 1])}}, "must hold shares in 0…1, coverage increasing"),
         ({"curves": {"a": curve([0, 1])[::-1]}}, "must hold shares in 0…1, coverage increasing"),
-        ({"curves": {"a": curve([0, 1])}, "at": [95]}, "`at` must hold coverages in 0…1, got"),
+        (
+            {"curves": {"a": curve([0, 1])}, "at": [95]},
+            r"`at` must hold coverages in 0…1, got \[95.0",
+        ),
     ],
 )
 def test_risk_coverage_curves_refuses(arguments, match):
     with pytest.raises(ValueError, match=match):
         plots.risk_coverage_curves(**arguments)
+
+
+def test_refusal_of_scores_that_are_all_0():
+    assert plots.refusal_curves({"a": [0.0, 0.0]}).get_xlim() == (0, 1)
 
 
 def value_at(line, x):
@@ -377,6 +390,7 @@ def test_the_start_is_a_rod_and_points_have_no_deviation():
     assert deviations.get_xlabel() == "posterior standard deviation"
     [[_, none]] = plots.weight_posteriors({1: {"c": point}})
     assert len(none.get_lines()) == 0
+    assert none.get_xlabel() == "posterior standard deviation"  # of nothing: not logarithmic
 
 
 @pytest.mark.parametrize(
@@ -386,6 +400,7 @@ def test_the_start_is_a_rod_and_points_have_no_deviation():
         ({1: {}}, r"`moments\[1\]` must map names to data"),
         ({1: {"w": ([0.0], [0.1, 0.1])}}, r"`moments\[1\]\['w'\]` must be two arrays of one shape"),
         ({1: {"w": ([], [])}}, "must be two arrays of one shape, got shapes"),
+        ({1: {"w": ([[0.0], [0.0, 1.0]], [0.1])}}, r"`moments\[1\]\['w'\]` must be an array"),
         ({1: {"w": ([np.nan], [0.1])}}, r"`moments\[1\]\['w'\]` must hold finite numbers only"),
         ({1: {"w": ([0.0], [-0.1])}}, "must have standard deviations of at least 0, got -0.1"),
     ],
@@ -393,6 +408,12 @@ def test_the_start_is_a_rod_and_points_have_no_deviation():
 def test_weight_posteriors_refuses(given, match):
     with pytest.raises(ValueError, match=match):
         plots.weight_posteriors(given)
+
+
+@pytest.mark.parametrize("pair", [3, ([0.0],)])
+def test_weight_posteriors_needs_pairs(pair):
+    with pytest.raises(TypeError, match=r"`moments\[1\]\['w'\]` must be a pair of arrays, got a"):
+        plots.weight_posteriors({1: {"w": pair}})
 
 
 # ---------------------------------------------------------------- layout
@@ -412,6 +433,7 @@ BINS = reliability([0.6, 1], [90, 0], 99)
         lambda: plots.refusal_curves({"a": [0.1, 0.9], LONG: [0.4]}, {LONG: 0.3}),
         lambda: plots.held_out_curves({LONG: HISTORY}, n_classes=10),
         lambda: plots.weight_posteriors({1: moments(), 500: moments(), 5000: moments(9)}),
+        lambda: plots.weight_posteriors({1: {f"{i}: {LONG}": ([0, 1], [1, 2]) for i in "abc"}}),
         lambda: plots.mixture_density(0.5, 10.0, 1.0),
     ],
     ids=[
@@ -422,6 +444,7 @@ BINS = reliability([0.6, 1], [90, 0], 99)
         "refusal",
         "held-out",
         "weights",
+        "long names",
         "mixture",
     ],
 )

@@ -116,6 +116,21 @@ def test_the_mean_of_ten_thousand_is_quick():
             "`statistic` must return a finite number, got array",
         ),
         (
+            lambda: unc.bootstrap_interval([1.0, 2.0], np.mean),
+            TypeError,
+            "`statistic` must be callable, got a list; pass numpy.mean, say, before the arrays",
+        ),
+        (
+            lambda: unc.bootstrap_interval(lambda a: None, [1.0, 2.0]),
+            ValueError,
+            "`statistic` must return a finite number, got None",
+        ),
+        (
+            lambda: unc.bootstrap_interval(np.mean, [1j, 2.0]),
+            ValueError,
+            "`statistic` must return a finite number, got .*j",
+        ),
+        (
             lambda: unc.bootstrap_interval(np.mean, [[1.0, 2.0], [3.0, 4.0]]),
             ValueError,
             "`statistic` must return a finite number, got array",

@@ -127,7 +127,7 @@ def test_coverage_at_risk_is_0_when_the_surest_are_wrong():
 
 
 @pytest.mark.parametrize("levels", [None, 8])
-@pytest.mark.parametrize("coverage", [1e-9, 0.07, 0.29, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("coverage", [1e-12, 1e-9, 0.07, 0.29, 0.5, 0.9, 1.0])
 def test_refusal_threshold_answers_just_enough(levels, coverage):
     probs, _, own = random_case(n=100, levels=levels)
     threshold = unc.refusal_threshold(probs, coverage, own)

@@ -565,6 +565,7 @@ def test_a_prediction_without_an_attribute_is_named():
         (lambda f: f.iloc[:0], ValueError, "`summary_frame` .* got no rows"),
         (lambda f: f.assign(correct=[1.0, 0.0]), TypeError, "of booleans, got dtype float64"),
         (lambda f: f.assign(chi_square=[np.nan, 1.0]), ValueError, "'chi_square'.* finite"),
+        (lambda f: f.assign(chi_square=["a", "b"]), TypeError, "'chi_square'.* real numbers"),
     ],
 )
 def test_bad_summary_frames(change, error, match):

@@ -113,6 +113,38 @@ def test_bad_labels(name, y, error, match):
         function(PROBS, y)
 
 
+def test_labels_of_a_series_are_taken_in_their_order_whatever_its_index():
+    shuffled = pd.Series(Y, index=np.arange(N)[::-1] + 100)
+    for function, _, labels in OF_PREDICTION.values():
+        if labels:
+            same(function(PROBS, Y), function(PROBS, shuffled))
+
+
+OF_DRAWS = {
+    "predictive_entropy": unc.predictive_entropy,
+    "expected_entropy": unc.expected_entropy,
+    "mutual_information": unc.mutual_information,
+    "class_votes": unc.class_votes,
+    "label_votes": lambda p: unc.label_votes(p, 1),
+    "sample_labels": lambda p: unc.sample_labels(p, 1),
+    "probability_interval": unc.probability_interval,
+}
+
+
+@pytest.mark.parametrize("name", OF_DRAWS)
+def test_predictions_that_kept_their_draws_are_their_draws(name):
+    kept = SimpleNamespace(mean_probs=MEAN, probs=PROBS)
+    np.testing.assert_array_equal(OF_DRAWS[name](kept), OF_DRAWS[name](PROBS))
+    match = "`probs` must hold posterior draws, .* got a prediction without draws; pass what"
+    with pytest.raises(ValueError, match=match):
+        OF_DRAWS[name](SimpleNamespace(mean_probs=MEAN, probs=None))
+
+
+def test_a_prediction_of_several_variables_is_told_to_choose_one():
+    with pytest.raises(TypeError, match=r"`pred` must be an array .* one variable: prediction\['y"):
+        unc.nlpd(SimpleNamespace(variables={}), Y)
+
+
 def test_the_score_of_each_name():
     mean_entropy = scipy.stats.entropy(MEAN, base=2, axis=-1)
     divergence = sum(scipy.stats.entropy(p, MEAN, base=2, axis=-1) for p in PROBS) / len(PROBS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,17 +10,7 @@ from matplotlib.colors import FuncNorm, LinearSegmentedColormap, Normalize
 from matplotlib.ticker import MaxNLocator
 
 from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.plots.style import (
-    CORRECT,
-    ERROR,
-    INK,
-    PALE,
-    axes_of,
-    check_labels,
-)
-
-if TYPE_CHECKING:
-    pass
+from pymc_bnn.plots.style import CORRECT, ERROR, INK, PALE, axes_of, check_labels
 
 __all__ = ["confusion_matrix"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._checks import check_int, check_positive, invalid
 from pymc_bnn.plots.style import (
     FAINT,
     GREEN,
@@ -90,7 +90,7 @@ def elbo_curve(
     >>> ax.get_ylabel(), ax.get_xlabel()
     ('ELBO [nats per example]', 'step')
     """
-    total = "objective" if "objective" in history else "elbo"
+    total = "objective" if "objective" in getattr(history, "columns", ()) else "elbo"
     columns = [total, "nll", "kl"] if parts else [total]
     if parts and "log_prior" in history:
         columns.append("log_prior")
@@ -213,11 +213,10 @@ def elbo_curves(
             repair = "pass n_examples=, the number of training examples, too"
             raise invalid("n_classes", "come with `n_examples`", "`n_classes` alone", repair)
     if steps_per_second is not None:
-        speeds = {name: steps_per_second.get(name) for name in histories}
-        wrong = {k: v for k, v in speeds.items() if v is None or not 0 < v < np.inf}
-        if wrong:
-            rule = "give every fit a speed above 0"
-            raise invalid("steps_per_second", rule, wrong, "see efficiency.step_rates")
+        repair = "see efficiency.step_rates"
+        speeds = check_mapping("steps_per_second", steps_per_second, repair)
+        for name in histories:
+            check_positive(f"steps_per_second[{name!r}]", speeds.get(name))
     by_epoch = all("epoch" in getattr(h, "columns", ()) for h in histories.values())
     curves = {}
     for name, history in histories.items():
@@ -289,7 +288,7 @@ def held_out_curves(
         frame = check_columns(label, history, ["step", "nll"], "pass `HeldOut(…).history`")
         x = frame["step"].to_numpy()
         if (np.diff(x) <= 0).any():
-            raise invalid(label, "have increasing steps", list(x[:5]), "sort it by step")
+            raise invalid(label, "have increasing steps", x[:5].tolist(), "sort it by step")
         curves[name] = x, -frame["nll"].to_numpy(float)
     ax = axes_of(ax, (6.4, 4.0))
     logarithmic = _draw_series(ax, curves, n_classes)

@@ -24,6 +24,7 @@ from pymc_bnn.plots.style import (
     legend_above,
     short,
 )
+from pymc_bnn.uncertainty.arrays import as_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +99,7 @@ def reliability_diagram(
         y = np.maximum(observed, lows[1])
         ax.vlines(x, np.maximum(least, edges[1]), most, color=color, linewidth=1.2, zorder=3)
         some = observed > 0
-        style = {"color": color, "markersize": 6, "zorder": 4}
+        style = {"color": color, "markersize": 6, "zorder": 4, "clip_on": False}
         ax.plot(x[some], y[some], marker, label=name or "bins with errors", **style)
         style |= {"markerfacecolor": "white"}
         ax.plot(x[~some], y[~some], marker, **style)
@@ -141,7 +142,8 @@ def risk_coverage_curves(
     Returns
     -------
     matplotlib.axes.Axes
-        x: coverage; y: risk; both in per cent. The legend gives the risk when all is answered.
+        x: coverage; y: risk; both in per cent. Below the first coverage, that of the examples of
+        least uncertainty, the risk is theirs. The legend gives the risk when all is answered.
 
     Raises
     ------
@@ -166,10 +168,11 @@ def risk_coverage_curves(
             got = f"{values.min():.6g}…{values.max():.6g}"
             rule = "hold shares in 0…1, coverage increasing"
             raise invalid(label, rule, got, "pass risk_coverage(…)")
-        drawn[name] = 100 * values.T  # (2, points)
-    at = np.atleast_1d(np.asarray(at, float))
+        start = [0.0, values[0, 1]]  # the first examples are answered together, in any order
+        drawn[name] = 100 * np.vstack([start, values]).T  # (2, points)
+    at = np.atleast_1d(as_numbers("at", at))
     if at.size and not (at.min() >= 0 and at.max() <= 1):
-        raise invalid("at", "hold coverages in 0…1", list(at), "pass at=[0.95], say")
+        raise invalid("at", "hold coverages in 0…1", at.tolist(), "pass at=[0.95], say")
 
     ax = axes_of(ax, (6.4, 4.0))
     for i, (name, (coverage, risk)) in enumerate(drawn.items()):
@@ -179,7 +182,8 @@ def risk_coverage_curves(
         named = [f"{short(y)} % at {100 * x:g} %" for x, y in zip(at, marked, strict=True)]
         label = f"{name}: {', '.join([f'{short(risk[-1])} % of all', *named])}"
         ax.plot(coverage, risk, zorder=3, label=label, **style)
-        ax.plot(100 * at, marked, MARKERS[i % len(MARKERS)], color=color, markersize=6, zorder=4)
+        marker = {"color": color, "markersize": 6, "zorder": 4, "clip_on": False}
+        ax.plot(100 * at, marked, MARKERS[i % len(MARKERS)], **marker)
     ax.set_xlim(0, 101)
     ax.set_ylim(0, 1.08 * max(risk.max() for _, risk in drawn.values()) or 1.0)
     ax.set_xlabel("coverage: share of examples answered [%]")
@@ -246,7 +250,7 @@ def refusal_curves(
             )
     seen = np.concatenate([*scores.values(), np.array(list(lines.values()), float)])
     low, high = min(seen.min(), 0.0), max(seen.max(), 0.0)
-    high = 1.0 if 0.5 < high <= 1 else high + 0.02 * (high - low)
+    high = 1.0 if 0.5 < high <= 1 or high == low else high + 0.02 * (high - low)
 
     ax = axes_of(ax, (6.4, 4.0))
     for i, (name, values) in enumerate(scores.items()):

@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator
 
 from pymc_bnn._checks import check_int
 from pymc_bnn.plots.images import (
-    check_draws,
     check_images,
     check_truth,
     class_axis,
@@ -25,6 +24,7 @@ from pymc_bnn.plots.images import (
     title_color,
 )
 from pymc_bnn.plots.style import GREY, INK
+from pymc_bnn.uncertainty.arrays import check_probs
 
 __all__ = ["predictive_bars", "probability_intervals"]
 
@@ -68,7 +68,7 @@ def predictive_bars(
     >>> [float(bar.get_height()) for bar in axes[0, 2].patches]
     [0.7, 0.3]
     """
-    probs = check_draws(pred)
+    probs = check_probs("pred", pred)
     draws, total, n_classes = probs.shape
     images = check_images(images, total, "pred")
     y = check_truth(y, total, n_classes, "pred")
@@ -76,7 +76,8 @@ def predictive_bars(
     mean = probs.mean(0)  # (examples, classes)
 
     grid = {"squeeze": False, "layout": "constrained", "width_ratios": [1, 2.6, 2.6]}
-    figure, axes = plt.subplots(n, 3, figsize=(6.4, 0.55 + 0.8 * n), **grid)
+    height = 0.7 + 0.8 * n + 0.25 * (y is not None) + 0.3 * (title is not None)
+    figure, axes = plt.subplots(n, 3, figsize=(6.4, height), **grid)
     low, high = images[:n].min(), images[:n].max()
     classes = np.arange(n_classes)
     for i, (picture, each, average) in enumerate(axes):
@@ -89,10 +90,8 @@ def predictive_bars(
             _probability_axis(ax, n_classes, last=i == n - 1)
         each.set_ylabel("probability", fontsize=7, labelpad=2)
         average.set_yticklabels([])
-    for ax, name in zip(
-        axes[0, 1:], (f"each of {draws:,} posterior draws", "their mean"), strict=True
-    ):
-        ax.set_title(name, fontsize=9)
+    axes[0, 1].set_title(f"each of {draws:,} posterior draws", fontsize=9)
+    axes[0, 2].set_title("their mean", fontsize=9)
     if y is not None:
         class_key(figure, "wrong class, most probable", loc="outside lower center")
     if title is not None:
@@ -150,7 +149,7 @@ def probability_intervals(
     """
     from pymc_bnn.uncertainty import probability_interval
 
-    probs = check_draws(pred)
+    probs = check_probs("pred", pred)
     _, total, n_classes = probs.shape
     images = check_images(images, total, "pred")
     y = check_truth(y, total, n_classes, "pred")
@@ -161,7 +160,7 @@ def probability_intervals(
     low, high = np.moveaxis(probability_interval(probs[:, :n], level), -1, 0)  # (n, classes)
     mean = probs[:, :n].mean(0)
 
-    figure, boxes = grid_of_pairs(n, math.ceil(n / columns), columns, bars=1.3)
+    figure, boxes = grid_of_pairs(n, math.ceil(n / columns), columns, n_classes, bars=1.3)
     if y is not None:
         class_key(figure, "wrong class, most probable")
     dark, bright = images[:n].min(), images[:n].max()

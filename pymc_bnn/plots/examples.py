@@ -24,6 +24,7 @@ from pymc_bnn.plots.images import (
     title_color,
 )
 from pymc_bnn.plots.style import FAINT, GREY, INK, short
+from pymc_bnn.uncertainty.arrays import as_array
 
 __all__ = ["uncertain_examples", "vote_grid"]
 
@@ -88,7 +89,7 @@ def uncertain_examples(
     chosen = np.argsort(-_uncertainty(by, votes, statistic), kind="stable")[:n]
 
     rows = math.ceil(n / columns)
-    figure, boxes = grid_of_pairs(n, rows, columns)
+    figure, boxes = grid_of_pairs(n, rows, columns, n_classes)
     if y is not None:
         class_key(figure, "wrong class, most voted")
     low, high = images[chosen].min(), images[chosen].max()
@@ -162,7 +163,8 @@ def vote_grid(images: Any, votes: Any, y: Any = None, n: int = 64) -> np.ndarray
         rule, got = "differ on at least one example", "unanimous votes only"
         raise invalid("votes", rule, got, "count more draws, or use uncertain_examples")
 
-    side, gap, title = 1.2, 0.16, 0.24  # inches
+    digits = len(str(n_classes - 1))
+    side, gap, title = 1.05 + 0.15 * digits, 0.16, 0.24  # inches; three shares fit above a side
     columns = min(math.ceil(math.sqrt(chosen.size)), 8) if chosen.size > 3 else chosen.size
     rows = math.ceil(chosen.size / columns)
     head = 0.0 if y is None else 0.22
@@ -200,7 +202,7 @@ def _uncertainty(by: Any, votes: np.ndarray, statistic: np.ndarray) -> np.ndarra
             return entropy(votes, axis=-1)
         repair = "choose one, or pass summary(pred, y)['entropy_bits']"
         raise invalid("by", 'be "chi_square", "entropy" or an array', repr(by), repair)
-    by = np.asarray(by)
+    by = as_array("by", by)
     if by.shape != (len(votes),) or by.dtype.kind not in "fiu":
         raise invalid(
             "by",

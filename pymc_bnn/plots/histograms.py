@@ -75,6 +75,9 @@ def density_by_correctness(frame: pd.DataFrame, column: str, ax: Axes | None = N
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['correct: n = 2, mean 0.1', 'errors: n = 1, mean 1.5']
     """
+    if not isinstance(column, str):
+        repair = "pass 'entropy_bits', say"
+        raise invalid("column", "be the name of a column", repr(column), repair, TypeError)
     needed = check_columns("frame", frame, ["correct", column], _SUMMARY)
     correct = _correct("frame", needed)
     values = needed[column].to_numpy(float)
@@ -90,7 +93,6 @@ def density_by_correctness(frame: pd.DataFrame, column: str, ax: Axes | None = N
             handles.append(Patch(facecolor="none", edgecolor=color, label=f"{name}: none"))
             continue
         top = max(top, _draw_shares(ax, group, edges, color, order))
-        ax.axvline(group.mean(), color=color, linewidth=1.4, linestyle="--", zorder=6)
         if group.size <= _RUG:
             ax.plot(
                 group,

@@ -12,9 +12,9 @@ from matplotlib.patches import Patch
 
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.plots.style import CORRECT, ERROR, FAINT, GREY, INK, check_labels
+from pymc_bnn.uncertainty.arrays import as_array
 
 __all__ = [
-    "check_draws",
     "check_images",
     "check_truth",
     "class_axis",
@@ -32,7 +32,7 @@ _SHOWN_CLASSES = 10
 
 def check_images(images: Any, n: int, of: str = "votes") -> np.ndarray:
     """Return `n` finite images (n, height, width)."""
-    images = np.asarray(images)
+    images = as_array("images", images)
     grey = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
     if grey.ndim != 3 or grey.size == 0 or len(grey) != n:
         raise invalid(
@@ -57,21 +57,6 @@ def check_truth(y: Any, n: int, n_classes: int, of: str = "votes") -> np.ndarray
         got = f"{y.size} labels up to {y.max()}"
         raise invalid("y", rule, got, "pass the labels of these examples")
     return y
-
-
-def check_draws(pred: Any) -> np.ndarray:
-    """Return the probabilities (draws, n, classes) of a prediction that kept its draws."""
-    probs = np.asarray(getattr(pred, "probs", pred))
-    good = probs.ndim == 3 and probs.size > 0 and probs.dtype.kind in "fiub"
-    if not good or not np.allclose(probs.sum(-1), 1, atol=1e-3) or probs.min() < 0:
-        what = f"shape {probs.shape} of dtype {probs.dtype}"
-        raise invalid(
-            "pred",
-            "hold probabilities (draws, n, classes) that sum to 1 over the classes",
-            "a prediction without draws" if getattr(pred, "probs", pred) is None else what,
-            "pass what predict(…, keep_draws=True) returned, or its `probs`",
-        )
-    return probs.astype(float)
 
 
 def class_colors(n_classes: int, top: int, truth: int | None) -> list[str]:
@@ -129,10 +114,11 @@ def title_color(top: int, truth: int | None) -> str:
 
 
 def grid_of_pairs(
-    n: int, rows: int, columns: int, bars: float = 0.85
+    n: int, rows: int, columns: int, n_classes: int, bars: float = 0.85
 ) -> tuple[Figure, list[tuple[Any, Any]]]:
     """Return a figure and where the image and the bars of each cell go, as figure fractions."""
-    side, gap, cell_height = 1.0, 0.3, 1.55  # inches
+    side, cell_height = 1.0, 1.55  # inches
+    gap = 0.25 + 0.06 * len(str(n_classes - 1))  # for the numbers of the classes
     cell_width = side + gap + bars + 0.25
     left, top, bottom = 0.12, 0.25, 0.3
     width, height = left + columns * cell_width, top + rows * cell_height + bottom

@@ -23,6 +23,7 @@ from pymc_bnn.plots.style import (
     short,
     thousands,
 )
+from pymc_bnn.uncertainty.arrays import as_numbers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -145,8 +146,7 @@ def mixture_density(
 
     arrays = {"weight": weight, "sigma_1": sigma_1, "sigma_2": sigma_2, "normals": normals}
     for name, value in arrays.items():
-        arrays[name] = np.asarray(value, float).ravel()
-        check_finite(name, arrays[name])
+        arrays[name] = as_numbers(name, value).ravel()
     share, wide, narrow, others = arrays.values()
     if not share.size == wide.size == narrow.size > 0:
         sizes = f"sizes {share.size}, {wide.size} and {narrow.size}"

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn.uncertainty.arrays import as_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,6 +192,9 @@ def check_columns(argument: str, frame: Any, names: Sequence[str], repair: str) 
         rule = f"have rows and the columns {', '.join(map(str, names))}"
         raise invalid(argument, rule, lacks, repair)
     frame = frame[list(dict.fromkeys(names))]
+    if not frame.columns.is_unique:
+        twice = list(frame.columns[frame.columns.duplicated()])
+        raise invalid(argument, "have each column once", f"{twice} twice", "rename one")
     for name in frame:
         if frame[name].dtype.kind not in "fiub":
             label = f"{argument}[{name!r}]"
@@ -211,7 +215,8 @@ def check_scores(argument: str, value: Any) -> dict[str, np.ndarray]:
     """Return a mapping from names to finite numbers (n,), at least one each."""
     found = {}
     for name, scores in check_mapping(argument, value, "pass {'digits': numbers}, say").items():
-        label, scores = f"{argument}[{name!r}]", np.asarray(scores)
+        label = f"{argument}[{name!r}]"
+        scores = as_array(label, scores)
         if scores.ndim != 1 or scores.size == 0 or scores.dtype.kind not in "fiub":
             got = f"shape {scores.shape} of dtype {scores.dtype}"
             raise invalid(label, "hold numbers of shape (n,)", got, "pass one per example")
@@ -222,7 +227,7 @@ def check_scores(argument: str, value: Any) -> dict[str, np.ndarray]:
 
 def check_labels(argument: str, labels: Any) -> np.ndarray:
     """Return non-negative integer labels (n,)."""
-    labels = np.asarray(labels)
+    labels = as_array(argument, labels)
     if labels.ndim != 1 or labels.size == 0:
         rule = "have shape (n,) with at least one label"
         raise invalid(argument, rule, f"shape {labels.shape}", "pass a list of labels")

@@ -80,6 +80,15 @@ def dots(
     if log and (frame.to_numpy() <= 0).any():
         lowest = f"{frame.to_numpy().min():.6g}"
         raise invalid("table", "be above 0 on a logarithmic axis", lowest, "pass log=False")
+    if errors is not None:
+        repair = "pass half lengths of error bars, of the rows and columns of `table`"
+        errors = check_columns("errors", errors, list(frame), repair)
+        if not errors.index.equals(frame.index) or (errors.to_numpy() < 0).any():
+            got = f"{len(errors)} rows, the least number {errors.to_numpy().min():.6g}"
+            raise invalid("errors", "have the rows of `table` and be at least 0", got, repair)
+    if line is not None and not (isinstance(line, tuple | list) and len(line) == 2):
+        rule, repair = "be a pair of a number and what it is", "pass line=(0.5, 'guessing'), say"
+        raise invalid("line", rule, repr(line), repair, TypeError)
     rows, columns = frame.shape
     ax = axes_of(ax, (6.4, 1.2 + 0.32 * rows))
     places = np.arange(rows)[::-1]

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn._checks import invalid
 from pymc_bnn.plots.style import (
     INK,
     KDE_DRAWS,
@@ -20,6 +20,7 @@ from pymc_bnn.plots.style import (
     log_ticks,
     thousands,
 )
+from pymc_bnn.uncertainty.arrays import as_numbers
 
 __all__ = ["weight_posteriors"]
 
@@ -80,10 +81,11 @@ def weight_posteriors(moments: Mapping[Any, Mapping[str, tuple[Any, Any]]]) -> n
     means, stds = (
         [pair[side] for pairs in rows.values() for pair in pairs.values()] for side in (0, 1)
     )
-    limits = [_limits(means), _limits([np.log10(std[std > 0]) for std in stds if std.any()])]
-    logarithmic = limits[1][1] - limits[1][0] >= 1
+    stds = [std[std > 0] for std in stds if std.any()]
+    limits = [_limits(means), _limits([np.log10(std) for std in stds])]
+    logarithmic = bool(stds) and limits[1][1] - limits[1][0] >= 1
     if not logarithmic:
-        limits[1] = _limits([std[std > 0] for std in stds if std.any()], floor=0.0)
+        limits[1] = _limits(stds, floor=0.0)
 
     size = (7.2, 0.8 + 1.45 * len(rows))
     grid = {"sharex": "col", "sharey": True, "squeeze": False, "layout": "constrained"}
@@ -115,9 +117,12 @@ def weight_posteriors(moments: Mapping[Any, Mapping[str, tuple[Any, Any]]]) -> n
     axes[0, 1].xaxis.set_minor_locator(NullLocator())
     figure.supylabel("density (curves equally high)", fontsize=9)
     handles = [plt.Line2D([], [], linewidth=1.8, label=name, **styles[name]) for name in names]
-    columns = min(len(names), 5)
-    place = {"loc": "outside upper center", "ncols": columns, "frameon": False}
-    figure.legend(handles=handles, fontsize="small", labelcolor=INK, **place)
+    place = {"loc": "outside upper center", "frameon": False, "fontsize": "small"}
+    for columns in range(min(len(names), 5), 0, -1):  # as many as there is room for
+        legend = figure.legend(handles=handles, ncols=columns, labelcolor=INK, **place)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            break
+        legend.remove()
     return axes
 
 
@@ -127,12 +132,13 @@ def _pairs(step: Any, pairs: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     found = {}
     for name, pair in check_mapping(f"moments[{step!r}]", pairs, _REPAIR).items():
         label = f"moments[{step!r}][{name!r}]"
-        mean, std = (np.asarray(part) for part in pair)
+        if not hasattr(pair, "__len__") or len(pair) != 2:
+            got = f"a {type(pair).__name__}"
+            raise invalid(label, "be a pair of arrays", got, _REPAIR, TypeError)
+        mean, std = (as_numbers(label, part) for part in pair)
         if mean.shape != std.shape or mean.size == 0:
             rule, got = "be two arrays of one shape", f"shapes {mean.shape} and {std.shape}"
             raise invalid(label, rule, got, _REPAIR)
-        check_finite(label, mean)
-        check_finite(label, std)
         if std.min() < 0:
             rule, got = "have standard deviations of at least 0", f"{std.min():.6g}"
             raise invalid(label, rule, got, _REPAIR)
@@ -140,7 +146,7 @@ def _pairs(step: Any, pairs: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         if mean.size > KDE_DRAWS:
             some = rng.integers(mean.size, size=KDE_DRAWS)
             mean, std = mean[some], std[some]
-        found[str(name)] = mean.astype(float), std.astype(float)
+        found[str(name)] = mean, std
     return found
 
 

@@ -1,9 +1,9 @@
 """How sure a prediction is and whether it deserves to be: NumPy in, NumPy or pandas out.
 
 Probabilities have shape (draws, n, classes): `draws` posterior draws, `n` examples, the class
-axis last. What scores a prediction `pred` also takes their means (n, classes) or what `predict`
-returned. Each row of classes must sum to 1 within 1e-3 and is normalised before use, so that
-float32 rounding leaves no trace.
+axis last; a prediction that kept its draws will do as well. What scores a prediction `pred` also
+takes their means (n, classes) or any prediction that `predict` returned. Each row of classes must
+sum to 1 within 1e-3 and is normalised before use, so that float32 rounding leaves no trace.
 """
 
 from pymc_bnn.uncertainty.calibration import (

@@ -47,7 +47,9 @@ def as_numbers(argument: str, values: Any) -> np.ndarray:
             argument,
             "be an array of real numbers",
             f"a {type(values).__name__} (dtype {array.dtype})",
-            "convert it with numpy.asarray(…, dtype=float)",
+            "convert it with numpy.asarray(…, dtype=float)"
+            if array.ndim
+            else "pass an array, or what `predict` returned for one variable: prediction['y']",
             TypeError,
         )
     check_finite(argument, array)
@@ -55,7 +57,15 @@ def as_numbers(argument: str, values: Any) -> np.ndarray:
 
 
 def check_probs(argument: str, probs: Any) -> np.ndarray:
-    """Return probabilities (draws, n, classes) as float64, each row normalised."""
+    """Return probabilities (draws, n, classes) as float64, each row normalised.
+
+    Of an array, or of a prediction that kept its draws.
+    """
+    probs = getattr(probs, "probs", probs)
+    if probs is None:
+        rule, got = "hold posterior draws, (draws, n, classes)", "a prediction without draws"
+        repair = "pass what predict(…, keep_draws=True) returned, or an array"
+        raise invalid(argument, rule, got, repair)
     probs = as_numbers(argument, probs)
     if probs.ndim != 3:
         raise invalid(
@@ -181,5 +191,5 @@ def check_share(argument: str, value: Any, repair: str, ends: str = "()") -> flo
 
 
 def rank(share: float, n: int) -> int:
-    """Return ⌈share·n⌉, the rounding of the product left out: 0.07·100 is 7, not 7.000…01."""
-    return math.ceil(share * n - 1e-9)
+    """Return ⌈share·n⌉, at least 1, without the rounding of the product: 0.07·100 is 7, not 8."""
+    return max(1, math.ceil(share * n - 1e-9))

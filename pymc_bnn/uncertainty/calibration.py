@@ -33,7 +33,7 @@ class CalibrationFloor(NamedTuple):
     low: float
     """Lower quantile."""
     high: float
-    """Upper quantile: a calibration error above it is not chance."""
+    """Upper quantile: chance alone exceeds it in (1 − level)/2 of the cases."""
 
 
 def reliability(
@@ -83,9 +83,9 @@ def reliability(
 
     Notes
     -----
-    With "mass" the examples are sorted by confidence, those of equal confidence in the order in
-    which they came, and divided as `numpy.array_split` does: sizes differ by at most 1, and
-    examples of equal confidence may fall into neighbouring bins.
+    With "mass" the examples are sorted by confidence and divided as `numpy.array_split` does: sizes
+    differ by at most 1. Examples of equal confidence may fall into neighbouring bins, at random but
+    always alike, so that data sorted by label do not look less calibrated than they are.
 
     References
     ----------
@@ -143,7 +143,7 @@ def calibration_error(
     Returns
     -------
     float
-        In [0, 1]. Never 0 in a finite sample: compare it with `calibration_floor`.
+        In [0, 1]. Chance keeps it above 0 in a finite sample: compare it with `calibration_floor`.
 
     Raises
     ------
@@ -253,7 +253,8 @@ def _bin_numbers(confidence: np.ndarray, bins: int, strategy: str) -> np.ndarray
         edges = np.linspace(0.0, 1.0, bins + 1)
         return np.searchsorted(edges, confidence, side="left") - 1
     number = np.empty(len(confidence), dtype=np.int64)
-    order = np.argsort(confidence, kind="stable")
+    shuffled = np.random.default_rng(0).permutation(len(confidence))
+    order = shuffled[np.argsort(confidence[shuffled], kind="stable")]
     for b, part in enumerate(np.array_split(order, bins)):
         number[part] = b
     return number

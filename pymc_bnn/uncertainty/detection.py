@@ -102,11 +102,12 @@ def detect(
     (0.8333, 0.5)
     """
     options = _check_options(level, repeats, random_seed)
-    if not isinstance(score, str) and not (isinstance(score, tuple | list) and len(score) == 2):
+    pair = isinstance(score, tuple | list) and len(score) == 2
+    if not isinstance(score, str) and (not pair or any(isinstance(part, str) for part in score)):
         raise invalid(
             "score",
             f"be one of {', '.join(SCORES)}, or a pair of arrays",
-            f"a {type(score).__name__}",
+            repr(score) if pair else f"a {type(score).__name__}",
             'pass score="entropy", or the numbers of both groups',
             TypeError,
         )
@@ -173,7 +174,7 @@ def detection_table(
             ValueError if isinstance(foreign, Mapping) else TypeError,
         )
     names = isinstance(scores, Sequence) and not isinstance(scores, str) and len(scores)
-    if not names or any(score not in tuple(SCORES) for score in scores):
+    if not names or any(not isinstance(score, str) or score not in SCORES for score in scores):
         raise invalid(
             "scores",
             f"be names among {', '.join(SCORES)}, at least one",

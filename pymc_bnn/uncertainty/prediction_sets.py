@@ -84,8 +84,9 @@ def conformal(
     With ``p̄`` the mean over draws, a class `k` has the nonconformity score
 
     - "lac": ``1 − p̄_k``, which makes the smallest sets on average;
-    - "aps": ``Σ_{j: p̄_j > p̄_k} p̄_j + u·p̄_k`` with one uniform number ``u`` per example, which
-      makes larger sets where the classifier is unsure and covers hard examples better.
+    - "aps": ``Σ_{j: p̄_j > p̄_k} p̄_j + u·p̄_k`` with one uniform number ``u`` per example (of
+      equally likely classes the lower counts as likelier), which makes larger sets where the
+      classifier is unsure and covers hard examples better.
 
     The threshold is the ``⌈(n + 1)·coverage⌉``-th smallest score of the true classes, and a set
     takes the classes up to it.
@@ -264,7 +265,7 @@ def _aps(mean: np.ndarray, u: np.ndarray) -> np.ndarray:
 
     Taken as 1 − that of the less likely ones, which is exactly 1 for impossible classes.
     """
-    order = np.argsort(mean, axis=-1, kind="stable")
+    order = np.argsort(-mean, axis=-1, kind="stable")[:, ::-1]  # the least likely first
     upto = np.cumsum(np.take_along_axis(mean, order, -1), axis=-1)
     below = np.empty_like(mean)
     np.put_along_axis(below, order, upto, -1)  # own probability included

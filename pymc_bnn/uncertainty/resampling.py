@@ -89,6 +89,9 @@ def bootstrap_interval(
     """
     from scipy.stats import bootstrap
 
+    if not callable(statistic):
+        got, repair = f"a {type(statistic).__name__}", "pass numpy.mean, say, before the arrays"
+        raise invalid("statistic", "be callable", got, repair, TypeError)
     tails(level)
     check_int("repeats", repeats, 2, None, "pass repeats=1000")
     check_choice("method", method, _METHODS)
@@ -104,7 +107,7 @@ def bootstrap_interval(
         )
     at_once = _takes_axis(statistic)
     value = statistic(*data, axis=0) if at_once else statistic(*data)
-    if np.ndim(value) != 0 or not np.isfinite(value):
+    if np.ndim(value) != 0 or not _finite(value):
         raise invalid("statistic", "return a finite number", repr(value), "reduce over the rows")
     n = len(data[0])
     if n == 1:  # every resample is the one example
@@ -113,7 +116,7 @@ def bootstrap_interval(
     def resampled(rows, axis=-1):  # rows: (n,) or (batch, n)
         taken = (array[rows] for array in data)
         found = statistic(*taken, axis=rows.ndim - 1) if at_once else statistic(*taken)
-        if not np.isfinite(found).all():
+        if not _finite(found):
             raise invalid(
                 "statistic",
                 "return a finite number of every resample",
@@ -133,6 +136,12 @@ def bootstrap_interval(
         rng=generator,
     ).confidence_interval
     return Interval(float(value), float(interval.low), float(interval.high))
+
+
+def _finite(found: Any) -> bool:
+    """Return whether numbers, or a number, are real and finite."""
+    found = np.asarray(found)
+    return found.dtype.kind in "fiub" and bool(np.isfinite(found).all())
 
 
 def _takes_axis(function: Callable[..., Any]) -> bool:

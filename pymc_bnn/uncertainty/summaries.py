@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pymc_bnn._checks import check_finite, check_seed, invalid
-from pymc_bnn.uncertainty.arrays import check_choice, check_probs, check_y
+from pymc_bnn._checks import check_seed, invalid
+from pymc_bnn.uncertainty.arrays import as_numbers, check_choice, check_probs, check_y
 from pymc_bnn.uncertainty.entropies import entropy, information
 from pymc_bnn.uncertainty.intervals import tails
 from pymc_bnn.uncertainty.predictions import ClassPrediction, read_prediction
@@ -227,5 +227,5 @@ def _check_summary(frame: Any) -> pd.DataFrame:
             TypeError,
         )
     for name in needed[1:]:
-        check_finite(f"summary_frame[{name!r}]", frame[name].to_numpy())
+        as_numbers(f"summary_frame[{name!r}]", frame[name])
     return frame
