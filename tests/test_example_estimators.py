@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
-from matplotlib.image import imread
+from example_parts import check_pictures, run
 from scipy import stats
-from test_examples import run
 
 import pymc_bnn as bnn
 from pymc_bnn import plots
@@ -24,12 +23,6 @@ from pymc_bnn.efficiency import gradient_variance, step_rates
 def _close():
     yield
     plt.close("all")
-
-
-def check_picture(path):
-    picture = imread(path)
-    assert min(picture.shape[:2]) > 300
-    assert picture[..., :3].std() > 0.01
 
 
 # ---------------------------------------------------------------- examples
@@ -48,8 +41,7 @@ def test_estimators(tmp_path):
     assert (table.loc["total_loc"] > table.loc["noise_loc"]).all()
     assert (table.loc["steps_per_second"] > 0).all()
     assert f"{table.loc['elbo_per_example', 'local']:.3f}" in done.stdout
-    for name in ("elbo.png", "gradient_variance.png"):
-        check_picture(tmp_path / name)
+    check_pictures(tmp_path, "elbo", "gradient_variance")
 
 
 def test_priors(tmp_path):
@@ -66,8 +58,7 @@ def test_priors(tmp_path):
     assert list(learned) == ["weight", "sigma_1", "sigma_2"]
     assert learned["sigma_1"] > learned["sigma_2"] > 0
     assert 0 < learned["weight"] < 1
-    for name in ("priors.png", "mixture.png"):
-        check_picture(tmp_path / name)
+    check_pictures(tmp_path, "priors", "mixture")
 
 
 # ---------------------------------------------------------------- the gradient's variance

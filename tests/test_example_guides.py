@@ -1,25 +1,12 @@
 """The comparison of guides with NUTS runs, small, as the README tells users to run it."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
-from matplotlib.image import imread
-
-EXAMPLE = Path(__file__).parent.parent / "examples" / "guides.py"
+from example_parts import check_pictures, run
 
 
 def test_guides_beside_nuts(tmp_path):
-    done = subprocess.run(
-        [sys.executable, EXAMPLE, "--quick", "--out", tmp_path / "new" / "folder"],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        env={**os.environ, "MPLBACKEND": "Agg"},
-    )
+    done = run("guides.py", "--quick", "--out", tmp_path / "new" / "folder")
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "new" / "folder" / "report.json").read_text())
     assert list(report["guides"]) == ["mean-field", "low-rank", "full-rank"]
@@ -32,6 +19,4 @@ def test_guides_beside_nuts(tmp_path):
             assert 0 < row[region]["mean"] < 2
             assert 0 < row[region]["ends"] < 2
             assert 0.2 < row[region]["width"] < 5
-    picture = imread(tmp_path / "new" / "folder" / "predictions.png")
-    assert min(picture.shape[:2]) > 300
-    assert picture[..., :3].std() > 0.01
+    check_pictures(tmp_path / "new" / "folder", "predictions")

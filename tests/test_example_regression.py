@@ -1,39 +1,20 @@
 """The regression with its bands runs, small, as its docstring tells users to run it."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from matplotlib.image import imread
-
-EXAMPLE = Path(__file__).parent.parent / "examples" / "regression.py"
+from example_parts import check_pictures, run
 
 
-def run(folder, *arguments):
-    done = subprocess.run(
-        [sys.executable, EXAMPLE, "--quick", "--out", folder, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        env={**os.environ, "MPLBACKEND": "Agg"},
-    )
+def run_quickly(folder, *arguments):
+    done = run("regression.py", "--quick", "--out", folder, *arguments)
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "report.json").read_text()), done.stdout
 
 
-def check_picture(path):
-    picture = imread(path)
-    assert min(picture.shape[:2]) > 300
-    assert picture[..., :3].std() > 0.01
-
-
 def test_models_beside_nuts(tmp_path):
     folder = tmp_path / "new" / "folder"
-    report, printed = run(folder)
+    report, printed = run_quickly(folder)
     models = report["models"]
     assert list(models) == ["mixture", "normal", "normal: NUTS", "learned noise"]
     for name, row in models.items():
@@ -48,7 +29,7 @@ def test_models_beside_nuts(tmp_path):
             continue
         assert row["kl_weight"] == 1
         assert all(0 < ratio < 2 for ratio in row["scale_ratio"].values())
-        check_picture(folder / f"regression_{name.replace(' ', '_')}.png")
+        check_pictures(folder, f"regression_{name.replace(' ', '_')}")
     assert list(models["mixture"]["learned"]) == ["weight", "sigma_1", "sigma_2"]
     normal, nuts = models["normal"], models["normal: NUTS"]
     for where, width in normal["width_against_nuts"].items():
@@ -60,13 +41,13 @@ def test_models_beside_nuts(tmp_path):
     # Those with points have an objective that is no bound.
     assert "elbo" in models["mixture"]
     assert "objective" in models["learned noise"]
-    check_picture(folder / "regression_nuts.png")
+    check_pictures(folder, "regression_nuts")
 
 
 def test_the_original(tmp_path):
-    report, printed = run(tmp_path, "--original")
+    report, printed = run_quickly(tmp_path, "--original")
     assert list(report["models"]) == ["learned means, original"]
     row = report["models"]["learned means, original"]
     assert row["log_prior"] == 0  # of flat means
     assert "objective" in printed
-    check_picture(tmp_path / "regression_learned_means_original.png")
+    check_pictures(tmp_path, "regression_learned_means_original")

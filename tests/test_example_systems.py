@@ -1,18 +1,13 @@
 """The examples of systems 2 to 4, and LeNet5 of system 5, run small; their figures add up."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from matplotlib.image import imread
+from example_parts import check_pictures, run
 
 from pymc_bnn import datasets
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 NEEDED = ("mnist", "mnist_c", "kmnist")
 
 pytestmark = pytest.mark.skipif(
@@ -21,16 +16,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def run(script, folder, *arguments):
+def run_quickly(script, folder, *arguments):
     """Run an example; return what it printed and the table of its fits."""
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / script, "--quick", "--out", folder, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-        env={**os.environ, "MPLBACKEND": "Agg"},
-    )
+    done = run(script, "--quick", "--out", folder, *arguments)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(folder / "comparison.csv", index_col="fit")
     for name, row in table.iterrows():
@@ -48,15 +36,8 @@ def run(script, folder, *arguments):
     return done.stdout, table
 
 
-def check_pictures(folder, names):
-    for name in names:
-        picture = imread(folder / f"{name}.png")
-        assert min(picture.shape[:2]) > 300, name
-        assert picture[..., :3].std() > 0.01, name
-
-
 def test_cnn_vs_bayesian_cnn(tmp_path):
-    _, table = run("cnn_vs_bayesian_cnn.py", tmp_path)
+    _, table = run_quickly("cnn_vs_bayesian_cnn.py", tmp_path)
     assert list(table.index) == ["softmax", "honest"]
     assert table["kl_weight"].tolist() == [1, 1]
     assert pd.isna(table.loc["softmax", "elbo_per_example"])
@@ -64,21 +45,21 @@ def test_cnn_vs_bayesian_cnn(tmp_path):
     assert table.loc["softmax", "accuracy"] > 0.5
     assert table.loc["honest", "scale_ratios"].count("/") == 3
     steps = (f"held_out_honest_{step}" for step in (1, 30, 60))
-    check_pictures(tmp_path, ["reliability", "weights_honest", *steps])
+    check_pictures(tmp_path, "reliability", "weights_honest", *steps)
 
 
 def test_local_reparameterisation(tmp_path):
-    _, table = run("local_reparameterisation.py", tmp_path)
+    _, table = run_quickly("local_reparameterisation.py", tmp_path)
     assert list(table.index) == ["dropout", "variational_dropout"]
     variables = pd.read_csv(tmp_path / "variational_dropout" / "variables.csv", index_col=0)
     weights = variables.loc[[f"dense{i}_W" for i in (1, 2, 3, 4)]]
     assert (weights["guide"] == "VariationalDropout").all()
     assert (weights["estimator"] == "local").all()
-    check_pictures(tmp_path, ["uncertain_dropout", "uncertain_variational_dropout"])
+    check_pictures(tmp_path, "uncertain_dropout", "uncertain_variational_dropout")
 
 
 def test_corrupted_mnist(tmp_path):
-    _, table = run("corrupted_mnist.py", tmp_path)
+    _, table = run_quickly("corrupted_mnist.py", tmp_path)
     assert list(table.index) == ["point", "honest"]
     scores = pd.read_csv(tmp_path / "scores.csv", index_col=[0, 1, 2])
     assert set(scores.index.droplevel(2)) == {
@@ -93,12 +74,12 @@ def test_corrupted_mnist(tmp_path):
     means = clean.groupby("correct")["entropy_bits"].mean()
     gap = findings.loc[("honest", "wrong - right, clean"), "value"]
     assert gap == pytest.approx(means[False] - means[True])
-    names = [f"{kind}_honest_{data}" for kind in ("intervals",) for data in ("clean", "spattered")]
-    check_pictures(tmp_path, ["entropy_honest", "reliability", "spike_and_slab", *names])
+    intervals = [f"intervals_honest_{data}" for data in ("clean", "spattered")]
+    check_pictures(tmp_path, "entropy_honest", "reliability", "spike_and_slab", *intervals)
 
 
 def test_lenet5_refusal(tmp_path):
-    printed, table = run("lenet5_refusal.py", tmp_path, "--only", "last_layer")
+    printed, table = run_quickly("lenet5_refusal.py", tmp_path, "--only", "last_layer")
     assert list(table.index) == ["last_layer"]
     assert table.loc["last_layer", "scale_ratios"].startswith("–/–/–/–/0.")
     report = json.loads((tmp_path / "last_layer" / "report.json").read_text())
@@ -114,4 +95,4 @@ def test_lenet5_refusal(tmp_path):
     assert ((detection >= 0) & (detection <= 1)).all(axis=None)
     assert "noise" in printed
     pictures = ["held_out", "risk_coverage", "reliability", "refusal_last_layer"]
-    check_pictures(tmp_path, [*pictures, "held_out_last_layer_20", "held_out_last_layer_40"])
+    check_pictures(tmp_path, *pictures, "held_out_last_layer_20", "held_out_last_layer_40")

@@ -1,36 +1,20 @@
 """The examples run, small, as the README tells users to run them."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import xarray as xr
-from matplotlib.image import imread
+from example_parts import check_pictures, run
 
 from pymc_bnn import datasets
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 REPORTED = {
     "accuracy", "nll", "elbo", "elbo_per_example", "kl_weight", "scale_ratio", "seconds",
     "steps_per_second", "auroc_chi_square", "chi_square_errors", "chi_square_correct",
     "entropy_bits_errors", "entropy_bits_correct",
 }  # fmt: skip
-PICTURES = ["chi_square.png", "confusion.png", "elbo.png", "entropy.png", "uncertain.png"]
-
-
-def run(script, *arguments):
-    return subprocess.run(
-        [sys.executable, EXAMPLES / script, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        env={**os.environ, "MPLBACKEND": "Agg"},
-    )
+PICTURES = ["chi_square", "confusion", "elbo", "entropy", "uncertain"]
 
 
 def check_folder(folder, n_train, n, hierarchical):
@@ -44,10 +28,7 @@ def check_folder(folder, n_train, n, hierarchical):
     assert report["nll"] == pytest.approx(predictions["nll"].mean())
     assert report["elbo"] == pytest.approx(report["elbo_per_example"] * n_train)
     assert report["elbo"] == pytest.approx(-report["train_nll"] * n_train - report["kl"])
-    for name in PICTURES + ["scales.png"] * hierarchical:
-        picture = imread(folder / name)
-        assert min(picture.shape[:2]) > 300
-        assert picture[..., :3].std() > 0.01
+    check_pictures(folder, *PICTURES, *["scales"] * hierarchical)
     assert (folder / "posterior.nc").exists() == hierarchical
     if hierarchical:
         posterior = xr.open_datatree(folder / "posterior.nc", engine="h5netcdf").posterior
