@@ -2,7 +2,7 @@
 
 A callback has a method ``on_chunk(state, info)``, whose true return value stops the fit. It is
 called after every chunk and after the last step; one with an attribute ``at_steps`` is called after
-those steps instead.
+those steps instead. What a callback has seen stays in it: use a new one for another fit.
 """
 
 from __future__ import annotations
