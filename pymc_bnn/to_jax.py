@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
+import pytensor
 import pytensor.tensor as pt
 from pymc.logprob.utils import local_remove_check_parameter
 from pytensor.compile.builders import OpFromGraph
@@ -176,11 +177,17 @@ def lift(
     if not outputs:
         return lambda *_: ()
     graph = FunctionGraph(list(inputs), list(outputs), clone=True)
-    with precision(dtype), warnings.catch_warnings():
+    with (
+        precision(dtype),
+        warnings.catch_warnings(),
+        pytensor.config.change_flags(traceback__limit=0),
+    ):
         warnings.filterwarnings("ignore", "Skipping .* as JAX tracing would remove it")
+        _forget_traces(graph)
         _SIMPLIFY.rewrite(graph)
         JAX.optimizer.rewrite(graph)
         _PLAIN_LENGTHS.rewrite(graph)
+        _forget_traces(graph)
         try:
             lifted = jax_funcify(graph)
         except NotImplementedError as error:
@@ -195,6 +202,17 @@ def lift(
         return tuple(result) if isinstance(result, list | tuple) else (result,)
 
     return function
+
+
+def _forget_traces(graph: FunctionGraph) -> None:
+    """Drop where variables were made.
+
+    Constants are shared by all graphs of a process, and a rewrite that meets one in a switch
+    triples the traces tagged to it: after a dozen compilations they would fill the memory.
+    """
+    for variable in graph.variables:
+        if getattr(variable.tag, "trace", None):
+            variable.tag.trace = []
 
 
 @node_rewriter([PoolLayer])

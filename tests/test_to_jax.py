@@ -113,3 +113,15 @@ def test_number_of_rows_stays_known_behind_a_reshape(estimator):
         model, steps=3, batch_size=5, estimator=estimator, random_seed=1, progressbar=False
     )
     assert set(fitted.summary()["estimator"]) == {estimator}
+
+
+def test_stack_traces_of_shared_constants_do_not_grow():
+    # PyTensor's rewrite of useless switches triples them, and constants outlive the graph.
+    four = pt.constant(4)
+    four.tag.trace = [("a.py", 1, "f", "code")]
+    x = pt.vector("x")
+    for _ in range(9):
+        length = pt.switch(pt.lt(pt.constant(1), 0), four, four)
+        with precision("float32"):
+            assert lift([x], [x * length])(np.ones(2))[0].tolist() == [4.0, 4.0]
+    assert len(four.tag.trace) <= 3
