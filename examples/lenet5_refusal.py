@@ -115,9 +115,14 @@ def main() -> None:
         met = {"digits": digits, **foreign}
         top = {label: pred.mean_probs.max(1) for label, pred in met.items()}
         answered[name] = pd.DataFrame(
-            {"at chosen": {k: (p >= 1 - threshold).mean() for k, p in top.items()},
-             "at 0.2": {k: (p >= 0.2).mean() for k, p in top.items()}}
-        )  # fmt: skip
+            {
+                column: {
+                    k: 1 - uncertainty.refuses(pred, at, "probability").mean()
+                    for k, pred in met.items()
+                }
+                for column, at in {"at chosen": threshold, "at 0.2": 1 - 0.2}.items()
+            }
+        )
         sets = uncertainty.conformal(chosen_on, validation.y, PROMISED).sets(digits)
         kept = uncertainty.conformal_coverage_interval(len(validation), len(test), PROMISED)
         conformal[name] = uncertainty.set_summary(sets, test.y)

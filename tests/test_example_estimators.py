@@ -6,7 +6,6 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -17,13 +16,6 @@ from scipy import stats
 import pymc_bnn as bnn
 from pymc_bnn import plots
 from pymc_bnn.efficiency import gradient_variance, step_rates
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
-
 
 # ---------------------------------------------------------------- examples
 

@@ -25,10 +25,9 @@ BLUE, VERMILION = "#0072b2", "#d55e00"
 
 @pytest.fixture(autouse=True)
 def _fresh():
-    """Close every figure; no picture may change the global settings."""
+    """No picture may change the global settings."""
     settings = dict(matplotlib.rcParams)
     yield
-    plt.close("all")
     assert dict(matplotlib.rcParams) == settings
 
 
