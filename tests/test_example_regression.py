@@ -34,7 +34,8 @@ def test_models_beside_nuts(tmp_path):
     normal, nuts = models["normal"], models["normal: NUTS"]
     for where, width in normal["width_against_nuts"].items():
         assert width == pytest.approx(normal[f"sd_{where}"] / nuts[f"sd_{where}"])
-        assert f"width {where}: {width:.2f} of NUTS's" in printed
+        [line] = [row for row in printed.splitlines() if f"width_against_nuts.{where}" in row]
+        assert f"{width:.3f}".rstrip("0") in line
     assert models["mixture"]["aleatoric_sd"] == 1
     noise, _ = models["learned noise"]["learned"]["sigma"]
     assert models["learned noise"]["aleatoric_sd"] == pytest.approx(noise, rel=0.05)
@@ -42,6 +43,9 @@ def test_models_beside_nuts(tmp_path):
     assert "elbo" in models["mixture"]
     assert "objective" in models["learned noise"]
     check_pictures(folder, "regression_nuts")
+    # Everything in the report is printed.
+    for row in models.values():
+        assert all(key in printed for key in row)
 
 
 def test_the_original(tmp_path):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 
 from pymc_bnn import plots
+
+pytestmark = pytest.mark.usefixtures("plot_settings_untouched")
 
 BLUE, VERMILION, FAINT, GREY, INK = "#0072b2", "#d55e00", "#b5b5b5", "#767676", "#222222"
 IMAGES = np.arange(5 * 4 * 4).reshape(5, 4, 4) / 80
@@ -64,7 +62,8 @@ def test_the_truth_is_always_among_the_titles_and_a_wrong_vote_is_vermilion():
     [
         ((IMAGES[:4], VOTES), ValueError, r"`images` must have shape \(5, height, width\)"),
         ((IMAGES, VOTES / 10), TypeError, "`votes` must hold integer counts"),
-        ((IMAGES, VOTES, [0, 1]), ValueError, "`y` must hold 5 labels in 0…3, one per example"),
+        ((IMAGES, VOTES, [0, 1]), ValueError, r"`y` must have shape \(5,\), one label per example"),
+        ((IMAGES, VOTES, [4] * 5), ValueError, "`y` must hold class numbers in 0…3, got .*…4"),
         ((IMAGES, VOTES, None, 0), ValueError, "`n` must be an integer of at least 1, got 0"),
         ((IMAGES[:1], VOTES[:1]), ValueError, "`votes` must differ .* got unanimous votes only"),
     ],
@@ -125,7 +124,8 @@ def test_predictions_that_kept_their_draws_will_do_and_others_are_refused():
         ((IMAGES, draws()[0]), ValueError, r"`pred` must have shape .* got shape \(5, 4\)"),
         ((IMAGES, 2 * draws()), ValueError, "`pred` must sum to 1 over the last axis"),
         ((IMAGES[:2], draws()), ValueError, "as many as `pred`, got shape .2, 4, 4."),
-        ((IMAGES, draws(), [4] * 5), ValueError, "`y` must hold 5 labels in 0…3, one per example"),
+        ((IMAGES, draws(), [4] * 5), ValueError, "`y` must hold class numbers in 0…3, got .*…4"),
+        ((IMAGES, draws(), [0.0] * 5), TypeError, "`y` must hold integers, got dtype float64"),
         ((IMAGES, draws(), None, 0), ValueError, "`n` must be an integer of at least 1, got 0"),
     ],
 )

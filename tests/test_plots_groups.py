@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -20,11 +16,7 @@ from pymc_bnn import plots
 BLUE, VERMILION = "#0072b2", "#d55e00"
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_change():
-    settings = dict(matplotlib.rcParams)
-    yield
-    assert dict(matplotlib.rcParams) == settings
+pytestmark = pytest.mark.usefixtures("plot_settings_untouched")
 
 
 def summary(errors=60, n=500, seed=0):

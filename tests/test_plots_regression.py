@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -16,12 +12,7 @@ X = np.linspace(-1, 1, 5)
 MEAN, STD = X**2, 0.1 + X**2
 
 
-@pytest.fixture(autouse=True)
-def _fresh():
-    """No picture may change the global settings."""
-    settings = dict(matplotlib.rcParams)
-    yield
-    assert dict(matplotlib.rcParams) == settings
+pytestmark = pytest.mark.usefixtures("plot_settings_untouched")
 
 
 def lines(ax):
@@ -87,12 +78,38 @@ def test_methods_are_compared_by_means_and_edges():
     assert len(colors) == 3
 
 
+def test_panels_are_the_bands_of_each_model_under_one_axis_and_one_legend():
+    panels = {
+        "noise known": {"NUTS": (MEAN, STD), "ours": (X, 0.5 * STD)},
+        "noise learned": {"NUTS": (-MEAN, STD), "ours": (-X, 2 * STD)},
+    }
+    axes = plots.band_panels(X, panels, data=([0.0], [0.0]), truth=X, ylim=(-9, 4), ylabel="h [m]")
+    assert axes.shape == (2,)
+    for ax, (name, bands) in zip(axes, panels.items(), strict=True):
+        assert ax.get_title() == name
+        assert ax.get_ylim() == (-9, 4)
+        assert ax.get_legend() is None
+        [filled] = ax.collections
+        mean, std = bands["NUTS"]
+        np.testing.assert_allclose(ends(filled), [mean - 2 * std, mean + 2 * std])
+        drawn = lines(ax)["ours: mean ± 2 sd"]
+        np.testing.assert_array_equal(drawn.get_ydata(), bands["ours"][0])
+    assert [ax.get_ylabel() for ax in axes] == ["h [m]", ""]
+    [legend] = axes[0].figure.legends
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == ["NUTS: mean ± 2 sd", "ours: mean ± 2 sd", "true function", "data"]
+    free = plots.band_panels(X, panels)
+    assert free[0].get_ylim() == free[1].get_ylim()
+    assert free[0].get_ylim()[1] > 2 * 2 * STD.max()
+
+
 @pytest.mark.parametrize("draw", [plots.predictive_band, plots.compare_bands])
 def test_labels_and_axes_are_the_callers(draw):
     given = plt.subplots()[1]
     what = (MEAN, STD) if draw is plots.predictive_band else ({"NUTS": (MEAN, STD)},)
-    ax = draw(X, *what, xlabel="time [s]", ylabel="height [m]", ax=given)
+    ax = draw(X, *what, xlabel="time [s]", ylabel="height [m]", ylim=(-9, 4), ax=given)
     assert ax is given
+    assert ax.get_ylim() == (-9, 4)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("time [s]", "height [m]")
 
 
@@ -132,6 +149,16 @@ def test_the_legend_covers_nothing():
             lambda: plots.compare_bands(X, {"a": (MEAN, STD[:2])}),
             r"`bands\['a'\]\[1\]` must have shape \(5,\)",
         ),
+        (lambda: plots.band_panels(X, {}), "`panels` must map names to data, one at least"),
+        (lambda: plots.band_panels(X, {"m": {}}), r"`panels\['m'\]` must map names to data, one"),
+        (
+            lambda: plots.band_panels(X, {"m": {"a": (MEAN, -STD)}}),
+            r"`panels\['m'\]\['a'\]\[1\]` must be 0 or above",
+        ),
+        (
+            lambda: plots.band_panels(X, {"m": {"a": (X, STD)}, "k": {"b": (X, STD)}}),
+            r"`panels` must have the same methods in each panel, got \[\['a'\], \['b'\]\]",
+        ),
     ],
 )
 def test_bad_values_are_refused(call, message):
@@ -144,6 +171,7 @@ def test_bad_values_are_refused(call, message):
     [
         (lambda: plots.predictive_band(X, MEAN.astype(str), STD), "`mean` must hold numbers"),
         (lambda: plots.predictive_band(X, MEAN, STD, data=X), r"`data` must be a pair \(x, y\)"),
+        (lambda: plots.predictive_band(X, X, STD, ylim=4), r"`ylim` must be a pair \(low, high\)"),
         (lambda: plots.compare_bands(X, {"a": MEAN}), r"`bands\['a'\]` must be a pair \(mean,"),
         (lambda: plots.compare_bands(X, {"a": (MEAN, STD)}, ax=1), "`ax` must be matplotlib axes"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.spatial
 import scipy.stats
 
 from pymc_bnn import uncertainty as u
@@ -115,6 +116,50 @@ def test_the_true_distribution_scores_best():
         assert u.crps(other, y).mean() > best + 0.01
 
 
+# ---------------------------------------------------------------- all in one table
+
+
+def test_the_table_holds_the_scores_and_what_another_test_set_would_make_of_them():
+    rng = np.random.default_rng(10)
+    n, mu = 500, rng.normal(size=500)
+    samples, y = mu + rng.normal(size=(40, n)), mu + 1.2 * rng.normal(size=n)
+    log_density = scipy.stats.norm.logpdf(y, mu)
+    table = u.evaluate_values(samples, y, log_density, 0.8, repeats=2000)
+    low, high = np.percentile(samples, [10, 90], axis=0)
+    absolute = [np.abs(draws - value).mean() for draws, value in zip(samples.T, y, strict=True)]
+    pairs = [scipy.spatial.distance.pdist(draws[:, None]).mean() / 2 for draws in samples.T]
+    scores = {
+        "width": high - low,
+        "crps": np.subtract(absolute, pairs),
+        "nlpd": -log_density,
+    }
+    assert list(table.index) == ["rmse", "coverage", *scores]
+    for name, each in scores.items():
+        value, *ends = table.loc[name]
+        assert value == pytest.approx(each.mean())
+        error = scipy.stats.sem(each)
+        np.testing.assert_allclose(ends, value + 1.96 * error * np.array([-1, 1]), atol=0.3 * error)
+
+    square = (samples.mean(axis=0) - y) ** 2
+    value, *ends = table.loc["rmse"]
+    assert value == pytest.approx(np.sqrt(square.mean()))
+    error = scipy.stats.sem(square) / (2 * value)  # by the delta method
+    np.testing.assert_allclose(ends, value + 1.96 * error * np.array([-1, 1]), atol=0.3 * error)
+
+    inside = int(((low <= y) & (y <= high)).sum())
+    wilson = scipy.stats.binomtest(inside, n).proportion_ci(method="wilson")
+    np.testing.assert_allclose(table.loc["coverage"], [inside / n, *wilson])
+
+
+def test_the_table_without_densities_has_none_and_its_seed_is_its_own():
+    samples, y = np.random.default_rng(11).normal(size=(20, 30)), np.zeros(30)
+    table = u.evaluate_values(samples, y, repeats=20)
+    assert list(table.index) == ["rmse", "coverage", "width", "crps"]
+    assert table.equals(u.evaluate_values(samples.tolist(), y, repeats=20, random_seed=0))
+    other = u.evaluate_values(samples, y, repeats=20, random_seed=1)
+    assert (other.loc["crps"] != table.loc["crps"]).tolist() == [False, True, True]
+
+
 # ---------------------------------------------------------------- parts of the variance
 
 
@@ -158,6 +203,19 @@ GOOD = np.zeros((3, 2))
         (lambda: u.crps(GOOD[:1], [0.0, 0.0]), r"at least 2 by 1, got shape \(1, 2\)"),
         (lambda: u.crps(GOOD, [[0.0, 0.0]]), r"`y` must have shape \(2,\).*got shape \(1, 2\)"),
         (lambda: u.crps(GOOD, [0.0, np.inf]), "`y` must hold finite numbers only"),
+        (lambda: u.evaluate_values(GOOD[:1], [0.0, 0.0]), r"`samples` must .* at least 2 by 1"),
+        (lambda: u.evaluate_values(GOOD, [0.0]), r"`y` must have shape \(2,\), one value per"),
+        (
+            lambda: u.evaluate_values(GOOD, [0.0, 0.0], [[0.0], [0.0]]),
+            r"`log_density` must have shape \(2,\), one value per predicted example, got .*2, 1",
+        ),
+        (
+            lambda: u.evaluate_values(GOOD, [0.0, 0.0], [0.0, -np.inf]),
+            "`log_density` must hold finite numbers only",
+        ),
+        (lambda: u.evaluate_values(GOOD, [0.0, 0.0], level=2), "`level` must be a number in"),
+        (lambda: u.evaluate_values(GOOD, [0.0, 0.0], repeats=1), "`repeats` must be an integer"),
+        (lambda: u.evaluate_values(GOOD, [0.0, 0.0], random_seed=-1), "`random_seed` must be an"),
         (lambda: u.variance_parts(GOOD[0], 1.0), r"`means` must have shape \(draws, n\)"),
         (
             lambda: u.variance_parts(GOOD, np.ones(3)),

@@ -22,13 +22,14 @@ from pymc_bnn.plots.histograms import (
     entropy_histograms,
     uncertainty_densities,
 )
-from pymc_bnn.plots.regression import compare_bands, predictive_band
+from pymc_bnn.plots.regression import band_panels, compare_bands, predictive_band
 from pymc_bnn.plots.scales import mixture_density, scale_posteriors
 from pymc_bnn.plots.style import save
 from pymc_bnn.plots.tables import dots
 from pymc_bnn.plots.weights import weight_posteriors
 
 __all__ = [
+    "band_panels",
     "compare_bands",
     "confusion_matrix",
     "density_by_correctness",

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import FuncNorm, LinearSegmentedColormap, Normalize
 from matplotlib.ticker import MaxNLocator
 
-from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.plots.style import CORRECT, ERROR, INK, PALE, axes_of, check_labels
+from pymc_bnn._checks import check_int
+from pymc_bnn.plots.style import CORRECT, ERROR, INK, PALE, axes_of
+from pymc_bnn.uncertainty.arrays import check_classes, check_labels
 
 __all__ = ["confusion_matrix"]
 
@@ -56,21 +57,13 @@ def confusion_matrix(
     """
     from sklearn.metrics import confusion_matrix as count
 
-    y, predicted = check_labels("y", y), check_labels("predicted", predicted)
-    if y.shape != predicted.shape:
-        raise invalid(
-            "predicted",
-            f"have shape {y.shape}, one label per label of `y`",
-            f"shape {predicted.shape}",
-            "pass as many predicted as true labels",
-        )
+    y = check_labels("y", y)
+    predicted = check_labels("predicted", predicted, len(y))
     if n_classes is None:
         n_classes = max(int(y.max()), int(predicted.max()), 1) + 1
     n_classes = check_int("n_classes", n_classes, 2, None, "pass the number of classes")
-    for name, labels in (("y", y), ("predicted", predicted)):
-        if labels.max() >= n_classes:
-            rule = f"hold class numbers in 0…{n_classes - 1}"
-            raise invalid(name, rule, f"{labels.max()}", "pass a larger n_classes=")
+    check_classes("y", y, n_classes)
+    check_classes("predicted", predicted, n_classes)
     counts = count(y, predicted, labels=np.arange(n_classes))  # (classes, classes)
     diagonal = np.eye(n_classes, dtype=bool)
     errors = int(counts[~diagonal].sum())

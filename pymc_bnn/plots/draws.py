@@ -14,7 +14,6 @@ from matplotlib.ticker import MaxNLocator
 from pymc_bnn._checks import check_int
 from pymc_bnn.plots.images import (
     check_images,
-    check_truth,
     class_axis,
     class_colors,
     class_key,
@@ -24,7 +23,7 @@ from pymc_bnn.plots.images import (
     title_color,
 )
 from pymc_bnn.plots.style import GREY, INK
-from pymc_bnn.uncertainty.arrays import check_probs
+from pymc_bnn.uncertainty.arrays import check_labels, check_probs
 
 __all__ = ["predictive_bars", "probability_intervals"]
 
@@ -71,7 +70,7 @@ def predictive_bars(
     probs = check_probs("pred", pred)
     draws, total, n_classes = probs.shape
     images = check_images(images, total, "pred")
-    y = check_truth(y, total, n_classes, "pred")
+    y = None if y is None else check_labels("y", y, total, n_classes)
     n = min(check_int("n", n, 1, None, "pass n=10"), total)
     mean = probs.mean(0)  # (examples, classes)
 
@@ -152,7 +151,7 @@ def probability_intervals(
     probs = check_probs("pred", pred)
     _, total, n_classes = probs.shape
     images = check_images(images, total, "pred")
-    y = check_truth(y, total, n_classes, "pred")
+    y = None if y is None else check_labels("y", y, total, n_classes)
     n = min(check_int("n", n, 1, None, "pass n=10"), total)
     if columns is None:
         columns = math.ceil(math.sqrt(n))

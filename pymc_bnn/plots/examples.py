@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from pymc_bnn._checks import check_finite, check_int, invalid
 from pymc_bnn.plots.images import (
     check_images,
-    check_truth,
     class_axis,
     class_colors,
     class_key,
@@ -24,7 +23,7 @@ from pymc_bnn.plots.images import (
     title_color,
 )
 from pymc_bnn.plots.style import FAINT, GREY, INK, short
-from pymc_bnn.uncertainty.arrays import as_array
+from pymc_bnn.uncertainty.arrays import as_array, check_labels
 
 __all__ = ["uncertain_examples", "vote_grid"]
 
@@ -81,7 +80,7 @@ def uncertain_examples(
     votes, statistic = _check_votes(votes)
     total, n_classes = votes.shape
     images = check_images(images, total)
-    y = check_truth(y, total, n_classes)
+    y = None if y is None else check_labels("y", y, total, n_classes)
     n = min(check_int("n", n, 1, None, "pass n=16"), total)
     if columns is None:
         columns = math.ceil(math.sqrt(n))
@@ -154,7 +153,7 @@ def vote_grid(images: Any, votes: Any, y: Any = None, n: int = 64) -> np.ndarray
     votes, statistic = _check_votes(votes)
     total, n_classes = votes.shape
     images = check_images(images, total)
-    y = check_truth(y, total, n_classes)
+    y = None if y is None else check_labels("y", y, total, n_classes)
     n = check_int("n", n, 1, None, "pass n=64")
     shares = votes / votes.sum(-1, keepdims=True)  # (examples, classes)
     order = np.lexsort((statistic, shares.max(-1)))

@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from pymc_bnn._checks import check_finite, invalid
-from pymc_bnn.plots.style import CORRECT, ERROR, FAINT, GREY, INK, check_labels
+from pymc_bnn.plots.style import CORRECT, ERROR, FAINT, GREY, INK
 from pymc_bnn.uncertainty.arrays import as_array
 
 __all__ = [
     "check_images",
-    "check_truth",
     "class_axis",
     "class_colors",
     "class_key",
@@ -45,18 +44,6 @@ def check_images(images: Any, n: int, of: str = "votes") -> np.ndarray:
         raise invalid("images", "hold numbers", f"dtype {grey.dtype}", "convert it", TypeError)
     check_finite("images", grey)
     return grey.astype(float)
-
-
-def check_truth(y: Any, n: int, n_classes: int, of: str = "votes") -> np.ndarray | None:
-    """Return the true labels (n,), or None if there are none."""
-    if y is None:
-        return None
-    y = check_labels("y", y)
-    if y.shape != (n,) or y.max() >= n_classes:
-        rule = f"hold {n} labels in 0…{n_classes - 1}, one per example of `{of}`"
-        got = f"{y.size} labels up to {y.max()}"
-        raise invalid("y", rule, got, "pass the labels of these examples")
-    return y
 
 
 def class_colors(n_classes: int, top: int, truth: int | None) -> list[str]:

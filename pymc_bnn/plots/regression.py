@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -23,7 +24,7 @@ from pymc_bnn.plots.style import (
     legend_above,
 )
 
-__all__ = ["compare_bands", "predictive_band"]
+__all__ = ["band_panels", "compare_bands", "predictive_band"]
 
 _BANDS = (GREEN, PURPLE, ORANGE, SKY)
 _SIZE = (6.4, 4.2)
@@ -41,6 +42,7 @@ def predictive_band(
     at_mean: Any = None,
     xlabel: str = "x",
     ylabel: str = "y",
+    ylim: tuple[float, float] | None = None,
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
@@ -67,6 +69,8 @@ def predictive_band(
         The function of the posterior mean of the weights, dotted: a single network.
     xlabel, ylabel : str, optional
         Labels of the axes; name the units, as in "time [s]".
+    ylim : (float, float), optional
+        Limits of y; by default as far as the widest band runs.
     legend : bool, optional
         Whether to draw a legend above the axes, where it covers nothing; False where several
         axes of a figure share one.
@@ -111,7 +115,7 @@ def predictive_band(
         label = "at the mean of the weights"
         ax.plot(x, single, ":", color=PURPLE, linewidth=1.8, zorder=5, label=label)
     _draw_known(ax, x, data, truth)
-    _finish(ax, x, xlabel, ylabel, legend)
+    _finish(ax, x, xlabel, ylabel, ylim, legend)
     return ax
 
 
@@ -123,6 +127,7 @@ def compare_bands(
     truth: Any = None,
     xlabel: str = "x",
     ylabel: str = "y",
+    ylim: tuple[float, float] | None = None,
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
@@ -143,6 +148,8 @@ def compare_bands(
         The true function, dashed.
     xlabel, ylabel : str, optional
         Labels of the axes; name the units, as in "time [s]".
+    ylim : (float, float), optional
+        Limits of y; by default as far as the widest band runs.
     legend : bool, optional
         Whether to draw a legend above the axes, where it covers nothing; False where several
         axes of a figure share one.
@@ -168,19 +175,9 @@ def compare_bands(
     ['NUTS: mean ± 2 sd', 'mean-field: mean ± 2 sd']
     """
     x = _check_inputs(x)
-    bands = check_mapping("bands", bands, "pass {'NUTS': (mean, std)}, say")
-    if len(bands) > len(_BANDS):
-        rule, repair = f"hold at most {len(_BANDS)} methods", "draw the others into other axes"
-        raise invalid("bands", rule, len(bands), repair)
-    checked = {}
-    for name, band in bands.items():
-        mean, std = _pair(f"bands[{name!r}]", band, "(mean, standard deviation)")
-        checked[name] = (
-            _along(f"bands[{name!r}][0]", mean, x),
-            _along(f"bands[{name!r}][1]", std, x, spread=True),
-        )
+    bands = _check_bands("bands", bands, x)
     ax = axes_of(ax, _SIZE)
-    for i, (name, (mean, std)) in enumerate(checked.items()):
+    for i, (name, (mean, std)) in enumerate(bands.items()):
         color, ends = _BANDS[i], (mean - _WIDTH * std, mean + _WIDTH * std)
         line = {"color": color, "linestyle": STYLES[i]}
         if i == 0:
@@ -190,8 +187,72 @@ def compare_bands(
         for end in ends:
             ax.plot(x, end, linewidth=1.1, zorder=3 + i, **line)
     _draw_known(ax, x, data, truth)
-    _finish(ax, x, xlabel, ylabel, legend)
+    _finish(ax, x, xlabel, ylabel, ylim, legend)
     return ax
+
+
+def band_panels(
+    x: Any,
+    panels: Mapping[str, Mapping[str, tuple[Any, Any]]],
+    *,
+    data: tuple[Any, Any] | None = None,
+    truth: Any = None,
+    xlabel: str = "x",
+    ylabel: str = "y",
+    ylim: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """Draw the bands of several methods once per model, in panels beside each other.
+
+    Parameters
+    ----------
+    x : array_like of shape (n,)
+        Inputs, in increasing order.
+    panels : mapping from str to mapping from str to (array_like, array_like)
+        By model and method: mean and standard deviation (n,), in the unit of y. Each panel is one
+        of `compare_bands`; all have the same methods, in the same order.
+    data : (array_like, array_like), optional
+        Inputs and outputs (m,) of the training data, drawn as points.
+    truth : array_like of shape (n,), optional
+        The true function, dashed.
+    xlabel, ylabel : str, optional
+        Labels of the axes; name the units, as in "time [s]".
+    ylim : (float, float), optional
+        Limits of y; by default as far as the widest band runs.
+
+    Returns
+    -------
+    numpy.ndarray of matplotlib.axes.Axes, shape (panels,)
+        A panel per model, which is its title, with one y axis and one legend, below.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no panel, their methods differ, or as `compare_bands`.
+
+    Examples
+    --------
+    >>> bands = {"NUTS": ([0.0, 0.0], [0.2, 0.9]), "mean-field": ([0.0, 0.1], [0.2, 0.5])}
+    >>> axes = band_panels([0.0, 1.0], {"noise known": bands, "noise learned": bands})
+    >>> [ax.get_title() for ax in axes]
+    ['noise known', 'noise learned']
+    """
+    x = _check_inputs(x)
+    panels = check_mapping("panels", panels, "pass {'noise known': {'NUTS': (mean, std)}}, say")
+    panels = {name: _check_bands(f"panels[{name!r}]", bands, x) for name, bands in panels.items()}
+    methods = [list(bands) for bands in panels.values()]
+    if any(names != methods[0] for names in methods):
+        rule, repair = "have the same methods in each panel", "draw the others by compare_bands"
+        raise invalid("panels", rule, methods, repair)
+    layout = {"sharey": True, "squeeze": False, "layout": "constrained"}
+    figure, grid = plt.subplots(1, len(panels), figsize=(5.0 * len(panels), 4.4), **layout)
+    axes = grid[0]
+    shared = {"data": data, "truth": truth, "xlabel": xlabel, "ylabel": ylabel, "ylim": ylim}
+    for ax, (name, bands) in zip(axes, panels.items(), strict=True):
+        compare_bands(x, bands, **shared, legend=False, ax=ax)
+        ax.set_title(str(name))
+        ax.label_outer()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return axes
 
 
 def _draw_known(ax: Axes, x: np.ndarray, data: Any, truth: Any) -> None:
@@ -210,9 +271,11 @@ def _draw_known(ax: Axes, x: np.ndarray, data: Any, truth: Any) -> None:
         ax.plot(at, y, "o", markeredgewidth=0.6, label="data", **points)
 
 
-def _finish(ax: Axes, x: np.ndarray, xlabel: str, ylabel: str, legend: bool) -> None:
+def _finish(ax: Axes, x: np.ndarray, xlabel: str, ylabel: str, ylim: Any, legend: bool) -> None:
     """Set the axes' limits, labels and legend."""
     ax.set_xlim(x[0], x[-1])
+    if ylim is not None:
+        ax.set_ylim(*_pair("ylim", ylim, "(low, high)"))
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     frame_axes(ax)
@@ -232,6 +295,20 @@ def _check_inputs(x: Any) -> np.ndarray:
     return x.astype(float)
 
 
+def _check_bands(argument: str, bands: Any, x: np.ndarray) -> dict[str, tuple[Any, Any]]:
+    """Return means and standard deviations (n,) by method."""
+    bands = check_mapping(argument, bands, "pass {'NUTS': (mean, std)}, say")
+    if len(bands) > len(_BANDS):
+        rule, repair = f"hold at most {len(_BANDS)} methods", "draw the others into other axes"
+        raise invalid(argument, rule, len(bands), repair)
+    checked = {}
+    for name, band in bands.items():
+        label = f"{argument}[{name!r}]"
+        mean, std = _pair(label, band, "(mean, standard deviation)")
+        checked[name] = _along(f"{label}[0]", mean, x), _along(f"{label}[1]", std, x, spread=True)
+    return checked
+
+
 def _along(argument: str, values: Any, x: np.ndarray, spread: bool = False) -> np.ndarray:
     """Return finite numbers (n,); standard deviations may be one number, and not below 0."""
     values = np.asarray(values)
@@ -248,7 +325,7 @@ def _along(argument: str, values: Any, x: np.ndarray, spread: bool = False) -> n
 def _pair(argument: str, value: Any, what: str) -> tuple[Any, Any]:
     if not isinstance(value, tuple | list) or len(value) != 2:
         got = f"a {type(value).__name__}"
-        raise invalid(argument, f"be a pair {what}", got, "pass two arrays in brackets", TypeError)
+        raise invalid(argument, f"be a pair {what}", got, "pass two in brackets", TypeError)
     return value[0], value[1]
 
 

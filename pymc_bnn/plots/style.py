@@ -35,7 +35,6 @@ __all__ = [
     "STYLES",
     "axes_of",
     "check_columns",
-    "check_labels",
     "check_mapping",
     "check_scores",
     "frame_axes",
@@ -223,17 +222,3 @@ def check_scores(argument: str, value: Any) -> dict[str, np.ndarray]:
         check_finite(label, scores)
         found[name] = scores.astype(float)
     return found
-
-
-def check_labels(argument: str, labels: Any) -> np.ndarray:
-    """Return non-negative integer labels (n,)."""
-    labels = as_array(argument, labels)
-    if labels.ndim != 1 or labels.size == 0:
-        rule = "have shape (n,) with at least one label"
-        raise invalid(argument, rule, f"shape {labels.shape}", "pass a list of labels")
-    if labels.dtype.kind not in "iu":
-        repair = f"convert it: {argument}.astype(int)"
-        raise invalid(argument, "hold integers", f"dtype {labels.dtype}", repair, TypeError)
-    if labels.min() < 0:
-        raise invalid(argument, "be 0 or above", f"{labels.min()}", "number the classes from 0")
-    return labels

@@ -14,7 +14,7 @@ from pymc_bnn.uncertainty.calibration import (
 )
 from pymc_bnn.uncertainty.detection import Detection, detect, detection_table
 from pymc_bnn.uncertainty.entropies import expected_entropy, mutual_information, predictive_entropy
-from pymc_bnn.uncertainty.evaluation import evaluate
+from pymc_bnn.uncertainty.evaluation import evaluate, evaluate_values
 from pymc_bnn.uncertainty.intervals import probability_interval
 from pymc_bnn.uncertainty.prediction_sets import (
     Conformal,
@@ -76,6 +76,7 @@ __all__ = [
     "detection_table",
     "error_detection",
     "evaluate",
+    "evaluate_values",
     "expected_entropy",
     "interval_coverage",
     "label_votes",

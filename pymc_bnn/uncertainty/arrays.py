@@ -14,11 +14,11 @@ __all__ = [
     "as_array",
     "as_numbers",
     "check_choice",
+    "check_classes",
     "check_labels",
     "check_probs",
     "check_share",
     "check_votes",
-    "check_y",
     "normalised",
     "rank",
 ]
@@ -107,8 +107,20 @@ def normalised(argument: str, probs: np.ndarray) -> np.ndarray:
     return probs / total[..., None]
 
 
-def check_labels(argument: str, labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return integer labels in 0…n_classes − 1 as int64."""
+def check_labels(
+    argument: str, labels: Any, n: int | None = None, n_classes: int | None = None
+) -> np.ndarray:
+    """Return labels (n,) as int64; without `n`, of one example at least."""
+    labels = as_array(argument, labels)
+    if labels.ndim != 1 or labels.size == 0 or (n is not None and len(labels) != n):
+        shape = "(n,) with at least one label" if n is None else f"{(n,)}, one label per example"
+        repair = "pass the label of each example"
+        raise invalid(argument, f"have shape {shape}", f"shape {labels.shape}", repair)
+    return check_classes(argument, labels, n_classes)
+
+
+def check_classes(argument: str, labels: np.ndarray, n_classes: int | None = None) -> np.ndarray:
+    """Return labels of any shape in 0…n_classes − 1, or from 0 up, as int64."""
     if labels.dtype.kind not in "iu":
         raise invalid(
             argument,
@@ -117,27 +129,15 @@ def check_labels(argument: str, labels: np.ndarray, n_classes: int) -> np.ndarra
             f"convert it: {argument}.astype(int)",
             TypeError,
         )
-    if labels.min() < 0 or labels.max() >= n_classes:
+    if labels.min() < 0 or (n_classes is not None and labels.max() >= n_classes):
+        allowed = "of 0 or above" if n_classes is None else f"in 0…{n_classes - 1}"
         raise invalid(
             argument,
-            f"hold class numbers in 0…{n_classes - 1}",
+            f"hold class numbers {allowed}",
             f"values in {labels.min()}…{labels.max()}",
-            "number the classes from 0",
+            "number the classes from 0, or raise their number",
         )
     return labels.astype(np.int64)
-
-
-def check_y(y: Any, n: int, n_classes: int, argument: str = "y") -> np.ndarray:
-    """Return true labels (n,) as int64."""
-    y = as_array(argument, y)
-    if y.shape != (n,):
-        raise invalid(
-            argument,
-            f"have shape {(n,)}, one label per predicted example",
-            f"shape {y.shape}",
-            "pass the labels of the examples predicted",
-        )
-    return check_labels(argument, y, n_classes)
 
 
 def check_votes(argument: str, votes: Any) -> np.ndarray:

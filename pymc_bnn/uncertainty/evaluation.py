@@ -1,4 +1,4 @@
-"""The numbers of a classifier on a test set, each with its interval, in one table."""
+"""The numbers of a prediction of a test set, each with its interval, in one table."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from pymc_bnn.uncertainty.calibration import calibration_floor, expected_calibra
 from pymc_bnn.uncertainty.entropies import entropy
 from pymc_bnn.uncertainty.intervals import tails, wilson
 from pymc_bnn.uncertainty.predictions import ClassPrediction, read_labelled
+from pymc_bnn.uncertainty.regression import (
+    check_samples,
+    check_values,
+    crps,
+    interval_coverage,
+    value_interval,
+)
 from pymc_bnn.uncertainty.resampling import bootstrap_interval
 from pymc_bnn.uncertainty.scores import brier, log_loss
 from pymc_bnn.uncertainty.selective import mean_risk
@@ -18,7 +25,7 @@ from pymc_bnn.uncertainty.selective import mean_risk
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "evaluate_values"]
 
 
 def evaluate(
@@ -83,8 +90,6 @@ def evaluate(
     brier       0.066
     Name: value, dtype: float64
     """
-    import pandas as pd
-
     mean, y = read_labelled(pred, y)
     tails(level)
     check_int("bins", bins, 1, None, "pass bins=15")
@@ -109,5 +114,99 @@ def evaluate(
         "ece_floor": calibration_floor(mean, bins, level=level, random_seed=seed),
         "aurc": interval(mean_risk, entropy(mean), ~correct),
     }
+    return _table(rows)
+
+
+def evaluate_values(
+    samples: Any,
+    y: Any,
+    log_density: Any = None,
+    level: float = 0.95,
+    *,
+    repeats: int = 1000,
+    random_seed: int | np.random.Generator = 0,
+) -> pd.DataFrame:
+    """Tabulate the scores of predicted values, each with what another test set would make of it.
+
+    Parameters
+    ----------
+    samples : array_like of shape (draws, n)
+        Predictive samples of the observations, with their noise, at least two draws:
+        ``prediction["y"].samples``.
+    y : array_like of shape (n,)
+        The observations, which the fit did not see.
+    log_density : array_like of shape (n,), optional
+        Log predictive density of each observation, nats: ``prediction.log_density``.
+    level : float, optional
+        Probability of the predictive intervals, in (0, 1). Default 0.95.
+    repeats : int, optional
+        Number of resamples of the bootstrap, at least 2. Default 1000.
+    random_seed : int or numpy.random.Generator, optional
+        A non-negative seed, or a generator, which is advanced. Default 0.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index "metric", columns value, low, high, the ends of a 95 % interval:
+
+        - rmse: root mean square error of the predictive mean, in the unit of y;
+        - coverage: `interval_coverage`, the share of observations inside their predictive
+          intervals, which a calibrated prediction brings near `level`;
+        - width: mean width of these intervals, in the unit of y: of two predictions that cover as
+          much the narrower one says more;
+        - crps: mean of `crps`, in the unit of y;
+        - nlpd: negative mean of `log_density`, nats; left out without it.
+
+        The interval of the coverage is a Wilson score interval, the others are of the percentile
+        bootstrap over examples.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `samples`, `y` and `log_density` are not finite numbers of those shapes, or an option is
+        not as described.
+
+    Examples
+    --------
+    >>> table = evaluate_values([[0.0, 1.0], [2.0, 3.0]], y=[1.0, 4.0], log_density=[-1.5, -2.5])
+    >>> print(table["value"].round(3))
+    metric
+    rmse        1.414
+    coverage    0.500
+    width       1.900
+    crps        0.500
+    nlpd        2.000
+    Name: value, dtype: float64
+    """
+    samples = check_samples("samples", samples, least=2)
+    y = check_values("y", y, samples.shape[1])
+    if log_density is not None:
+        log_density = check_values("log_density", log_density, len(y))
+    tails(level)
+    check_int("repeats", repeats, 2, None, "pass repeats=1000")
+    seed = check_seed(random_seed)
+
+    def interval(statistic, *arrays):
+        return bootstrap_interval(statistic, *arrays, repeats=repeats, random_seed=seed)
+
+    rows = {
+        "rmse": interval(_root_mean_square, samples.mean(axis=0) - y),
+        "coverage": interval_coverage(samples, y, level),
+        "width": interval(np.mean, np.diff(value_interval(samples, level))[:, 0]),
+        "crps": interval(np.mean, crps(samples, y)),
+    }
+    if log_density is not None:
+        rows["nlpd"] = interval(np.mean, -log_density)
+    return _table(rows)
+
+
+def _root_mean_square(errors: np.ndarray, axis: int) -> Any:
+    return np.sqrt(np.mean(errors**2, axis=axis))
+
+
+def _table(rows: dict[str, tuple[float, float, float]]) -> pd.DataFrame:
+    """Return a row per metric: its value, and the ends of its interval."""
+    import pandas as pd
+
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
     return frame.rename_axis("metric").astype(float)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pymc_bnn._checks import check_int, check_seed, invalid
-from pymc_bnn.uncertainty.arrays import as_array, check_choice, check_share, check_y, rank
+from pymc_bnn.uncertainty.arrays import as_array, check_choice, check_labels, check_share, rank
 from pymc_bnn.uncertainty.intervals import tails
 from pymc_bnn.uncertainty.predictions import ClassPrediction, read_mean
 
@@ -143,7 +143,7 @@ def conformal(
     check_choice("method", method, _METHODS)
     coverage = check_share("coverage", coverage, "pass coverage=0.9")
     mean = read_mean("calibration_pred", calibration_pred)
-    y = check_y(calibration_y, *mean.shape, argument="calibration_y")
+    y = check_labels("calibration_y", calibration_y, *mean.shape)
     n = len(y)
     needed = _needed_rank(n, coverage, "calibration_pred")
     scores, ties = _scores(method, mean, random_seed, stream=0)
@@ -244,7 +244,7 @@ def set_summary(sets: Any, y: Any) -> pd.Series:
             "pass what `Conformal.sets` returned",
             TypeError if sets.dtype != bool else ValueError,
         )
-    y = check_y(y, *sets.shape)
+    y = check_labels("y", y, *sets.shape)
     size = sets.sum(-1)
     shares = {
         "coverage": sets[np.arange(len(y)), y].mean(),

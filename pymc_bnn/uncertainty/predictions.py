@@ -9,9 +9,9 @@ import numpy as np
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.uncertainty.arrays import (
     as_numbers,
+    check_labels,
     check_probs,
     check_votes,
-    check_y,
     normalised,
 )
 from pymc_bnn.uncertainty.entropies import entropy
@@ -110,7 +110,7 @@ def read_mean(argument: str, pred: ClassPrediction | Any) -> np.ndarray:
 def read_labelled(pred: ClassPrediction | Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return mean probabilities (n, classes) and labels (n,), checked."""
     mean = read_mean("pred", pred)
-    return mean, check_y(y, *mean.shape)
+    return mean, check_labels("y", y, *mean.shape)
 
 
 def read_moments(argument: str, pred: ClassPrediction | Any) -> tuple[np.ndarray, np.ndarray]:

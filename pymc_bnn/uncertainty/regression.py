@@ -17,6 +17,8 @@ from pymc_bnn.uncertainty.intervals import tails, wilson
 __all__ = [
     "Coverage",
     "VarianceParts",
+    "check_samples",
+    "check_values",
     "crps",
     "interval_coverage",
     "value_interval",
@@ -81,7 +83,7 @@ def value_interval(samples: Any, level: float = 0.95) -> np.ndarray:
     array([[1., 3.]])
     """
     quantiles = tails(level)
-    return np.quantile(_check_samples("samples", samples), quantiles, axis=0).T
+    return np.quantile(check_samples("samples", samples), quantiles, axis=0).T
 
 
 def interval_coverage(samples: Any, y: Any, level: float = 0.95) -> Coverage:
@@ -122,8 +124,8 @@ def interval_coverage(samples: Any, y: Any, level: float = 0.95) -> Coverage:
     >>> interval_coverage(draws, [1.2, 9.0]).value
     0.5
     """
-    samples = _check_samples("samples", samples)
-    y = _check_values("y", y, samples.shape[1])
+    samples = check_samples("samples", samples)
+    y = check_values("y", y, samples.shape[1])
     low, high = value_interval(samples, level).T
     inside = int(((low <= y) & (y <= high)).sum())
     return Coverage(inside / y.size, *wilson(inside, y.size, 0.95))
@@ -174,8 +176,8 @@ def crps(samples: Any, y: Any) -> np.ndarray:
     >>> crps([[0.0], [0.0]], [1.0])
     array([1.])
     """
-    samples = _check_samples("samples", samples, least=2)
-    y = _check_values("y", y, samples.shape[1])
+    samples = check_samples("samples", samples, least=2)
+    y = check_values("y", y, samples.shape[1])
     m = len(samples)
     # Of the sorted, Σ_{i<j} (x_j − x_i) = Σ_k (2k − m + 1) x_k, with k counted from 0.
     centred = np.sort(samples, axis=0) - samples.mean(axis=0)
@@ -224,7 +226,7 @@ def variance_parts(means: Any, noise_stds: Any) -> VarianceParts:
     >>> parts.epistemic, parts.aleatoric
     (array([0., 0.]), array([0.5, 0.5]))
     """
-    means = _check_samples("means", means, least=2)
+    means = check_samples("means", means, least=2)
     noise_stds = as_numbers("noise_stds", noise_stds)
     draws, n = means.shape
     if noise_stds.shape not in ((), (draws, 1), (draws, n)):
@@ -242,7 +244,7 @@ def variance_parts(means: Any, noise_stds: Any) -> VarianceParts:
     return VarianceParts(*np.sqrt([epistemic, aleatoric, epistemic + aleatoric]))
 
 
-def _check_samples(argument: str, samples: Any, least: int = 1) -> np.ndarray:
+def check_samples(argument: str, samples: Any, least: int = 1) -> np.ndarray:
     """Return values (draws, n) as float64, with at least so many draws and one example."""
     samples = as_numbers(argument, samples)
     if samples.ndim != 2 or len(samples) < least or samples.shape[1] == 0:
@@ -255,14 +257,14 @@ def _check_samples(argument: str, samples: Any, least: int = 1) -> np.ndarray:
     return samples
 
 
-def _check_values(argument: str, values: Any, n: int) -> np.ndarray:
-    """Return observations (n,) as float64."""
+def check_values(argument: str, values: Any, n: int) -> np.ndarray:
+    """Return numbers (n,) of the predicted examples as float64."""
     values = as_numbers(argument, values)
     if values.shape != (n,):
         raise invalid(
             argument,
             f"have shape {(n,)}, one value per predicted example",
             f"shape {values.shape}",
-            "pass the observations of the examples predicted",
+            "pass those of the examples predicted",
         )
     return values

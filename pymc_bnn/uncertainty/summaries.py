@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pymc_bnn._checks import check_seed, invalid
-from pymc_bnn.uncertainty.arrays import as_numbers, check_choice, check_probs, check_y
+from pymc_bnn.uncertainty.arrays import as_numbers, check_choice, check_labels, check_probs
 from pymc_bnn.uncertainty.entropies import entropy, information
 from pymc_bnn.uncertainty.intervals import tails
 from pymc_bnn.uncertainty.predictions import ClassPrediction, read_prediction
@@ -91,10 +91,10 @@ def summary(
     quantiles = tails(level)
     if hasattr(pred, "mean_probs"):
         mean, expected, counts, probs = read_prediction(pred, votes)
-        y = None if y is None else check_y(y, *mean.shape)
+        y = None if y is None else check_labels("y", y, *mean.shape)
     else:
         probs = check_probs("pred", pred)
-        y = None if y is None else check_y(y, *probs.shape[1:])
+        y = None if y is None else check_labels("y", y, *probs.shape[1:])
         mean, expected = probs.mean(0), entropy(probs).mean(0)
         cast = (
             draw_labels(probs, np.random.default_rng(check_seed(random_seed)))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pymc_bnn._checks import check_int, check_seed, invalid
-from pymc_bnn.uncertainty.arrays import as_array, check_labels, check_probs, check_votes
+from pymc_bnn.uncertainty.arrays import as_array, check_classes, check_probs, check_votes
 
 __all__ = [
     "ChiSquare",
@@ -165,7 +165,7 @@ def count_votes(labels: Any, n_classes: int) -> np.ndarray:
             f"shape {labels.shape}",
             "use `labels[None]` for a single draw",
         )
-    return count(check_labels("labels", labels, n_classes), n_classes)
+    return count(check_classes("labels", labels, n_classes), n_classes)
 
 
 def chi_square(votes: Any) -> ChiSquare:
