@@ -26,6 +26,7 @@ _NAMES = {
     "Prediction": "predict",
     "adam": "optimizer",
     "bayesian": "bayesian_network",
+    "compilation_cache": "compilation",
     "fit": "fitting",
 }
 

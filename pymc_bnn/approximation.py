@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,11 +17,12 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.batches import Batches
+from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Terms
 from pymc_bnn.diagnostics import summary
 from pymc_bnn.elbo import Elbo
 from pymc_bnn.guides import Posterior
-from pymc_bnn.noise import draw_noise, seed_of
+from pymc_bnn.noise import seed_of
 from pymc_bnn.predict import LIMIT_BYTES, Prediction, Predictor
 from pymc_bnn.starting import prior_scales
 from pymc_bnn.to_jax import lift, precision
@@ -65,6 +66,7 @@ class Approximation:
     batches: Batches | None
     kl_weights: Callable[[Any], np.ndarray]  # the KL's weight at each step
     dtype: str
+    predictors: dict[Any, Predictor] = field(default_factory=dict, repr=False)  # of the whole fit
 
     def __repr__(self) -> str:
         """Say what it is in a line."""
@@ -170,7 +172,7 @@ class Approximation:
         size = min(batch_size, n) if n else 1
         with precision(self.dtype):
 
-            @jax.jit
+            @Compiled
             def evaluate(params: Any, key: Any, data: Any, counted: Any) -> Any:
                 noise = self.elbo_parts.draw_noise(key, size, self.dtype, dropout=False)
                 parts = self.elbo_parts(params, noise, data)
@@ -351,7 +353,7 @@ class Approximation:
         lifted = lift([*self.terms.values, *self.terms.inputs], list(outputs), self.dtype)
         names = [f.name for f in self.terms.free]
         arrays = list(self.terms.arrays().values())
-        jitted = jax.jit(lifted)
+        jitted = Compiled(lifted)
         return lambda values: jitted(*(values[name] for name in names), *arrays)
 
     def _dataset(self, values: Mapping[str, np.ndarray]) -> xr.Dataset:
@@ -454,16 +456,7 @@ class Approximation:
 
     def _draw(self, key: jax.Array) -> dict[str, Any]:
         """Draw every free variable once, unconstrained."""
-        return self._drawing(self.params, key)
-
-    @cached_property
-    def _drawing(self) -> Any:
-        """The compiled draw of every free variable."""
-        return jax.jit(
-            lambda params, key: self.posterior.draw(
-                params, draw_noise(key, self.posterior.noise, 0, self.dtype)
-            )
-        )
+        return self.posterior.draw_from(self.params, key)
 
     def predict(
         self,
@@ -538,16 +531,11 @@ class Approximation:
         """Return a compiled predictor; the same data and deterministics compile but once."""
         names = frozenset(new_data) if isinstance(new_data, Mapping) else None
         key = names, var_names if isinstance(var_names, str) else tuple(var_names), mc_dropout
-        if key in self._predictors and (names or new_data is None):
-            return self._predictors[key].with_data(new_data)
+        if key in self.predictors and (names or new_data is None):
+            return self.predictors[key].with_data(new_data)
         predictor = Predictor(self, new_data, var_names, mc_dropout)
-        self._predictors[key] = predictor.without_data()
+        self.predictors[key] = predictor.without_data()
         return predictor
-
-    @cached_property
-    def _predictors(self) -> dict[Any, Predictor]:
-        """Predictors by what was asked for."""
-        return {}
 
     def predict_with(
         self,

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.predict import Prediction, Predictor
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
     from pymc_bnn.loop import State
+    from pymc_bnn.predict import Prediction
 
 __all__ = ["EarlyStopping", "HeldOut", "Info", "Progress", "Snapshots"]
 
@@ -79,7 +79,6 @@ class HeldOut:
         self.draws = check_int("draws", draws, 1, None, "pass draws=20")
         self._rows: list[tuple[int, float, float]] = []
         self._calls = 0
-        self._predictor = _Compiled(self.data)
 
     @property
     def history(self) -> pd.DataFrame:
@@ -90,10 +89,7 @@ class HeldOut:
         """Evaluate, if it is time to; never stops the fit."""
         self._calls += 1
         if self._calls % self.every == 0 or info.step == info.steps:
-            fitted = info.approximation()
-            predictor = self._predictor.of(fitted)
-            prediction = fitted.predict_with(predictor, self.draws, keep_draws=False, random_seed=0)
-            nll = predictor.mean_nll(prediction)
+            nll = info.approximation().nll(self.data, self.draws)
             self._rows.append((info.step, info.epoch, nll))
         return False
 
@@ -157,7 +153,6 @@ class Snapshots:
         self.var_names = (var_names,) if isinstance(var_names, str) else tuple(var_names)
         self.moments: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
         self.predictions: dict[int, Prediction] = {}
-        self._predictor = None if self.data is None else _Compiled(self.data)
 
     def on_chunk(self, state: State, info: Info) -> bool:
         """Keep the moments and predict; never stops the fit."""
@@ -168,10 +163,8 @@ class Snapshots:
             rule, repair = "match a free variable", f"choose from {list(means)}"
             raise invalid("var_names", rule, self.var_names, repair)
         self.moments[info.step] = {n: (np.array(means[n]), np.array(stds[n])) for n in names}
-        if self._predictor is not None:
-            self.predictions[info.step] = fitted.predict_with(
-                self._predictor.of(fitted), self.draws, keep_draws=True, random_seed=0
-            )
+        if self.data is not None:
+            self.predictions[info.step] = fitted.predict(self.data, self.draws, random_seed=0)
         return False
 
 
@@ -292,21 +285,6 @@ class Progress:
         rate = f"{speed:,.1f} steps/s" if speed else ""
         self._bar.update(self._task, completed=done, rate=rate, elbo=f"{elbo:,.5g}")
         self._bar.refresh()
-
-
-class _Compiled:
-    """Predicts from the same data along a fit: compiled once, and again for another fit."""
-
-    def __init__(self, data: Mapping[str, Any]):
-        self.data = data
-        self._terms: Any = None
-        self._predictor: Predictor | None = None
-
-    def of(self, fitted: Approximation) -> Predictor:
-        """Return the predictor of the fit."""
-        if self._predictor is None or self._terms is not fitted.terms:
-            self._predictor, self._terms = Predictor(fitted, self.data), fitted.terms
-        return self._predictor
 
 
 def _check_data(data: Any) -> dict[str, Any]:

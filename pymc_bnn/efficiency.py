@@ -117,7 +117,7 @@ def gradient_variance(
 
         @jax.jit
         def gradient(noise_key: Any, batch_key: Any, data: Any) -> Any:
-            _, batch, weights = step.batch(replace(state, key=batch_key), data)
+            batch, weights = step.batch(replace(state, key=batch_key), data)
             noise = step.noise(replace(state, key=noise_key))
             slope = jax.grad(step.loss, has_aux=True)
             return slope(state.params, noise, batch, weights, fitted.kl_weight)[0]

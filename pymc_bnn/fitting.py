@@ -246,9 +246,11 @@ def fit(
         )
         first = {b.name: b.params for b in blocks}
         state = step.first_state(first, seed)
-        with shapes_must_agree(terms.data):
-            jax.eval_shape(lambda state, data: step.gradient(state, data)[1], state, terms.arrays())
         data = {k: jnp.asarray(narrow(v, dtype)) for k, v in terms.arrays().items()}
+        with shapes_must_agree(terms.data):
+            loop = Loop(step, state, data)
+
+        predictors: dict[Any, Any] = {}
 
         def result(state: State, traces: Sequence[np.ndarray]) -> Approximation:
             return Approximation(
@@ -261,10 +263,11 @@ def fit(
                 batches=batches,
                 kl_weights=weight_at,
                 dtype=dtype,
+                predictors=predictors,
             )
 
         return _run(
-            Loop(step, state, data),
+            loop,
             state,
             steps,
             per_epoch,

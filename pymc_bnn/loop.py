@@ -13,7 +13,9 @@ import optax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from pymc_bnn.batches import Batches
+from pymc_bnn.compilation import Compiled
 from pymc_bnn.elbo import Elbo, Parts
+from pymc_bnn.noise import words_of
 
 __all__ = ["Loop", "State", "Step", "all_finite", "copy_state"]
 
@@ -28,7 +30,6 @@ class State:
     params: dict[str, dict[str, jax.Array]]  # of the guides, {block: {role: array}}
     opt_state: Any  # of the optimiser
     key: jax.Array  # random key; the step's number is folded in
-    order: jax.Array  # (n + 1,) data order of the current epoch
     step: jax.Array  # () steps done
 
 
@@ -48,14 +49,7 @@ class Step:
     def first_state(self, params: Any, seed: int) -> State:
         """Return the state before the first step."""
         params = jax.tree.map(lambda a: jnp.asarray(a, self.dtype), params)
-        order = np.zeros(1, np.int32) if self.batches is None else self.batches.first_order()
-        return State(
-            params,
-            self.optimizer.init(params),
-            jax.random.key(seed),
-            jnp.asarray(order),
-            jnp.int32(0),
-        )
+        return State(params, self.optimizer.init(params), jax.random.key(seed), jnp.int32(0))
 
     def noise(self, state: State) -> dict[str, jax.Array]:
         """Return the noise of the state's next step, (particles, …) where there are several."""
@@ -66,19 +60,19 @@ class Step:
         keys = jax.random.split(key, self.particles)
         return jax.vmap(lambda k: self.elbo.draw_noise(k, rows, self.dtype))(keys)
 
-    def batch(self, state: State, data: Mapping[str, Any]) -> tuple[jax.Array, Any, Any]:
-        """Return the data order, the data of the step's batch, and the weight of each row.
+    def batch(self, state: State, data: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the data of the step's batch, and the weight of each row.
 
         The weights scale the batch's log-likelihood to the whole data: N over the batch's size.
         """
         if self.batches is None or self.batches.per_epoch == 1:
-            return state.order, data, 1.0
-        key = jax.random.fold_in(state.key, 1)
-        order, index, size = self.batches.at(key, state.step, state.order)
+            return data, 1.0
+        words = words_of(jax.random.fold_in(state.key, 1))
+        index, size = self.batches.at(words, state.step)
         counted = jnp.arange(self.batches.capacity) < size
         weights = jnp.where(counted, self.batches.n / size, 0.0).astype(self.dtype)
         batch = {k: v[index] if k in self.rows else v for k, v in data.items()}
-        return order, batch, weights
+        return batch, weights
 
     def loss(
         self, params: Any, noise: Any, data: Any, weights: Any, kl_weight: Any
@@ -96,21 +90,21 @@ class Step:
         loss = (kl_weight * (divergence - log_prior) - log_likelihood) / self.n
         return loss, jnp.stack([-log_likelihood, divergence, -log_prior])
 
-    def gradient(self, state: State, data: Any) -> tuple[jax.Array, jax.Array, Any]:
-        """Return the data order, the trace (3,) and the gradient at the state's next step."""
-        order, batch, weights = self.batch(state, data)
+    def gradient(self, state: State, data: Any) -> tuple[jax.Array, Any]:
+        """Return the trace (3,) and the gradient at the state's next step."""
+        batch, weights = self.batch(state, data)
         weight = self.kl_weight(state.step) if callable(self.kl_weight) else self.kl_weight
         (_, trace), gradient = jax.value_and_grad(self.loss, has_aux=True)(
             state.params, self.noise(state), batch, weights, weight
         )
-        return order, trace, gradient
+        return trace, gradient
 
     def __call__(self, state: State, data: Any) -> tuple[State, jax.Array]:
         """Advance the state by one step."""
-        order, trace, gradient = self.gradient(state, data)
+        trace, gradient = self.gradient(state, data)
         updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return State(params, opt_state, state.key, order, state.step + 1), trace
+        return State(params, opt_state, state.key, state.step + 1), trace
 
 
 class Loop:
@@ -132,12 +126,10 @@ class Loop:
 
     def __init__(self, step: Step, state: State, data: dict[str, jax.Array]):
         self._data = data
-        jaxpr = jax.make_jaxpr(step)(state, data)
-        self.from_python = jax.default_backend() == "cpu" and _has_convolution(jaxpr.jaxpr)
-        if self.from_python:
-            self._step = jax.jit(step, donate_argnums=0)
-        else:
-            self._run = jax.jit(_in_one_loop(step), donate_argnums=0)
+        self._step = Compiled(step, donate_argnums=0)
+        traced = self._step.trace(state, data)
+        self.from_python = jax.default_backend() == "cpu" and _has_convolution(traced)
+        self._run = Compiled(_in_one_loop(step), donate_argnums=0)
         self._gradient = jax.jit(step.gradient)
 
     def advance(self, state: State, steps: int) -> tuple[State, np.ndarray]:
@@ -172,7 +164,7 @@ class Loop:
 
     def not_finite(self, state: State) -> tuple[np.ndarray, list[str]]:
         """Return the next step's trace (3,), and the variables whose gradient is not finite."""
-        _, trace, gradient = self._gradient(state, self._data)
+        trace, gradient = self._gradient(state, self._data)
         bad = [
             name
             for name, roles in jax.device_get(gradient).items()
@@ -188,7 +180,6 @@ def copy_state(state: State) -> State:
         params=jax.tree.map(jnp.copy, state.params),
         opt_state=jax.tree.map(jnp.copy, state.opt_state),
         key=jax.random.clone(state.key),
-        order=jnp.copy(state.order),
         step=jnp.copy(state.step),
     )
 
@@ -203,7 +194,7 @@ def _in_one_loop(step: Step) -> Callable[..., Any]:
         def body(i: Any, carry: Any) -> Any:
             state, traces = carry
             state, trace = step(state, data)
-            return state, traces.at[i].set(trace)
+            return state, jax.lax.dynamic_update_index_in_dim(traces, trace, i, 0)
 
         traces = jnp.zeros((_TRACE_ROWS, 3), step.dtype)
         return jax.lax.fori_loop(0, steps, body, (state, traces))

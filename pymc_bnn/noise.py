@@ -1,7 +1,15 @@
-"""Random numbers of a step: every one follows from a key and a counter."""
+"""Random numbers of a step: every one follows from a key and a counter.
+
+Noise for every weight is the main cost of a Bayesian step beside its matrix products, so that bits
+come from a counter through two rounds of a 32-bit integer hash with words of the step's key between
+them, ten times cheaper than threefry's twenty rounds. Keys of steps, draws and data orders are
+threefry's. ``tests/test_noise.py`` holds moments, tails, and correlations across positions, steps
+and seeds against what independent numbers show.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +20,7 @@ import numpy as np
 
 from pymc_bnn._checks import check_seed
 
-__all__ = ["Noise", "draw_noise", "no_noise", "seed_of"]
+__all__ = ["Noise", "draw_noise", "mix", "no_noise", "seed_of", "words_of"]
 
 
 @dataclass(frozen=True)
@@ -41,20 +49,41 @@ class Noise:
     law: Literal["normal", "sign", "keep"] = "normal"
     keep: float = 1.0
 
-    def draw(self, key: jax.Array, rows: int, dtype: str) -> jax.Array:
+    def draw(self, words: jax.Array, rows: int, dtype: str, first: int = 0) -> jax.Array:
         """Draw it for a batch of so many examples.
+
+        Parameters
+        ----------
+        words : jax.Array
+            (2,) uint32 that say which stream of numbers; see :func:`words_of`.
+        rows : int
+            Number of examples.
+        dtype : {"float32", "float64"}
+            Of the result.
+        first : int, optional
+            Where in the stream to begin.
 
         Examples
         --------
-        >>> Noise("r", (None, 2), "sign").draw(jax.random.key(0), 5, "float32").shape
+        >>> words = words_of(jax.random.key(0))
+        >>> Noise("r", (None, 2), "sign").draw(words, 5, "float32").shape
         (5, 2)
         """
         shape = self.full_shape(rows)
-        if self.law == "normal":
-            return jax.random.normal(key, shape, jnp.dtype(dtype))
+        bits = _bits(words, shape, first)
         if self.law == "sign":
-            return jax.random.rademacher(key, shape, jnp.dtype(dtype))
-        return jax.random.bernoulli(key, self.keep, shape).astype(dtype) / self.keep
+            return jnp.where(bits >> 31, 1.0, -1.0).astype(dtype)
+        if self.law == "keep":
+            kept = bits < np.uint32(min(round(self.keep * 2**32), 2**32 - 1))
+            return kept.astype(dtype) / self.keep
+        # The middles of 2²⁴ or 2⁵³ cells of (−1, 1), and the Normal quantiles there.
+        if dtype == "float64":
+            low = mix(bits + np.uint32(0x9E3779B9))
+            cell = (bits.astype(dtype) * 2**21) + (low >> 11).astype(dtype)
+            uniform = (cell + 0.5) * 2.0**-52 - 1.0
+        else:
+            uniform = (bits >> 8).astype(dtype) * np.float32(2**-23) + np.float32(2**-24 - 1)
+        return jax.lax.erf_inv(uniform) * np.asarray(np.sqrt(2), dtype)
 
     def full_shape(self, rows: int) -> tuple[int, ...]:
         """Return the shape for a batch of so many examples.
@@ -70,14 +99,53 @@ class Noise:
 def draw_noise(
     key: jax.Array, noise: Sequence[Noise], rows: int, dtype: str
 ) -> dict[str, jax.Array]:
-    """Draw every random input, each from a key of its own.
+    """Draw every random input, one after the other from one stream.
 
     Examples
     --------
     >>> draw_noise(jax.random.key(0), [Noise("w", (2, 3))], 1, "float32")["w"].shape
     (2, 3)
     """
-    return {n.name: n.draw(jax.random.fold_in(key, i), rows, dtype) for i, n in enumerate(noise)}
+    words, drawn, first = words_of(key), {}, 0
+    for n in noise:
+        drawn[n.name] = n.draw(words, rows, dtype, first)
+        first += math.prod(n.full_shape(rows))
+    return drawn
+
+
+def words_of(key: jax.Array) -> jax.Array:
+    """Return the two words (2,) uint32 that a key stands for.
+
+    Examples
+    --------
+    >>> words_of(jax.random.key(0)).shape
+    (2,)
+    """
+    return jax.random.bits(key, (2,), np.uint32)
+
+
+def _bits(words: jax.Array, shape: tuple[int, ...], first: int) -> jax.Array:
+    """Return 32 random bits for each number, from its place in the stream."""
+    place = jax.lax.iota(np.uint32, math.prod(shape)).reshape(shape)
+    return mix(mix(place + np.uint32(first % 2**32) + words[0]) + words[1])
+
+
+def mix(x: jax.Array) -> jax.Array:
+    """Mix 32 bits, one to one: one round of the hash.
+
+    References
+    ----------
+    C. Wellons, *Prospecting for hash functions* (2018), ``lowbias32``.
+
+    Examples
+    --------
+    >>> int(mix(np.uint32(1)))
+    1753845952
+    """
+    x = jnp.asarray(x, np.uint32)
+    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
+    return x ^ (x >> 16)
 
 
 def no_noise(noise: Sequence[Noise], rows: int, dtype: str) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +23,10 @@ from pytensor.tensor.random.type import RandomType, random_generator_type
 from pytensor.tensor.shape import Shape, Shape_i
 
 from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Observed, Terms, decompose
 from pymc_bnn.masks import random_masks
+from pymc_bnn.noise import words_of
 from pymc_bnn.to_jax import INTERPRETED, lift, substitute
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["LIMIT_BYTES", "ClassPrediction", "Prediction", "Predictor", "ValuePrediction"]
 
 LIMIT_BYTES = 2 * 2**30
+_RESIDENT_BYTES = 2**30  # more rows than that are sent to the device anew for each draw
 
 
 @dataclass(frozen=True)
@@ -286,7 +289,8 @@ class Predictor:
                 # A mask of its own for each row, whatever the batches.
                 own = jax.random.fold_in(key, n_class + m)
                 keys = jax.vmap(partial(jax.random.fold_in, own))(index)
-                drawn.append(jax.vmap(lambda k, n=mask: n.draw(k, 1, self.dtype)[0])(keys))
+                words = jax.vmap(words_of)(keys)
+                drawn.append(jax.vmap(lambda w, n=mask: n.draw(w, 1, self.dtype)[0])(words))
             out = lifted(*(weights[name] for name in names), *drawn, *(data[d.name] for d in used))
             classes = []
             for probs in out[:n_class]:
@@ -299,8 +303,8 @@ class Predictor:
             return parts, list(out[n_class:])
 
         self.with_masks = bool(masks)
-        self.vote = jax.jit(vote)
-        self.forward = jax.jit(forward)
+        self.vote = Compiled(vote)
+        self.forward = Compiled(forward)
         self.key = jax.random.key(0)
 
     def _take(self, given: Mapping[str, np.ndarray]) -> None:
@@ -345,22 +349,10 @@ class Predictor:
         totals |= {name: _ValueTotal() for name in (*self.others, *self.var_names)}
         density = _DensityTotal()
         seed = int(jax.random.bits(key, dtype=np.uint32))
-        fixed = fixed and not self.with_masks
-        batches: list[Any] = []
         indices = [np.arange(start, start + size) for start in range(0, n, size)]
-        for draw in range(draws):
-            values = weights(draw)
-            draw_key = jax.random.fold_in(jax.random.fold_in(key, 1), draw)
+        passes = self._passes(weights, draws, key, indices, n, fixed and not self.with_masks)
+        for draw, batches in enumerate(_one_ahead(passes)):
             rng = np.random.default_rng([seed, draw])
-            if draw > 0 and fixed:  # the same probabilities, other votes
-                for (classes, _), index in zip(batches, indices, strict=True):
-                    labels = self.vote([c[0] for c in classes], draw_key, index)
-                    classes[:] = [(c[0], v, *c[2:]) for c, v in zip(classes, labels, strict=True)]
-            else:
-                batches = []
-                for index in indices:
-                    rows = {k: v[np.minimum(index, n - 1)] for k, v in self.rows.items()}
-                    batches.append(self.forward(values, {**rows, **self.rest}, draw_key, index))
             for i, name in enumerate(self.classes):
                 parts = [jax.device_get(classes[i]) for classes, _ in batches]
                 columns = [np.concatenate(c)[:n] for c in zip(*parts, strict=True)]
@@ -387,6 +379,41 @@ class Predictor:
             draws,
             density.result(draws) if self.with_density else None,
         )
+
+    def _passes(
+        self,
+        weights: Callable[[int], Mapping[str, Any]],
+        draws: int,
+        key: jax.Array,
+        indices: Sequence[np.ndarray],
+        n: int,
+        fixed: bool,
+    ) -> Iterator[list[Any]]:
+        """Yield, draw by draw, what the model says of each batch of rows, still on the device."""
+
+        def load(index: np.ndarray) -> dict[str, Any]:
+            return {k: jnp.asarray(v[np.minimum(index, n - 1)]) for k, v in self.rows.items()}
+
+        rest = {k: jnp.asarray(v) for k, v in self.rest.items()}
+        few = sum(v.nbytes for v in self.rows.values()) <= _RESIDENT_BYTES
+        resident = [load(index) for index in indices] if few else None
+        batches: list[Any] = []
+        for draw in range(draws):
+            draw_key = jax.random.fold_in(jax.random.fold_in(key, 1), draw)
+            if draw > 0 and fixed:  # the same probabilities, other votes
+                again = []
+                for (classes, out), index in zip(batches, indices, strict=True):
+                    labels = self.vote([c[0] for c in classes], draw_key, index)
+                    voted = [(c[0], v, *c[2:]) for c, v in zip(classes, labels, strict=True)]
+                    again.append((voted, out))
+                batches = again
+            else:
+                values = weights(draw)
+                batches = [
+                    self.forward(values, {**rows, **rest}, draw_key, index)
+                    for rows, index in zip(resident or map(load, indices), indices, strict=True)
+                ]
+            yield batches
 
     def mean_nll(self, prediction: Prediction) -> float:
         """Return the negative log predictive density per example of a prediction made by this."""
@@ -415,6 +442,15 @@ class Predictor:
             a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-5)
             for a, b in zip(*results, strict=True)
         )
+
+
+def _one_ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """Ask for the next item before handing one on: the device works while the host sums up."""
+    held = next(items)
+    for item in items:
+        yield held
+        held = item
+    yield held
 
 
 class _ClassTotal:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pymc as pm
@@ -12,6 +12,7 @@ from pymc.distributions.discrete import Categorical
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.batches import Batches, check_rows
+from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Terms, check_model, decompose, find_rows
 from pymc_bnn.elbo import find_layers
 from pymc_bnn.to_jax import lift, precision
@@ -114,14 +115,14 @@ def _check_rows(terms: Terms, seed: int, dtype: str) -> None:
     with precision(dtype):
         lifted = lift([*terms.values, *terms.inputs], [terms.row_logp], dtype)
         values = [jnp.asarray(v, dtype) for v in values]
-        run = jax.jit(lambda data: lifted(*values, *(data[d.name] for d in terms.data))[0])
+        logp = Compiled(lambda v, data: lifted(*v, *(data[d.name] for d in terms.data))[0])
         per_example = {d.name: narrow(d.value, dtype) for d in terms.data if d.per_example}
         rest = {d.name: narrow(d.value, dtype) for d in terms.data if not d.per_example}
         suspects = ", ".join(f"'{name}' {value.shape}" for name, value in per_example.items())
         as_many = [f.name for f in terms.free if f.start.shape[:1] == (terms.n_rows,)]
         if as_many:
             suspects += f" (free variables with as many rows: {as_many})"
-        check_rows(run, per_example, rest, rng, suspects)
+        check_rows(partial(logp, values), per_example, rest, rng, suspects)
 
 
 def _check_labels(terms: Terms) -> None:

@@ -115,7 +115,7 @@ def test_minibatch_likelihoods_of_an_epoch_add_up(batch_size):
         data = {**terms.arrays(), "row_number": np.arange(N)}
         step.__dict__["rows"] = frozenset({"x", "y", "row_number"})
         for size in batches.sizes():
-            _, batch, weights = step.batch(state, data)
+            batch, weights = step.batch(state, data)
             row = elbo(state.params, {"w": eps}, batch)[0]
             weights = np.asarray(weights)
             np.testing.assert_allclose(weights[:size], N / size)
@@ -126,17 +126,6 @@ def test_minibatch_likelihoods_of_an_epoch_add_up(batch_size):
     assert sorted(seen) == list(range(N))
     w = loc + scale * eps
     np.testing.assert_allclose(total, st.norm.logpdf(Y, X @ w, SIGMA).sum(), rtol=1e-7)
-
-
-def test_epochs_are_different_permutations():
-    batches = Batches(10, 5)
-    orders, order = [], batches.first_order()
-    for step in range(6):
-        order, rows, _ = batches.at(jax.random.key(0), step, order)
-        orders.append(np.asarray(rows))
-    epochs = [tuple(np.concatenate(orders[i : i + 2])) for i in (0, 2, 4)]
-    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
-    assert len(set(epochs)) == 3
 
 
 def test_hierarchical_regression_agrees_with_nuts():

@@ -377,11 +377,11 @@ def test_predictions_of_the_same_data_compile_once(classifier, monkeypatch):
     made = []
     original = module.Predictor
     monkeypatch.setattr(module, "Predictor", lambda *a: made.append(a) or original(*a))
-    fitted._predictors.clear()
+    fitted.predictors.clear()
     first = fitted.predict({"x": x[:7]}, draws=3, random_seed=1)
     again = fitted.predict({"x": x[2:]}, draws=3, random_seed=1)
     assert len(made) == 1
-    assert all(p.rows == {} for p in fitted._predictors.values())
+    assert all(p.rows == {} for p in fitted.predictors.values())
     fresh = fitted.predict_with(original(fitted, {"x": x[2:]}), 3, random_seed=1)
     assert (again.probs == fresh.probs).all()
     np.testing.assert_allclose(first.probs[:, 2:], again.probs[:, :5], rtol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import by_pattern, invalid
+from pymc_bnn.compilation import Compiled
 from pymc_bnn.guides.base import Block, Drawn, Guide, Start
 from pymc_bnn.guides.mean_field import MeanField
-from pymc_bnn.noise import Noise
+from pymc_bnn.noise import Noise, draw_noise
 from pymc_bnn.to_jax import lift
 
 __all__ = ["Posterior", "assign_guides", "make_blocks"]
@@ -140,6 +142,7 @@ class Posterior:
 
     def __init__(self, blocks: Sequence[Block], dtype: str):
         self.blocks = tuple(blocks)
+        self.dtype = dtype
         self.roots = {b.name: b.roots() for b in blocks}
         self.noise_roots: dict[Noise, TensorVariable] = {}
         self._block_noise: dict[str, dict[str, TensorVariable]] = {}
@@ -181,6 +184,13 @@ class Posterior:
         """Return one draw of each free variable, unconstrained, as a pure JAX function."""
         values = self._functions[0](*self._arguments(params), *(noise[n.name] for n in self.noise))
         return dict(zip(self.drawn, values, strict=True))
+
+    @cached_property
+    def draw_from(self) -> Compiled:
+        """The compiled ``draw_from(params, key)``: one draw with the noise of a random key."""
+        return Compiled(
+            lambda params, key: self.draw(params, draw_noise(key, self.noise, 0, self.dtype))
+        )
 
     def moments(self, params: Params) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return means and standard deviations of each free variable, unconstrained."""

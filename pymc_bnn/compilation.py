@@ -1,0 +1,131 @@
+"""Programs compiled by XLA: once per process, and if wanted once per machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from pymc_bnn._checks import invalid
+
+__all__ = ["Compiled", "compilation_cache"]
+
+_KEPT = 128  # executables
+_executables: OrderedDict[Any, Any] = OrderedDict()
+
+
+class Compiled:
+    """A function for `jax.jit`, whose executable is shared by all equal programs of the process.
+
+    ``jax.jit`` knows functions by identity: every fit, which builds its own, would compile anew.
+    Here the program's text is looked up first, constants included, so that a second fit of the same
+    model compiles nothing.
+
+    Parameters
+    ----------
+    function : callable
+        A pure function of pytrees of arrays.
+    donate_argnums : int or sequence of int, optional
+        Arguments that the call uses up, as in ``jax.jit``.
+
+    Examples
+    --------
+    >>> double = Compiled(lambda x: 2 * x)
+    >>> float(double(np.float32(3)))
+    6.0
+    """
+
+    def __init__(self, function: Callable[..., Any], donate_argnums: int | Sequence[int] = ()):
+        # Unused arguments stay: without them functions of different arguments have equal texts.
+        self._jitted = jax.jit(function, donate_argnums=donate_argnums, keep_unused=True)
+        self._known: dict[Any, Any] = {}
+
+    def trace(self, *args: Any) -> Any:
+        """Return the program as a jaxpr; arguments may be ``jax.ShapeDtypeStruct``.
+
+        Examples
+        --------
+        >>> len(Compiled(lambda x: 2 * x).trace(np.float32(3)).eqns)
+        1
+        """
+        return self._jitted.trace(*args).jaxpr.jaxpr
+
+    def __call__(self, *args: Any) -> Any:
+        """Call it; the first call with arguments of new shapes or types compiles."""
+        leaves, structure = jax.tree.flatten(args)
+        signature = structure, tuple(_kind(leaf) for leaf in leaves), jax.config.jax_enable_x64
+        if signature not in self._known:
+            lowered = self._jitted.lower(*args)
+            self._known[signature] = _executable(lowered, signature)
+        return self._known[signature](*args)
+
+
+def compilation_cache(folder: str | PathLike[str]) -> Path:
+    """Keep compiled programs on disk, so that the next process starts warm.
+
+    Turns JAX's own persistent cache on for this process, for programs of any size; everything that
+    this process compiles with JAX goes there. A program is looked up by its text, the version of
+    JAX and the device, so that stale entries are not used; nothing is ever deleted.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where; created if missing. The processes of one machine may share it.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        If it is a file, or cannot be created.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pymc_bnn as bnn
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     kept = bnn.compilation_cache(folder)
+    ...     jax.config.update("jax_compilation_cache_dir", None)  # and off again
+    """
+    path = Path(folder).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        rule, repair = "be a folder that can be written", "choose another one"
+        raise invalid("folder", rule, f"{path} ({error.strerror})", repair) from error
+    jax.config.update("jax_compilation_cache_dir", str(path))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    return path
+
+
+def _kind(leaf: Any) -> Any:
+    """Return what an executable depends on: shape, type and place."""
+    if isinstance(leaf, jax.Array):
+        return leaf.aval, leaf.sharding
+    if isinstance(leaf, np.ndarray | np.generic):
+        return leaf.shape, leaf.dtype
+    return type(leaf)
+
+
+def _executable(lowered: Any, signature: Any) -> Any:
+    """Compile a lowered program, or find the one that an equal program left."""
+    if jax.config.jax_use_simplified_jaxpr_constants:  # constants are then not in the text
+        return lowered.compile()
+    text = hashlib.sha256(lowered.as_text().encode()).hexdigest()
+    key = text, jax.default_backend(), signature
+    if key not in _executables:
+        _executables[key] = lowered.compile()
+        if len(_executables) > _KEPT:
+            _executables.popitem(last=False)
+    _executables.move_to_end(key)
+    return _executables[key]

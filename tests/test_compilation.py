@@ -1,0 +1,160 @@
+"""Equal programs are compiled once: in a process, and on a machine."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pymc as pm
+import pytest
+
+import pymc_bnn as bnn
+from pymc_bnn.compilation import Compiled
+
+COMPILED = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda name, *_, **__: COMPILED.append(name) if "backend_compile" in name else None
+)
+
+
+@pytest.fixture
+def compilations():
+    """A function that says how many programs XLA compiled since it was last asked."""
+    COMPILED.clear()
+
+    def count():
+        number = len(COMPILED)
+        COMPILED.clear()
+        return number
+
+    return count
+
+
+def network_model(seed=0, n=60, units=5):
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(n, 3)).astype("float32"), rng.integers(0, 3, size=n)
+    with pm.Model() as model:
+        inputs = pm.Data("x", x)
+        network = bnn.networks.mlp((3, units, 3))
+        logits = bnn.bayesian(network, inputs, bnn.priors.Normal(0, 1))
+        pm.Categorical("y", logit_p=logits, observed=y, shape=logits.shape[0])
+    return model, x
+
+
+def use(model, x, seed=0, **options):
+    fitted = bnn.fit(model, steps=5, batch_size=20, random_seed=seed, progressbar=False, **options)
+    fitted.elbo(2)
+    fitted.predict({"x": x[:30]}, draws=2, batch_size=10, random_seed=seed)
+    return fitted
+
+
+def test_a_second_fit_of_the_same_model_compiles_nothing(compilations):
+    model, x = network_model()
+    first = use(model, x)
+    assert compilations() > 0
+    again = use(model, x)
+    assert compilations() == 0
+    for name, roles in first.params.items():
+        for role, value in roles.items():
+            assert np.array_equal(value, again.params[name][role])
+
+
+def test_another_seed_and_other_data_of_the_same_shapes_compile_nothing(compilations):
+    use(*network_model(seed=1))
+    compilations()
+    other = use(*network_model(seed=2), seed=7)
+    assert compilations() == 0
+    # The executable is shared, the data are not.
+    used = {d.name: d.value for d in other.terms.data}["x"]
+    assert np.allclose(used, network_model(seed=2)[1])
+
+
+@pytest.mark.parametrize(
+    "change", [{"kl_weight": 0.5}, {"optimizer": optax.sgd(0.1)}, {"estimator": "flipout"}]
+)
+def test_another_fit_is_another_program(compilations, change):
+    model, x = network_model(seed=3)
+    plain = use(model, x)
+    compilations()
+    changed = use(model, x, **change)
+    assert compilations() > 0
+    assert not np.array_equal(plain.params["dense1_W"]["loc"], changed.params["dense1_W"]["loc"])
+
+
+def test_constants_are_part_of_the_program(compilations):
+    """Two functions with the same text but for an array that they close over."""
+    ones = jnp.ones(3)
+    results = [Compiled(lambda x, a=a: x * a)(ones) for a in (np.arange(3.0), np.arange(3.0) + 1)]
+    assert np.array_equal(results[1] - results[0], ones)
+
+
+def test_functions_of_different_arguments_are_different_programs():
+    assert Compiled(lambda a, b: 2 * a)(np.float32(1), np.float32(10)) == 2
+    assert Compiled(lambda a, b: 2 * b)(np.float32(1), np.float32(10)) == 20
+
+
+def test_shapes_types_and_precision_each_have_their_own_program():
+    square = Compiled(lambda x: x * x)
+    assert square(np.float32(3)) == 9
+    assert square(np.arange(3, dtype=np.int32)).dtype == np.int32
+    for wide in (True, False):
+        with jax.enable_x64(wide):
+            assert square(np.float64(3)).dtype == (np.float64 if wide else np.float32)
+
+
+def test_what_was_donated_is_used_up():
+    x = jnp.zeros(1000)
+    Compiled(lambda x: x + 1, donate_argnums=0)(x)
+    assert x.is_deleted()
+
+
+def test_old_programs_make_room(monkeypatch):
+    monkeypatch.setattr("pymc_bnn.compilation._KEPT", 3)
+    monkeypatch.setattr("pymc_bnn.compilation._executables", type(_executables())())
+    for i in range(10):
+        assert Compiled(lambda x, i=i: x + i)(np.float32(1)) == 1 + i
+    assert len(_executables()) == 3
+
+
+def _executables():
+    from pymc_bnn import compilation
+
+    return compilation._executables
+
+
+CODE = """
+import sys, jax, numpy as np, pymc as pm, pymc_bnn as bnn
+events = []
+jax.monitoring.register_event_listener(lambda name, **_: events.append(name))
+bnn.compilation_cache(sys.argv[1])
+with pm.Model() as model:
+    pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+fitted = bnn.fit(model, steps=5, random_seed=1, progressbar=False)
+print(sum("cache_hits" in e for e in events), sum("cache_misses" in e for e in events))
+print(float(fitted.mean["mu"]))
+"""
+
+
+def test_the_next_process_starts_warm(tmp_path):
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", CODE, str(tmp_path / "cache")],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert int(runs[0][1]) > 0
+    assert int(runs[1][0]) > 0
+    assert int(runs[1][1]) == 0
+    assert runs[0][2] == runs[1][2]
+
+
+def test_cache_folder_must_be_a_folder(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ValueError, match=r"`folder` must be a folder that can be written"):
+        bnn.compilation_cache(tmp_path / "file")
