@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=NETWORKS, help="by default all of them")
     parser.add_argument("--epochs", type=int, default=30, help="in batches of 250")
     parser.add_argument("--kl-weight", type=float, default=COLD, help="of the cold posterior")
-    parser.add_argument("--validate", action="store_true", help="report on the validation images")
+    parser.add_argument("--validate", action="store_true", help="score validation images only")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--original", action="store_true", help="RMSprop, 5 and 10 epochs")
     parser.add_argument("--quick", action="store_true", help="few images and networks: it runs")
@@ -77,13 +77,11 @@ def main() -> None:
 
     train, validation, test = bnn.datasets.load_mnist(scale=255, n_validation=5000)
     spattered = bnn.datasets.load_mnist_spatter(scale=255)
-    test = validation if args.validate else test
+    digits = {"clean": validation} if args.validate else {"clean": test, "spattered": spattered}
     draws, batch_size = 200, 250
     if args.quick:
-        train, test = train.subset(slice(1000)), test.subset(slice(300))
-        spattered, draws = spattered.subset(slice(300)), 50
-
-    digits = {"clean": test, "spattered": spattered}
+        train, draws = train.subset(slice(1000)), 50
+        digits = {label: data.subset(slice(300)) for label, data in digits.items()}
 
     scores, tables, found = {}, {}, {}
     for name in args.only or (["point", "honest"] if args.quick else NETWORKS):
@@ -119,9 +117,12 @@ def main() -> None:
             )
             frames[label] = uncertainty.summary(pred, data.y)
             scores[name, label] = uncertainty.evaluate(pred, data.y)
-        tables[f"{name}, spattered"] = uncertainty.reliability(pred, spattered.y)
-        write_report(out / name, fitted, preds["clean"], test.y, images=test.x, seconds=seconds)
-        hard = frames["spattered"]["entropy_bits"][: len(test)].to_numpy().argsort()[::-1][:6]
+        clean = digits["clean"]
+        write_report(out / name, fitted, preds["clean"], clean.y, images=clean.x, seconds=seconds)
+        if args.validate:
+            continue
+        tables[f"{name}, spattered"] = uncertainty.reliability(pred, data.y)
+        hard = frames["spattered"]["entropy_bits"].to_numpy().argsort()[::-1][:6]
         for label, data in digits.items():
             axes = plots.probability_intervals(
                 data.x[hard], preds[label].probs[:, hard], data.y[hard]
@@ -130,6 +131,9 @@ def main() -> None:
         plots.save(plots.entropy_histograms(frames), out / f"entropy_{name}.png")
         found[name] = findings(frames["clean"], frames["spattered"])
 
+    if args.validate:
+        print(pd.concat(scores).to_string(float_format="{:.4f}".format))
+        return
     for title, table in {"scores": pd.concat(scores), "findings": pd.concat(found)}.items():
         table.to_csv(out / f"{title}.csv")
         print(f"\n{title}, with 95 % intervals (entropies in bits):")

@@ -78,6 +78,14 @@ def test_corrupted_mnist(tmp_path):
     check_pictures(tmp_path, "entropy_honest", "reliability", "spike_and_slab", *intervals)
 
 
+def test_validation_images_choose_without_the_test_images(tmp_path):
+    printed, table = run_quickly("corrupted_mnist.py", tmp_path, "--validate", "--only", "point")
+    assert "spattered" not in printed
+    validation = datasets.load_mnist(n_validation=5000)[1]
+    predictions = pd.read_csv(tmp_path / "point" / "predictions.csv")
+    assert predictions["label"].tolist() == validation.y[:300].tolist()
+
+
 def test_lenet5_refusal(tmp_path):
     printed, table = run_quickly("lenet5_refusal.py", tmp_path, "--only", "last_layer")
     assert list(table.index) == ["last_layer"]
