@@ -1,4 +1,4 @@
-"""A fit and a prediction, on as many devices as asked for: `devices_script.py OUT DEVICES [PORT RANK]`.
+"""Fits and predictions on some devices: `devices_script.py OUT DEVICES [PORT RANK]`.
 
 Run by tests/test_devices.py in processes of their own, as JAX counts its devices once.
 """
