@@ -19,6 +19,7 @@ from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.batches import Batches
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Terms
+from pymc_bnn.devices import mesh_of
 from pymc_bnn.diagnostics import summary
 from pymc_bnn.elbo import Elbo
 from pymc_bnn.guides import Posterior
@@ -469,6 +470,7 @@ class Approximation:
         var_names: str | Sequence[str] = (),
         mc_dropout: bool = False,
         random_seed: Any = None,
+        devices: str | int | Sequence[Any] | None = None,
     ) -> Prediction:
         """Predict, streaming over examples and posterior draws.
 
@@ -493,6 +495,8 @@ class Approximation:
             dropout", Gal and Ghahramani 2016). By default it is absent in predictions.
         random_seed : int or numpy.random.Generator, optional
             Seed of the draws.
+        devices : "all", int or sequence of jax.Device, optional
+            Split the rows of each batch over several devices, as in :func:`pymc_bnn.fit`.
 
         Returns
         -------
@@ -519,8 +523,9 @@ class Approximation:
         check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
         if at not in ("draws", "mean"):
             raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
+        mesh = mesh_of(devices)
         predictor = self._predictor(new_data, var_names, mc_dropout)
-        return self.predict_with(predictor, draws, batch_size, at, keep_draws, random_seed)
+        return self.predict_with(predictor, draws, batch_size, at, keep_draws, random_seed, mesh)
 
     def _predictor(
         self,
@@ -545,6 +550,7 @@ class Approximation:
         at: str = "draws",
         keep_draws: bool = True,
         random_seed: Any = None,
+        mesh: Any = None,
     ) -> Prediction:
         """Predict as :meth:`predict` does, with a predictor that is compiled once and used often.
 
@@ -569,7 +575,7 @@ class Approximation:
 
         fixed = at == "mean" or len(self.points) == len(self.terms.free)
         with precision(self.dtype):
-            return predictor.run(weights, count, batch_size, keep_draws, key, fixed)
+            return predictor.run(weights, count, batch_size, keep_draws, key, fixed, mesh)
 
     def nll(self, new_data: Mapping[str, Any], draws: int = 100, *, random_seed: Any = 0) -> float:
         """Return the negative log predictive density per example of observed new data, in nats.

@@ -130,7 +130,8 @@ def shuffled(places: jax.Array, n: int, words: jax.Array) -> jax.Array:
     rounds = np.arange(_ROUNDS, dtype=np.uint32) * np.uint32(0x9E3779B9)
     keys = mix(mix(rounds + words[0]) + words[1])
     pivots, keys = keys % np.uint32(n), mix(keys)
-    x = jnp.asarray(places, np.uint32)
+    # Of places known beforehand XLA makes a chain whose compilation takes exponential time.
+    x = jax.lax.optimization_barrier(jnp.asarray(places, np.uint32))
     for i in range(_ROUNDS):
         partner = jnp.where(pivots[i] >= x, pivots[i] - x, pivots[i] + np.uint32(n) - x)
         swapped = mix(jnp.maximum(x, partner) + keys[i]) >> 31

@@ -20,6 +20,7 @@ from pymc_bnn._checks import check_int, check_positive, invalid
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.callbacks import Info, Progress
 from pymc_bnn.decompose import check_model, shapes_must_agree
+from pymc_bnn.devices import everywhere, mesh_of
 from pymc_bnn.elbo import assemble, check_spec, needs_rows
 from pymc_bnn.guides import Posterior, assign_guides
 from pymc_bnn.loop import Loop, State, Step, all_finite, copy_state
@@ -72,6 +73,7 @@ def fit(
     callbacks: Sequence[Any] = (),
     chunk_steps: int | None = None,
     dtype: str = "float32",
+    devices: str | int | Sequence[Any] | None = None,
 ) -> Approximation:
     r"""Fit an approximate posterior to a PyMC model by minibatch variational inference on JAX.
 
@@ -136,6 +138,11 @@ def fit(
         minibatches. It does not change the numbers.
     dtype : {"float32", "float64"}, optional
         Precision of the fit, whatever ``floatX`` the model has.
+    devices : "all", int or sequence of jax.Device, optional
+        Split the rows of each batch over several devices: all, the first few, or these; by
+        default one. The numbers are those of one device up to the order of sums. After
+        ``jax.distributed.initialize()`` the devices are those of all processes, each of which has
+        to make the same call with the same data; Ctrl-C then has to reach them all.
 
     Returns
     -------
@@ -215,13 +222,17 @@ def fit(
                 TypeError,
             )
     check_spec(estimator)
+    mesh = mesh_of(devices)
     check_model(model)
     assigned = assign_guides(guide, [rv.name for rv in model.free_RVs])
     check_start(start, model)
     seed = seed_of(random_seed)
     terms, batches, row_terms = take_apart(
-        model, batch_size, rows, seed, dtype, needs_rows(estimator)
+        model, batch_size, rows, seed, dtype, needs_rows(estimator) or mesh is not None
     )
+    if mesh is not None and batches is None:
+        rule = "be left out where the likelihood does not come by rows"
+        raise invalid("devices", rule, repr(devices), "pass batch_size=128, say")
     per_epoch = batches.per_epoch if batches else 1
     steps = steps if steps is not None else epochs * per_epoch
     weight_at = _kl_schedule(kl_weight, steps)
@@ -243,10 +254,12 @@ def fit(
             dtype=dtype,
             n=batches.n if batches else terms.n_observed,
             particles=particles,
+            mesh=mesh,
         )
         first = {b.name: b.params for b in blocks}
         state = step.first_state(first, seed)
-        data = {k: jnp.asarray(narrow(v, dtype)) for k, v in terms.arrays().items()}
+        data = {k: narrow(v, dtype) for k, v in terms.arrays().items()}
+        data = everywhere(data, mesh) if mesh else {k: jnp.asarray(v) for k, v in data.items()}
         with shapes_must_agree(terms.data):
             loop = Loop(step, state, data)
 
@@ -320,12 +333,14 @@ def _run(
 ) -> Approximation:
     """Drive the loop in pieces of about a third of a second, and the callbacks between chunks."""
     traces: list[np.ndarray] = []
-    done, in_chunk, piece, started = 0, 0, 1, time.perf_counter()
+    done, in_chunk, started = 0, 0, time.perf_counter()
+    piece = 1 if jax.process_count() == 1 else chunk_steps
     kept = state
     asked = [getattr(callback, "at_steps", None) for callback in callbacks]  # None: every chunk
     stops = {step for steps_asked in asked for step in steps_asked or ()}
     try:
-        with Progress(steps, per_epoch, enabled=progressbar) as bar, _interrupts() as interrupted:
+        shown = progressbar and jax.process_index() == 0
+        with Progress(steps, per_epoch, enabled=shown) as bar, _interrupts() as interrupted:
             while done < steps and not interrupted():
                 now = min(piece, steps - done, chunk_steps - in_chunk if callbacks else steps)
                 now = min([now, *(stop - done for stop in stops if stop > done)])
@@ -339,7 +354,8 @@ def _run(
                 traces.append(trace)
                 done, in_chunk = done + now, in_chunk + now
                 bar.update(done, trace)
-                piece = max(1, int(now * min(2.0, _PIECE_S / max(took, 1e-9))))
+                if jax.process_count() == 1:  # else all processes run the same pieces
+                    piece = max(1, int(now * min(2.0, _PIECE_S / max(took, 1e-9))))
                 complete = in_chunk == chunk_steps or done == steps
                 due = [
                     callback

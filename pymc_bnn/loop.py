@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.sharding import Mesh
 
 from pymc_bnn.batches import Batches
 from pymc_bnn.compilation import Compiled
+from pymc_bnn.devices import everywhere, keep_everywhere, split_rows
 from pymc_bnn.elbo import Elbo, Parts
 from pymc_bnn.noise import words_of
 
@@ -45,34 +47,56 @@ class Step:
     dtype: str
     n: int  # the loss is the negative ELBO over n, so that learning rates mean the same for any n
     particles: int = 1  # draws of everything that is random, over which the ELBO is averaged
+    mesh: Mesh | None = None  # devices over which the rows of a batch are split
+
+    @property
+    def capacity(self) -> int:
+        """Rows of a batch, filled up so that each device has as many."""
+        rows = 0 if self.batches is None else self.batches.capacity
+        return rows if self.mesh is None else -(-rows // self.mesh.size) * self.mesh.size
 
     def first_state(self, params: Any, seed: int) -> State:
         """Return the state before the first step."""
         params = jax.tree.map(lambda a: jnp.asarray(a, self.dtype), params)
-        return State(params, self.optimizer.init(params), jax.random.key(seed), jnp.int32(0))
+        state = State(params, self.optimizer.init(params), jax.random.key(seed), jnp.int32(0))
+        return everywhere(state, self.mesh)
 
     def noise(self, state: State) -> dict[str, jax.Array]:
         """Return the noise of the state's next step, (particles, …) where there are several."""
         key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step)
         rows = 0 if self.batches is None else self.batches.capacity
         if self.particles == 1:
-            return self.elbo.draw_noise(key, rows, self.dtype)
-        keys = jax.random.split(key, self.particles)
-        return jax.vmap(lambda k: self.elbo.draw_noise(k, rows, self.dtype))(keys)
+            noise = self.elbo.draw_noise(key, rows, self.dtype)
+        else:
+            keys = jax.random.split(key, self.particles)
+            noise = jax.vmap(lambda k: self.elbo.draw_noise(k, rows, self.dtype))(keys)
+        if self.mesh is not None:  # the numbers of the rows that count are those of one device
+            axis, more = int(self.particles > 1), self.capacity - rows
+            for name in (n.name for n in self.elbo.noise if None in n.shape):
+                fill = [(0, more if i == axis else 0) for i in range(noise[name].ndim)]
+                noise[name] = split_rows(jnp.pad(noise[name], fill), self.mesh, axis)
+        return noise
 
     def batch(self, state: State, data: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return the data of the step's batch, and the weight of each row.
 
         The weights scale the batch's log-likelihood to the whole data: N over the batch's size.
         """
-        if self.batches is None or self.batches.per_epoch == 1:
+        if self.batches is None or (self.batches.per_epoch == 1 and self.mesh is None):
             return data, 1.0
-        words = words_of(jax.random.fold_in(state.key, 1))
-        index, size = self.batches.at(words, state.step)
-        counted = jnp.arange(self.batches.capacity) < size
-        weights = jnp.where(counted, self.batches.n / size, 0.0).astype(self.dtype)
-        batch = {k: v[index] if k in self.rows else v for k, v in data.items()}
-        return batch, weights
+        if self.batches.per_epoch == 1:
+            index, size = jnp.arange(self.batches.n), self.batches.n
+        else:
+            words = words_of(jax.random.fold_in(state.key, 1))
+            index, size = self.batches.at(words, state.step)
+        places = jnp.arange(self.capacity)
+        if self.mesh is not None:
+            index = split_rows(index[jnp.minimum(places, self.batches.capacity - 1)], self.mesh)
+        weights = jnp.where(places < size, self.batches.n / size, 0.0).astype(self.dtype)
+        batch = {
+            k: split_rows(v[index], self.mesh) if k in self.rows else v for k, v in data.items()
+        }
+        return batch, split_rows(weights, self.mesh)
 
     def loss(
         self, params: Any, noise: Any, data: Any, weights: Any, kl_weight: Any
@@ -104,6 +128,7 @@ class Step:
         trace, gradient = self.gradient(state, data)
         updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
+        params, opt_state, trace = keep_everywhere((params, opt_state, trace), self.mesh)
         return State(params, opt_state, state.key, state.step + 1), trace
 
 

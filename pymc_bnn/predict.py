@@ -15,6 +15,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import xarray as xr
+from jax.sharding import Mesh
 from pymc.distributions.discrete import Bernoulli, Categorical
 from pymc.distributions.shape_utils import change_dist_size
 from pytensor.graph.basic import Constant, Variable
@@ -25,6 +26,7 @@ from pytensor.tensor.shape import Shape, Shape_i
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Observed, Terms, decompose
+from pymc_bnn.devices import everywhere, gathered, put_rows
 from pymc_bnn.masks import random_masks
 from pymc_bnn.noise import words_of
 from pymc_bnn.to_jax import INTERPRETED, lift, substitute
@@ -339,18 +341,24 @@ class Predictor:
         keep_draws: bool,
         key: jax.Array,
         fixed: bool = False,
+        mesh: Mesh | None = None,
     ) -> Prediction:
-        """Stream over draws, and for each draw over batches of rows; `fixed` weights run once."""
+        """Stream over draws, and for each draw over batches of rows; `fixed` weights run once.
+
+        The rows of a batch are split over the devices of `mesh`.
+        """
         n = self.n if self.n is not None else self.terms.n_observed
         size = min(batch_size, n) if self.n is not None else n
         if size < n and not self.checked and not self._rows_stand_alone(weights(0), size):
             size = n
+        if mesh is not None and self.n is not None:
+            size = -(-size // mesh.size) * mesh.size
         totals: dict[str, Any] = {name: _ClassTotal() for name in self.classes}
         totals |= {name: _ValueTotal() for name in (*self.others, *self.var_names)}
         density = _DensityTotal()
         seed = int(jax.random.bits(key, dtype=np.uint32))
         indices = [np.arange(start, start + size) for start in range(0, n, size)]
-        passes = self._passes(weights, draws, key, indices, n, fixed and not self.with_masks)
+        passes = self._passes(weights, draws, key, indices, n, fixed and not self.with_masks, mesh)
         for draw, batches in enumerate(_one_ahead(passes)):
             rng = np.random.default_rng([seed, draw])
             for i, name in enumerate(self.classes):
@@ -388,18 +396,21 @@ class Predictor:
         indices: Sequence[np.ndarray],
         n: int,
         fixed: bool,
+        mesh: Mesh | None,
     ) -> Iterator[list[Any]]:
         """Yield, draw by draw, what the model says of each batch of rows, still on the device."""
 
         def load(index: np.ndarray) -> dict[str, Any]:
-            return {k: jnp.asarray(v[np.minimum(index, n - 1)]) for k, v in self.rows.items()}
+            rows = {k: v[np.minimum(index, n - 1)] for k, v in self.rows.items()}
+            return put_rows(rows, mesh)
 
-        rest = {k: jnp.asarray(v) for k, v in self.rest.items()}
+        rest = everywhere({k: jnp.asarray(v) for k, v in self.rest.items()}, mesh)
         few = sum(v.nbytes for v in self.rows.values()) <= _RESIDENT_BYTES
         resident = [load(index) for index in indices] if few else None
         batches: list[Any] = []
         for draw in range(draws):
             draw_key = jax.random.fold_in(jax.random.fold_in(key, 1), draw)
+            draw_key = everywhere(draw_key, mesh)
             if draw > 0 and fixed:  # the same probabilities, other votes
                 again = []
                 for (classes, out), index in zip(batches, indices, strict=True):
@@ -408,12 +419,12 @@ class Predictor:
                     again.append((voted, out))
                 batches = again
             else:
-                values = weights(draw)
+                values = everywhere(weights(draw), mesh)
                 batches = [
                     self.forward(values, {**rows, **rest}, draw_key, index)
                     for rows, index in zip(resident or map(load, indices), indices, strict=True)
                 ]
-            yield batches
+            yield gathered(batches, mesh)
 
     def mean_nll(self, prediction: Prediction) -> float:
         """Return the negative log predictive density per example of a prediction made by this."""

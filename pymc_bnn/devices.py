@@ -1,0 +1,134 @@
+"""One fit over several devices: rows are split, parameters are everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental.multihost_utils import process_allgather
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from pymc_bnn._checks import check_int, invalid
+
+__all__ = ["everywhere", "gathered", "keep_everywhere", "mesh_of", "put_rows", "split_rows"]
+
+_AXIS = "rows"
+
+
+def mesh_of(devices: str | int | Sequence[Any] | None) -> Mesh | None:
+    """Return the devices of a fit or a prediction in a row, or None for the default device.
+
+    Parameters
+    ----------
+    devices : "all", int, sequence of jax.Device or None
+        All devices of all processes, the first few of them, or these.
+
+    Returns
+    -------
+    jax.sharding.Mesh or None
+        With one axis, over which rows are split.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are none of these, there are not as many, or one comes twice.
+
+    Examples
+    --------
+    >>> mesh_of(1).size
+    1
+    """
+    if devices is None:
+        return None
+    known, repair = jax.devices(), 'pass "all", a number, or some of jax.devices()'
+    if isinstance(devices, str):
+        if devices != "all":
+            raise invalid("devices", 'be "all", a number or devices', repr(devices), repair)
+        return Mesh(np.array(known), (_AXIS,))
+    if isinstance(devices, int | np.integer):
+        repair = f"there are {len(known)}; on CPU XLA_FLAGS=--xla_force_host_platform_device_count"
+        count = check_int("devices", devices, 1, len(known), f"{repair} makes more")
+        return Mesh(np.array(known[:count]), (_AXIS,))
+    chosen = list(devices) if isinstance(devices, Sequence) else [devices]
+    if not chosen or not all(isinstance(d, jax.Device) for d in chosen):
+        raise invalid("devices", "hold devices of JAX", repr(devices), repair, TypeError)
+    if len(set(chosen)) < len(chosen):
+        raise invalid("devices", "hold each device once", repr(devices), repair)
+    return Mesh(np.array(chosen), (_AXIS,))
+
+
+def everywhere(tree: Any, mesh: Mesh | None) -> Any:
+    """Put a copy of every array on each device.
+
+    Examples
+    --------
+    >>> everywhere({"x": np.zeros(3)}, mesh_of(1))["x"].shape
+    (3,)
+    """
+    place = None if mesh is None else NamedSharding(mesh, PartitionSpec())
+
+    def put(leaf: Any) -> jax.Array:
+        if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            words = jax.device_put(np.asarray(jax.random.key_data(leaf)), place)
+            return jax.random.wrap_key_data(words, impl=jax.random.key_impl(leaf))
+        return jax.device_put(np.asarray(leaf), place)
+
+    return tree if mesh is None else jax.tree.map(put, tree)
+
+
+def put_rows(tree: Any, mesh: Mesh | None) -> Any:
+    """Put arrays on the devices, split along their rows, as many for each device.
+
+    Examples
+    --------
+    >>> put_rows({"x": np.zeros((4, 2))}, mesh_of(1))["x"].shape
+    (4, 2)
+    """
+    if mesh is None:
+        return jax.tree.map(jax.numpy.asarray, tree)
+    place = NamedSharding(mesh, PartitionSpec(_AXIS))
+    # Every process holds all rows and hands over its own.
+    put = jax.make_array_from_callback
+    return jax.tree.map(lambda a: put(a.shape, place, lambda part: np.asarray(a)[part]), tree)
+
+
+def gathered(tree: Any, mesh: Mesh | None) -> Any:
+    """Bring rows that other processes hold to this one.
+
+    Examples
+    --------
+    >>> gathered(put_rows(np.zeros(4), mesh_of(1)), mesh_of(1)).shape
+    (4,)
+    """
+    if mesh is None or jax.process_count() == 1:
+        return tree
+    return process_allgather(tree, tiled=True)
+
+
+def split_rows(array: jax.Array, mesh: Mesh | None, axis: int = 0) -> jax.Array:
+    """Split an array of a compiled function along its rows, as many for each device.
+
+    Examples
+    --------
+    >>> jax.jit(lambda x: split_rows(x, mesh_of(1)))(np.zeros((4, 2))).shape
+    (4, 2)
+    """
+    if mesh is None:
+        return array
+    place = NamedSharding(mesh, PartitionSpec(*[None] * axis, _AXIS))
+    return jax.lax.with_sharding_constraint(array, place)
+
+
+def keep_everywhere(tree: Any, mesh: Mesh | None) -> Any:
+    """Keep results of a compiled function on each device.
+
+    Examples
+    --------
+    >>> jax.jit(lambda x: keep_everywhere(x, mesh_of(1)))(np.zeros(4)).shape
+    (4,)
+    """
+    if mesh is None:
+        return tree
+    return jax.lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec()))
