@@ -18,9 +18,9 @@ LEVELS = {
     "decompose": 2, "masks": 2, "bayesian_network": 2,
     "guides": 3, "elbo": 4,
     "batches": 4, "predict": 4, "starting": 4, "optimizer": 4, "diagnostics": 4,
-    "loop": 5, "callbacks": 5, "rows": 5, "streams": 6, "stores": 6, "approximation": 7,
-    "fitting": 8, "efficiency": 8,
-    "plots": 9, "report": 10,
+    "loop": 5, "callbacks": 5, "rows": 5, "streams": 6, "stores": 7, "approximation": 8,
+    "fitting": 9, "efficiency": 9,
+    "plots": 10, "report": 11,
 }  # fmt: skip
 ANY_MODEL = {
     "to_jax", "decompose", "guides", "elbo", "batches", "starting", "rows", "loop", "fitting",
