@@ -259,9 +259,7 @@ class Approximation:
         loader = Loader(Form.of(self.terms, self.dtype), self.n_examples)
         while True:
             with Stream(data, loader, passes=1) as stream:
-                yield (
-                    (batch.rows, np.arange(loader.capacity) < batch.size) for batch in stream
-                )
+                yield ((batch.rows, np.arange(loader.capacity) < batch.size) for batch in stream)
 
     def kl(self, draws: int = 20, random_seed: Any = 0) -> pd.Series:
         """Return the KL of each variable in nats, averaged over draws of its parents.
@@ -639,9 +637,7 @@ class Approximation:
 
         fixed = at == "mean" or len(self.points) == len(self.terms.free)
         with precision(self.dtype):
-            return predictor.run(
-                weights, count, batch_size, keep_draws, key, fixed, first, padded
-            )
+            return predictor.run(weights, count, batch_size, keep_draws, key, fixed, first, padded)
 
     def predict_to(
         self,
@@ -698,7 +694,8 @@ class Approximation:
             For a bad argument, or a bad batch.
         StreamError
             When `batches` fails or stalls. Whatever the error, examples written before can be read
-            (``xarray.open_zarr``); its `written` and a note say how many there are.
+            (``xarray.open_zarr(store, consolidated=False)``); its `written` and a note say how many
+            there are.
 
         Examples
         --------

@@ -107,7 +107,8 @@ def fit(
         (of `pm.Data` and observed variables) to arrays, or is a tuple of them in the model's order:
         anything ``np.asarray`` takes, with any number of rows up to the batch size. It is gone over
         again and again, as long as it can be; the order is its own. A thread checks batches, pads
-        them and puts them on the device, two ahead.
+        them and puts them on the device, two ahead. Each batch stands for all N examples: shuffle
+        them, and leave a much shorter last one out.
     total_size : int, optional
         N where batches come from `data`; by default ``data.total_size`` or ``len(data.dataset)``.
     stall_timeout : float, optional
@@ -192,7 +193,8 @@ def fit(
     Batches from a file that is never read as a whole:
 
     >>> import tempfile
-    >>> file = np.memmap(tempfile.TemporaryFile(), "float32", "w+", shape=(1000, 2))
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> file = np.memmap(folder.name + "/y.bin", "float32", "w+", shape=(1000, 2))
     >>> file[:] = np.random.default_rng(0).normal([1, 5], 1, (1000, 2))
     >>> class Batches:  # an iterable that can be gone over again
     ...     def __iter__(self):
@@ -206,6 +208,7 @@ def fit(
     ... )
     >>> bool(abs(fitted.mean["mu"] - [1, 5]).max() < 0.2)
     True
+    >>> folder.cleanup()
     """
     model = pm.modelcontext(model)
     if (steps is None) == (epochs is None):
@@ -455,7 +458,9 @@ def _last(traces: list[np.ndarray], steps: int) -> np.ndarray:
     return np.concatenate(traces[first:])
 
 
-def _non_finite(loop: Loop | StreamLoop, state: State, approximation: Approximation) -> NonFiniteError:
+def _non_finite(
+    loop: Loop | StreamLoop, state: State, approximation: Approximation
+) -> NonFiniteError:
     (nll, kl, _), bad = loop.not_finite(state)
     where = f"the gradient of '{bad[0]}'" if bad else "a parameter after the optimiser's update"
     if len(bad) > 1:

@@ -363,9 +363,7 @@ class Predictor:
         density = _DensityTotal()
         seed = int(jax.random.bits(key, dtype=np.uint32))
         indices = [np.arange(start, start + size) for start in range(0, n, size)]
-        passes = self._passes(
-            weights, draws, key, indices, n, fixed and not self.with_masks, first
-        )
+        passes = self._passes(weights, draws, key, indices, n, fixed and not self.with_masks, first)
         for draw, batches in enumerate(_one_ahead(passes)):
             rng = np.random.default_rng([seed, draw, *([first] if first else [])])
             for i, name in enumerate(self.classes):

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _AUTO_BATCH = 256
+_LEAST_ROWS = 5  # more than axes that anything has: the length of a shape
 
 
 def take_apart(
@@ -111,17 +112,22 @@ def take_apart(
 
 
 def by_rows(model: pm.Model, rows: Any, seed: int, dtype: str) -> Terms:
-    """Take a model apart by rows, whatever their number; arguments as of :func:`take_apart`.
+    """Take apart by rows a model that holds a small sample; arguments as of :func:`take_apart`.
 
     Examples
     --------
     >>> with pm.Model() as model:
-    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(3))
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(7))
     >>> by_rows(model, None, 0, "float32").n_rows
-    3
+    7
     """
     check_model(model)
-    return _checked_rows(model, find_rows(model, rows)[0], seed, dtype)
+    roots, n = find_rows(model, rows)
+    if n < _LEAST_ROWS:
+        rule = f"hold a sample of at least {_LEAST_ROWS} examples"
+        repair = "else their axis is taken for another one; observe a few more"
+        raise invalid("model", rule, n, repair)
+    return _checked_rows(model, roots, seed, dtype)
 
 
 def _checked_rows(model: pm.Model, roots: Any, seed: int, dtype: str) -> Terms:

@@ -67,7 +67,9 @@ def write_predictions(
     written, padded, first = 0, 0, None
     try:
         with (
-            Stream(batches, prepare, passes=1, stall_timeout=stall_timeout) as stream,
+            Stream(
+                batches, prepare, passes=1, stall_timeout=stall_timeout, argument="batches"
+            ) as stream,
             _counter(progressbar) as count,
         ):
             for number, data in enumerate(stream, 1):
@@ -93,7 +95,10 @@ def write_predictions(
         if isinstance(error, Exception):
             error.written = written
         if written:
-            error.add_note(f"{written:,} examples are written and can be read from {store}.")
+            error.add_note(
+                f"{written:,} examples are written; read them by "
+                f"xarray.open_zarr({store!r}, consolidated=False)."
+            )
         raise
     return xr.open_dataset(store, engine="zarr", chunks=None, consolidated=False)
 

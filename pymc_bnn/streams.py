@@ -123,8 +123,8 @@ class Form:
         Examples
         --------
         >>> form = Form(("x",), {"x": ()}, {"x": np.dtype("float32")}, {}, "float32")
-        >>> form.arrays({"x": [1, 2]}, 1)["x"].dtype.name
-        'float32'
+        >>> form.arrays({"x": [1, 2]}, 1)["x"].tolist()
+        [1, 2]
         """
         items = named(raw, self.names, number)
         if len(items) < len(self.names):
@@ -153,7 +153,9 @@ class Form:
         except Exception as error:
             got = f"a {type(item).__name__} {where} ({_first_line(error)})"
             repair = "convert it, as in tensor.detach().cpu().numpy()"
-            raise invalid(argument, "be something NumPy can read", got, repair, TypeError) from error
+            raise invalid(
+                argument, "be something NumPy can read", got, repair, TypeError
+            ) from error
         shape, dtype = self.shapes[name], self.dtypes[name]
         if value.ndim != len(shape) + 1 or value.shape[1:] != shape:
             expected = str(("n", *shape)).replace("'", "")
@@ -168,7 +170,9 @@ class Form:
             raise invalid(argument, "hold integers", f"{value.dtype} {where}", repair)
         if not np.can_cast(value.dtype, dtype) and (value.astype(dtype) != value).any():
             got = f"{value.dtype} in {value.min()}…{value.max()} {where}"
-            raise invalid(argument, f"fit {dtype}, the type of the model's sample", got, "recode it")
+            raise invalid(
+                argument, f"fit {dtype}, the type of the model's sample", got, "recode it"
+            )
         return value
 
 
@@ -230,6 +234,8 @@ class Stream:
         Visits; by default there is no end to them.
     stall_timeout : float, optional
         Seconds to wait for an item.
+    argument : str, optional
+        What errors call the iterable.
 
     Examples
     --------
@@ -245,9 +251,10 @@ class Stream:
         *,
         passes: int | None = None,
         stall_timeout: float = STALL_S,
+        argument: str = "data",
     ):
         self._data, self._prepare, self._passes = data, prepare, passes
-        self._timeout = stall_timeout
+        self._timeout, self._argument = stall_timeout, argument
         self._queue: queue.Queue[tuple[str, Any]] = queue.Queue(_AHEAD)
         self._closed = threading.Event()
         self._held: list[Any] = []
@@ -283,8 +290,8 @@ class Stream:
             except queue.Empty:
                 if time.monotonic() - began > self._timeout:
                     raise StreamError(
-                        f"`data` yielded nothing for {self._timeout:g} s, after {self._taken:,} "
-                        "batches; pass a larger stall_timeout= if that may happen"
+                        f"`{self._argument}` yielded nothing for {self._timeout:g} s, after "
+                        f"{self._taken:,} batches; pass a larger stall_timeout= if that may happen"
                     ) from None
                 continue
             if kind == "error":
@@ -315,12 +322,12 @@ class Stream:
                 last = self._passes is not None and visit + 1 == self._passes
                 if number == 0:
                     repair = "pass an iterable that yields some"
-                    raise invalid("data", "yield at least one batch", "none", repair)
+                    raise invalid(self._argument, "yield at least one batch", "none", repair)
                 if number == before or (not last and one_shot(self._data)):
                     raise StreamError(
-                        f"`data` ended after {number:,} batches and cannot be gone over again; "
-                        "pass an iterable that can (a list, a DataLoader, an object with __iter__), "
-                        "or fewer steps"
+                        f"`{self._argument}` ended after {number:,} batches and cannot be gone "
+                        "over again; pass an iterable that can (a list, a DataLoader, an object "
+                        "with __iter__), or fewer steps"
                     )
             self._put("end", None)
         except BaseException as error:  # whatever it is, it belongs to who waits for the item
@@ -337,7 +344,7 @@ class Stream:
                 return
             except BaseException as error:
                 raise StreamError(
-                    f"`data` failed at batch {number + 1:,}: {type(error).__name__}: "
+                    f"`{self._argument}` failed at batch {number + 1:,}: {type(error).__name__}: "
                     f"{_first_line(error)}"
                 ) from error
             number += 1
@@ -383,9 +390,7 @@ def one_shot(data: Any) -> bool:
     return hasattr(data, "__next__")
 
 
-def named(
-    raw: Any, names: Sequence[str], number: int, argument: str = "data"
-) -> dict[str, Any]:
+def named(raw: Any, names: Sequence[str], number: int, argument: str = "data") -> dict[str, Any]:
     """Return the parts of a batch by name: a mapping's own, or a tuple's in the order of `names`.
 
     Examples
@@ -405,9 +410,7 @@ def named(
     got = f"a {type(raw).__name__}"
     got += f" of {len(raw)}" if isinstance(raw, tuple | list) else ""
     example = ", ".join(f"{name!r}: …" for name in names)
-    raise invalid(
-        argument, rule, f"{got} in batch {number}", f"yield {{{example}}}", TypeError
-    )
+    raise invalid(argument, rule, f"{got} in batch {number}", f"yield {{{example}}}", TypeError)
 
 
 def open_stream(
