@@ -459,6 +459,34 @@ def _nothing():
 NOTHING = _nothing()
 
 
+def test_the_report_of_a_streamed_fit_counts_all_examples(tmp_path):
+    loader = Batched(50, LABELS)
+    fitted = bnn.fit(classes(), data=loader, epochs=20, **QUIET)
+    pred = fitted.predict({"x": X}, 20, random_seed=1)
+    with pytest.raises(ValueError, match="`data` must be given for a fit whose batches"):
+        bnn.report.write_report(tmp_path, fitted, pred, LABELS, seconds=1.0)
+    report = bnn.report.write_report(tmp_path, fitted, pred, LABELS, seconds=1.0, data=loader)
+    assert report["elbo_per_example"] == pytest.approx(report["elbo"] / N)
+    assert -1.5 < report["elbo_per_example"] < 0
+
+
+def test_batches_are_fetched_while_the_device_works():
+    class Slow(Batched):
+        def __iter__(self):
+            for item in super().__iter__():
+                time.sleep(0.02)
+                yield item
+
+    def prepare(raw, number, visit):
+        return raw
+
+    began = time.monotonic()
+    with Stream(Slow(10), prepare, passes=2) as stream:
+        for _ in stream:
+            time.sleep(0.02)  # a step
+    assert time.monotonic() - began < 0.8 * 2 * 21 * 0.04
+
+
 def test_a_stream_reads_no_more_than_a_few_ahead():
     taken = []
 
