@@ -24,6 +24,7 @@ _NAMES = {
     "Approximation": "approximation",
     "NonFiniteError": "fitting",
     "Prediction": "predict",
+    "StreamError": "streams",
     "adam": "optimizer",
     "bayesian": "bayesian_network",
     "compilation_cache": "compilation",

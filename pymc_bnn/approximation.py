@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ import xarray as xr
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.batches import Batches
+from pymc_bnn.batches import Batches, Streamed
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Terms
 from pymc_bnn.devices import mesh_of
@@ -26,6 +26,8 @@ from pymc_bnn.guides import Posterior
 from pymc_bnn.noise import seed_of
 from pymc_bnn.predict import LIMIT_BYTES, Prediction, Predictor
 from pymc_bnn.starting import prior_scales
+from pymc_bnn.stores import write_predictions
+from pymc_bnn.streams import STALL_S, Form, Loader, Stream, check_stream, one_shot
 from pymc_bnn.to_jax import lift, precision
 
 __all__ = ["Approximation"]
@@ -64,7 +66,7 @@ class Approximation:
     elbo_parts: Elbo
     params: dict[str, dict[str, np.ndarray]]
     trace: np.ndarray  # (steps, 3) negative log-likelihood, KL, −log prior of points; nats
-    batches: Batches | None
+    batches: Batches | Streamed | None
     kl_weights: Callable[[Any], np.ndarray]  # the KL's weight at each step
     dtype: str
     predictors: dict[Any, Predictor] = field(default_factory=dict, repr=False)  # of the whole fit
@@ -131,7 +133,24 @@ class Approximation:
             frame.attrs["note"] = "with points: no bound on the evidence"
         return frame
 
-    def elbo(self, draws: int = 10, *, batch_size: int = 512, random_seed: Any = 0) -> pd.Series:
+    @property
+    def streamed(self) -> bool:
+        """Whether the fit's data came in batches from outside, and the model has a sample only."""
+        return isinstance(self.batches, Streamed)
+
+    @property
+    def n_examples(self) -> int:
+        """The number N of all examples of the fit, at least 1."""
+        return self.batches.n if self.streamed else self.terms.n_observed
+
+    def elbo(
+        self,
+        draws: int = 10,
+        *,
+        data: Iterable[Any] | None = None,
+        batch_size: int = 512,
+        random_seed: Any = 0,
+    ) -> pd.Series:
         """Evaluate the unweighted ELBO on all training data.
 
         Every example is visited `draws` times; each batch of each visit has a posterior draw of
@@ -141,8 +160,11 @@ class Approximation:
         ----------
         draws : int, optional
             Visits, at least 2.
+        data : iterable, optional
+            Of a streamed fit: its batches, as in :func:`pymc_bnn.fit`, to be gone over `draws`
+            times. If a visit meets more or fewer examples than N, its log-likelihood is scaled.
         batch_size : int, optional
-            Examples evaluated at once.
+            Examples evaluated at once; batches of `data` are evaluated as they are.
         random_seed : int or numpy.random.Generator, optional
             Seed of the draws.
 
@@ -164,42 +186,81 @@ class Approximation:
         """
         check_int("draws", draws, 2, None, "pass draws=10")
         check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
+        self._check_visits(data)
         key = jax.random.key(seed_of(random_seed))
-        rows = {d.name: d.value for d in self.terms.data if d.per_example}
         rest = {d.name: d.value for d in self.terms.data if not d.per_example}
-        n = self.terms.n_rows
-        starts = range(0, n, batch_size) if n else [0]
         visits = np.zeros((draws, 3))
-        size = min(batch_size, n) if n else 1
         with precision(self.dtype):
 
             @Compiled
             def evaluate(params: Any, key: Any, data: Any, counted: Any) -> Any:
+                size = len(counted)
                 noise = self.elbo_parts.draw_noise(key, size, self.dtype, dropout=False)
                 parts = self.elbo_parts(params, noise, data)
                 row = 0.0 if parts.row is None else jnp.where(counted, parts.row, 0.0).sum()
                 return row, parts.rest, parts.kl.sum() - parts.potential, parts.log_prior.sum()
 
             params = jax.tree.map(jnp.asarray, self.params)
-            for draw in range(draws):
-                per_batch = []
-                for i, start in enumerate(starts):
-                    index = np.arange(start, start + size)
-                    counted = index < (n or 1)
-                    data = {k: v[np.minimum(index, len(v) - 1)] for k, v in rows.items()}
+            passes = self._own_visits(draws, batch_size) if data is None else self._visits(data)
+            for draw, batches in zip(range(draws), passes, strict=False):
+                per_batch, seen = [], 0
+                for i, (rows, counted) in enumerate(batches):
                     batch_key = jax.random.fold_in(jax.random.fold_in(key, draw), i)
-                    per_batch.append(evaluate(params, batch_key, {**data, **rest}, counted))
+                    found = evaluate(params, batch_key, {**rows, **rest}, counted)
+                    # Batches from outside must not pile up while the device is behind.
+                    per_batch.append(found if data is None else jax.device_get(found))
+                    seen += int(counted.sum())
                 row, other, kl, prior = np.asarray(jax.device_get(per_batch), float).T
-                visits[draw] = -row.sum() - other.mean(), kl.mean(), -prior.mean()
+                scale = self.n_examples / seen if self.streamed else 1.0
+                visits[draw] = -row.sum() * scale - other.mean(), kl.mean(), -prior.mean()
         nll, kl, negative_log_prior = visits.mean(axis=0)
         name = "objective" if self.points else "elbo"
         result = {name: -nll - kl - negative_log_prior, "nll": nll, "kl": kl}
         if self.points:
             result["log_prior"] = 0.0 - negative_log_prior
         result[f"{name}_se"] = float(visits.sum(axis=1).std(ddof=1) / np.sqrt(draws))
-        if n:
-            result[f"{name}_per_example"] = result[name] / self.terms.n_observed
+        if self.terms.n_rows:
+            result[f"{name}_per_example"] = result[name] / self.n_examples
         return pd.Series(result)
+
+    def _check_visits(self, data: Any) -> None:
+        """Raise unless `data` is given where the model has a sample only, and there alone."""
+        if self.streamed and data is None:
+            got = f"None where the model holds {self.terms.n_rows} of {self.n_examples:,} examples"
+            rule = "be given for a fit whose batches came from outside"
+            raise invalid("data", rule, got, "pass the batches of the fit: fitted.elbo(data=…)")
+        if data is None:
+            return
+        if not self.streamed:
+            rule, repair = "be left out where the model holds all data", "call elbo() without it"
+            raise invalid("data", rule, f"a {type(data).__name__}", repair)
+        check_stream(data)
+        if one_shot(data):
+            repair = "pass a list, a DataLoader, or an object with __iter__"
+            got = f"a {type(data).__name__}"
+            raise invalid("data", "be an iterable that can be gone over again", got, repair)
+
+    def _own_visits(self, draws: int, batch_size: int) -> Iterator[Any]:
+        """Yield, visit by visit, batches of the model's own data and which of their rows count."""
+        rows = {d.name: d.value for d in self.terms.data if d.per_example}
+        n = self.terms.n_rows
+        size = min(batch_size, n) if n else 1
+        for _ in range(draws):
+            indices = (np.arange(i, i + size) for i in range(0, n or 1, size))
+            yield (
+                (
+                    {k: v[np.minimum(index, len(v) - 1)] for k, v in rows.items()},
+                    index < (n or 1),
+                )
+                for index in indices
+            )
+
+    def _visits(self, data: Any) -> Iterator[Any]:
+        """Yield the same of batches from outside."""
+        loader = Loader(Form.of(self.terms, self.dtype), self.n_examples)
+        while True:
+            with Stream(data, loader, passes=1) as stream:
+                yield ((batch.rows, np.arange(loader.capacity) < batch.size) for batch in stream)
 
     def kl(self, draws: int = 20, random_seed: Any = 0) -> pd.Series:
         """Return the KL of each variable in nats, averaged over draws of its parents.
@@ -477,8 +538,9 @@ class Approximation:
         Parameters
         ----------
         new_data : mapping from str to array_like, optional
-            New values of the model's data, by name; by default the data of the fit. Observed
-            variables may be included: then log-densities of them come back, too.
+            New values of the model's data, by name; by default the model's own data (of a streamed
+            fit: its sample). Observed variables may be included: then log-densities of them come
+            back, too.
         draws : int, optional
             Posterior draws.
         batch_size : int, optional
@@ -551,8 +613,14 @@ class Approximation:
         keep_draws: bool = True,
         random_seed: Any = None,
         mesh: Any = None,
+        first: int = 0,
+        padded: int = 0,
     ) -> Prediction:
         """Predict as :meth:`predict` does, with a predictor that is compiled once and used often.
+
+        Of a part of the data `first` is the number of its first example, which its random numbers
+        depend on; batches are padded to at least `padded` rows, so that parts of other sizes
+        compile nothing.
 
         Examples
         --------
@@ -575,7 +643,100 @@ class Approximation:
 
         fixed = at == "mean" or len(self.points) == len(self.terms.free)
         with precision(self.dtype):
-            return predictor.run(weights, count, batch_size, keep_draws, key, fixed, mesh)
+            return predictor.run(
+                weights, count, batch_size, keep_draws, key, fixed, mesh, first, padded
+            )
+
+    def predict_to(
+        self,
+        store: Any,
+        batches: Iterable[Any],
+        draws: int = 100,
+        *,
+        batch_size: int = 512,
+        at: str = "draws",
+        keep_draws: bool = False,
+        var_names: str | Sequence[str] = (),
+        mc_dropout: bool = False,
+        random_seed: Any = None,
+        stall_timeout: float = STALL_S,
+        progressbar: bool = True,
+    ) -> xr.Dataset:
+        """Predict batches of new data, and write the predictions to a Zarr store as they come.
+
+        For more examples than memory holds: neither data nor predictions are ever there as a
+        whole. Class probabilities and votes are those that :meth:`predict` gives for all examples
+        at once, with the same seed; samples of other variables are other ones from the same
+        distribution, from the second batch on.
+
+        Parameters
+        ----------
+        store : path or Zarr store
+            A folder that does not exist yet.
+        batches : iterable
+            Of batches of new data: each maps names to arrays, as `new_data` of :meth:`predict`, or
+            is a tuple in the order of `fit`'s batches, whose last names may be left out. Observed
+            variables among them give log-densities, too. All batches have the same names.
+        draws, at, var_names, mc_dropout, random_seed
+            As in :meth:`predict`; `var_names` must vary per example.
+        batch_size : int, optional
+            Examples on the device at once; larger batches are taken apart.
+        keep_draws : bool, optional
+            Write each draw as well.
+        stall_timeout : float, optional
+            Seconds after which an iterable that yields nothing is an error.
+        progressbar : bool, optional
+            Show how many examples are written.
+
+        Returns
+        -------
+        xarray.Dataset
+            The store, read when used. Of a class variable "y": y_mean_probs and y_expected_entropy
+            (nats), y_label_votes, y_class_votes; with draws y_probs and y. Of another: y_mean,
+            y_std; with draws y. With observed data: log_density. Its attribute `complete` is 1 once
+            all is there.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a bad argument, or a bad batch.
+        StreamError
+            When `batches` fails or stalls. Whatever the error, examples written before can be read
+            (``xarray.open_zarr(store, consolidated=False)``); its `written` and a note say how many
+            there are.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     x = pm.Data("x", np.arange(9.0))
+        ...     y = pm.Normal("y", pm.Normal("b") * x, 1, observed=np.arange(9.0))
+        >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
+        >>> batches = ({"x": np.arange(i, i + 5.0)} for i in range(0, 20, 5))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     found = fitted.predict_to(f"{folder}/pred.zarr", batches, 50, progressbar=False)
+        ...     dict(found.sizes)
+        {'example': 20}
+        """
+        check_int("draws", draws, 1, None, "pass draws=100")
+        check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
+        if at not in ("draws", "mean"):
+            raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
+        return write_predictions(
+            self,
+            store,
+            batches,
+            draws,
+            batch_size,
+            at,
+            keep_draws,
+            var_names,
+            mc_dropout,
+            seed_of(random_seed),
+            stall_timeout,
+            progressbar,
+        )
 
     def nll(self, new_data: Mapping[str, Any], draws: int = 100, *, random_seed: Any = 0) -> float:
         """Return the negative log predictive density per example of observed new data, in nats.

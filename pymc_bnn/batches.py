@@ -13,7 +13,7 @@ import numpy as np
 from pymc_bnn._checks import invalid
 from pymc_bnn.noise import mix
 
-__all__ = ["Batches", "check_rows", "shuffled"]
+__all__ = ["Batches", "Streamed", "check_rows", "shuffled"]
 
 _REFERENCE_ROWS = 4096
 _ROUNDS = 24  # of them 12 pass the tests for 100 numbers; neighbours part in all but 2^-24 of cases
@@ -93,6 +93,21 @@ class Batches:
         # A word of its own for each epoch: the hash is one to one.
         words = jnp.stack([words[0], mix(words[1] + jnp.asarray(epoch, np.uint32))])
         return shuffled(places, self.n, words), base + (position < extra)
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """How batches that come from outside go over `n` examples.
+
+    Examples
+    --------
+    >>> Streamed(n=10, capacity=4, per_epoch=3).capacity
+    4
+    """
+
+    n: int  # number of all examples
+    capacity: int  # rows that every batch is padded to
+    per_epoch: int  # batches of a pass, as far as is known
 
 
 def shuffled(places: jax.Array, n: int, words: jax.Array) -> jax.Array:
@@ -175,7 +190,8 @@ def check_rows(
     """
     n = len(next(iter(rows.values())))
     block = rng.permutation(n)[:_REFERENCE_ROWS]
-    chosen = np.sort(rng.choice(len(block), size=min(5, len(block)), replace=False))
+    few = max(1, min(5, len(block) // 2))  # fewer than all, or nothing is compared
+    chosen = np.sort(rng.choice(len(block), size=few, replace=False))
     repair = (
         f"taken per example are {suspects}: name the right ones by `rows=` or give them dims, "
         "or pass batch_size=None"

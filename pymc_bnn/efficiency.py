@@ -259,6 +259,9 @@ def _step(
     """Return a step of the fit under another estimator, and the state with its parameters."""
     check_spec(estimator)
     check_int("particles", particles, 1, None, "pass particles=1")
+    if fitted.streamed:
+        rule, repair = "be a fit of data in memory", "fit the model to a sample of them"
+        raise invalid("fitted", rule, "one whose batches came from outside", repair)
     n = terms.n_rows
     if batch_size == "auto":
         batch_size = fitted.batches.batch_size if fitted.batches else n

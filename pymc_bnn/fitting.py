@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,20 +24,24 @@ from pymc_bnn.decompose import check_model, shapes_must_agree
 from pymc_bnn.devices import everywhere, mesh_of
 from pymc_bnn.elbo import assemble, check_spec, needs_rows
 from pymc_bnn.guides import Posterior, assign_guides
-from pymc_bnn.loop import Loop, State, Step, all_finite, copy_state
+from pymc_bnn.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
 from pymc_bnn.noise import seed_of
 from pymc_bnn.optimizer import adam
-from pymc_bnn.rows import narrow, take_apart
+from pymc_bnn.rows import by_rows, narrow, rows_stand_alone, take_apart
 from pymc_bnn.starting import check_start, starting_blocks
+from pymc_bnn.streams import STALL_S, Form, open_stream
 from pymc_bnn.to_jax import precision
 
 if TYPE_CHECKING:
+    from pymc_bnn.decompose import Terms
     from pymc_bnn.elbo.choose import Spec
     from pymc_bnn.guides import Guide
+    from pymc_bnn.streams import Batch
 
 __all__ = ["NonFiniteError", "fit"]
 
 _PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
+_ENOUGH_ROWS = 10  # of a sample, to see whether rows depend on each other
 
 
 class NonFiniteError(FloatingPointError):
@@ -58,6 +63,9 @@ def fit(
     *,
     steps: int | None = None,
     epochs: int | None = None,
+    data: Iterable[Any] | None = None,
+    total_size: int | None = None,
+    stall_timeout: float = STALL_S,
     batch_size: int | str | None = "auto",
     rows: str | Sequence[str] | None = None,
     guide: Guide | Mapping[str, Guide] | None = None,
@@ -92,11 +100,26 @@ def fit(
     model : pymc.Model, optional
         Any PyMC model with continuous free variables; by default the model of the context.
     steps, epochs : int
-        How long to train; give one of them. An epoch shows every example once.
+        How long to train; give one of them. An epoch shows every example once: of `data`, one
+        pass over it.
+    data : iterable, optional
+        Batches of data that do not fit into memory: a torch ``DataLoader``, a `grain` loader, a
+        generator over memory-mapped files. The model then holds a small sample, of which names,
+        shapes and types are taken, and each batch maps the names of all data that vary per example
+        (of `pm.Data` and observed variables) to arrays, or is a tuple of them in the model's order:
+        anything ``np.asarray`` takes, with any number of rows up to the batch size. It is gone over
+        again and again, as long as it can be; the order is its own. A thread checks batches, pads
+        them and puts them on the device, two ahead. Each batch stands for all N examples: shuffle
+        them, and leave a much shorter last one out.
+    total_size : int, optional
+        N where batches come from `data`; by default ``data.total_size`` or ``len(data.dataset)``.
+    stall_timeout : float, optional
+        Seconds after which a `data` that yields nothing is an error.
     batch_size : int, "auto" or None, optional
         Examples per step, in 1…N. "auto": 256, or all of them where there are fewer, or where
         the observed variables have different lengths. None: all data in every step, nothing is
-        taken row by row. Batches of an epoch differ in size by at most one.
+        taken row by row. Batches of an epoch differ in size by at most one. With `data`: the
+        largest batch there is, to which smaller ones are padded; "auto": the first batch's.
     rows : str or sequence of str, optional
         The dimension of the examples, or the names of the data that vary per example. By default
         found from dims and lengths (see :func:`pymc_bnn.decompose.find_rows`).
@@ -156,6 +179,9 @@ def fit(
         For a bad argument, model or data, before anything is compiled.
     NonFiniteError
         When NaN or infinity turns up; its `approximation` is the last finite state.
+    StreamError
+        When `data` fails, stalls or ends before the steps are done; it and the errors of bad
+        batches have what was learned as their `approximation`, too.
 
     References
     ----------
@@ -170,6 +196,26 @@ def fit(
     >>> fitted = fit(model, steps=2000, random_seed=1, progressbar=False)
     >>> abs(float(fitted.mean["mu"]) - 2.0) < 0.1
     True
+
+    Batches from a file that is never read as a whole:
+
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> file = np.memmap(folder.name + "/y.bin", "float32", "w+", shape=(1000, 2))
+    >>> file[:] = np.random.default_rng(0).normal([1, 5], 1, (1000, 2))
+    >>> class Batches:  # an iterable that can be gone over again
+    ...     def __iter__(self):
+    ...         for start in range(0, 1000, 100):
+    ...             yield {"y": file[start : start + 100]}
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0, 10, shape=2)
+    ...     y = pm.Normal("y", mu, 1, observed=file[:5], shape=(5, 2))
+    >>> fitted = fit(
+    ...     model, data=Batches(), total_size=1000, steps=2000, random_seed=1, progressbar=False
+    ... )
+    >>> bool(abs(fitted.mean["mu"] - [1, 5]).max() < 0.2)
+    True
+    >>> folder.cleanup()
     """
     model = pm.modelcontext(model)
     if (steps is None) == (epochs is None):
@@ -227,69 +273,94 @@ def fit(
     assigned = assign_guides(guide, [rv.name for rv in model.free_RVs])
     check_start(start, model)
     seed = seed_of(random_seed)
-    terms, batches, row_terms = take_apart(
-        model, batch_size, rows, seed, dtype, needs_rows(estimator) or mesh is not None
-    )
-    if mesh is not None and batches is None:
-        rule = "be left out where the likelihood does not come by rows"
-        raise invalid("devices", rule, repr(devices), "pass batch_size=128, say")
-    per_epoch = batches.per_epoch if batches else 1
-    steps = steps if steps is not None else epochs * per_epoch
-    weight_at = _kl_schedule(kl_weight, steps)
-    if optimizer is None:
-        optimizer = adam(steps, **rates)
-    if chunk_steps is None:
-        chunk_steps = per_epoch if per_epoch > 1 else 100
-
-    with precision(dtype):
-        blocks = starting_blocks(terms, assigned, start, dtype, seed)
-        posterior = Posterior(blocks, dtype)
-        elbo = assemble(terms, posterior, dtype, estimator)
-        step = Step(
-            elbo=elbo,
-            optimizer=optimizer,
-            kl_weight=kl_weight if callable(kl_weight) else float(kl_weight),
-            batches=batches,
-            rows=frozenset(d.name for d in terms.data if d.per_example),
-            dtype=dtype,
-            n=batches.n if batches else terms.n_observed,
-            particles=particles,
-            mesh=mesh,
-        )
-        first = {b.name: b.params for b in blocks}
-        state = step.first_state(first, seed)
-        data = {k: narrow(v, dtype) for k, v in terms.arrays().items()}
-        data = everywhere(data, mesh) if mesh else {k: jnp.asarray(v) for k, v in data.items()}
-        with shapes_must_agree(terms.data):
-            loop = Loop(step, state, data)
-
-        predictors: dict[Any, Any] = {}
-
-        def result(state: State, traces: Sequence[np.ndarray]) -> Approximation:
-            return Approximation(
-                terms=terms,
-                row_terms=row_terms,
-                posterior=posterior,
-                elbo_parts=elbo,
-                params=jax.device_get(state.params),
-                trace=np.concatenate([np.zeros((0, 3)), *traces]),
-                batches=batches,
-                kl_weights=weight_at,
-                dtype=dtype,
-                predictors=predictors,
+    if data is None and total_size is not None:
+        rule, repair = "come with `data`", "leave it out: N is the number of the model's rows"
+        raise invalid("total_size", rule, total_size, repair)
+    if data is not None and mesh is not None:
+        rule, repair = "be left out where `data` come in batches", "fit on one device"
+        raise invalid("devices", rule, repr(devices), repair)
+    with ExitStack() as stack:
+        stream = None
+        if data is None:
+            terms, batches, row_terms = take_apart(
+                model, batch_size, rows, seed, dtype, needs_rows(estimator) or mesh is not None
             )
+        else:
+            terms = row_terms = by_rows(model, rows, seed, dtype)
+            stream, batches = open_stream(
+                data,
+                Form.of(terms, dtype),
+                total_size=total_size,
+                batch_size=batch_size,
+                epochs=epochs,
+                stall_timeout=stall_timeout,
+            )
+            stack.enter_context(stream)
+            _check_rows_of(stream.peek(), terms, seed, dtype)
+        if mesh is not None and batches is None:
+            rule = "be left out where the likelihood does not come by rows"
+            raise invalid("devices", rule, repr(devices), "pass batch_size=128, say")
+        per_epoch = batches.per_epoch if batches else 1
+        steps = steps if steps is not None else epochs * per_epoch
+        weight_at = _kl_schedule(kl_weight, steps)
+        if optimizer is None:
+            optimizer = adam(steps, **rates)
+        if chunk_steps is None:
+            chunk_steps = per_epoch if per_epoch > 1 else 100
 
-        return _run(
-            loop,
-            state,
-            steps,
-            per_epoch,
-            chunk_steps,
-            callbacks,
-            progressbar,
-            result,
-            weight_at,
-        )
+        with precision(dtype):
+            blocks = starting_blocks(terms, assigned, start, dtype, seed)
+            posterior = Posterior(blocks, dtype)
+            elbo = assemble(terms, posterior, dtype, estimator)
+            step = Step(
+                elbo=elbo,
+                optimizer=optimizer,
+                kl_weight=kl_weight if callable(kl_weight) else float(kl_weight),
+                batches=batches,
+                rows=frozenset(d.name for d in terms.data if d.per_example),
+                dtype=dtype,
+                n=batches.n if batches else terms.n_observed,
+                particles=particles,
+                mesh=mesh,
+            )
+            first = {b.name: b.params for b in blocks}
+            state = step.first_state(first, seed)
+            arrays = {k: narrow(v, dtype) for k, v in terms.arrays().items()}
+            arrays = everywhere(jax.tree.map(jnp.asarray, arrays), mesh)
+            if stream is None:
+                with shapes_must_agree(terms.data):
+                    loop = Loop(step, state, arrays)
+            else:
+                rest = {k: v for k, v in arrays.items() if k not in step.rows}
+                loop = StreamLoop(step, rest, stream)
+
+            predictors: dict[Any, Any] = {}
+
+            def result(state: State, traces: Sequence[np.ndarray]) -> Approximation:
+                return Approximation(
+                    terms=terms,
+                    row_terms=row_terms,
+                    posterior=posterior,
+                    elbo_parts=elbo,
+                    params=jax.device_get(state.params),
+                    trace=np.concatenate([np.zeros((0, 3)), *traces]),
+                    batches=batches,
+                    kl_weights=weight_at,
+                    dtype=dtype,
+                    predictors=predictors,
+                )
+
+            return _run(
+                loop,
+                state,
+                steps,
+                per_epoch,
+                chunk_steps,
+                callbacks,
+                progressbar,
+                result,
+                weight_at,
+            )
 
 
 def _kl_schedule(
@@ -320,8 +391,17 @@ def _kl_schedule(
     return weight_at
 
 
+def _check_rows_of(batch: Batch, terms: Terms, seed: int, dtype: str) -> None:
+    """Check on the first batch that rows stand alone, where the model's sample is too small."""
+    if terms.n_rows >= min(_ENOUGH_ROWS, batch.size):
+        return
+    rows = {name: np.asarray(value)[: batch.size] for name, value in batch.rows.items()}
+    data = tuple(replace(d, value=rows.get(d.name, d.value)) for d in terms.data)
+    rows_stand_alone(replace(terms, data=data, n_rows=batch.size), seed, dtype)
+
+
 def _run(
-    loop: Loop,
+    loop: Loop | StreamLoop,
     state: State,
     steps: int,
     per_epoch: int,
@@ -345,12 +425,14 @@ def _run(
                 now = min(piece, steps - done, chunk_steps - in_chunk if callbacks else steps)
                 now = min([now, *(stop - done for stop in stops if stop > done)])
                 kept, began = copy_state(state), time.perf_counter()
-                state, trace = loop.advance(state, now)
+                state, trace = loop.advance(state, now, interrupted)
                 took = time.perf_counter() - began
+                if not len(trace):
+                    continue  # interrupted while it waited
                 if not (np.isfinite(trace).all() and all_finite(state)):
                     last, finite = loop.until_not_finite(kept, now)
                     raise _non_finite(loop, last, result(last, [*traces, finite]))
-                kept = state
+                kept, now = state, len(trace)
                 traces.append(trace)
                 done, in_chunk = done + now, in_chunk + now
                 bar.update(done, trace)
@@ -395,7 +477,9 @@ def _last(traces: list[np.ndarray], steps: int) -> np.ndarray:
     return np.concatenate(traces[first:])
 
 
-def _non_finite(loop: Loop, state: State, approximation: Approximation) -> NonFiniteError:
+def _non_finite(
+    loop: Loop | StreamLoop, state: State, approximation: Approximation
+) -> NonFiniteError:
     (nll, kl, _), bad = loop.not_finite(state)
     where = f"the gradient of '{bad[0]}'" if bad else "a parameter after the optimiser's update"
     if len(bad) > 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,15 +15,16 @@ import optax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.sharding import Mesh
 
-from pymc_bnn.batches import Batches
+from pymc_bnn.batches import Batches, Streamed
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.devices import everywhere, keep_everywhere, split_rows
 from pymc_bnn.elbo import Elbo, Parts
 from pymc_bnn.noise import words_of
 
-__all__ = ["Loop", "State", "Step", "all_finite", "copy_state"]
+__all__ = ["Loop", "State", "Step", "StreamLoop", "all_finite", "copy_state"]
 
 _TRACE_ROWS = 2048
+_PIECE_S = 1.0  # after which a stream hands back what it has done, however many steps were asked
 
 
 @jax.tree_util.register_dataclass
@@ -42,7 +45,7 @@ class Step:
     elbo: Elbo
     optimizer: optax.GradientTransformation
     kl_weight: float | Callable[[Any], Any]  # a number, or a schedule of the step
-    batches: Batches | None
+    batches: Batches | Streamed | None
     rows: frozenset[str]  # names of the data that vary per example
     dtype: str
     n: int  # the loss is the negative ELBO over n, so that learning rates mean the same for any n
@@ -89,14 +92,19 @@ class Step:
         else:
             words = words_of(jax.random.fold_in(state.key, 1))
             index, size = self.batches.at(words, state.step)
-        places = jnp.arange(self.capacity)
         if self.mesh is not None:
-            index = split_rows(index[jnp.minimum(places, self.batches.capacity - 1)], self.mesh)
-        weights = jnp.where(places < size, self.batches.n / size, 0.0).astype(self.dtype)
+            places = jnp.minimum(jnp.arange(self.capacity), self.batches.capacity - 1)
+            index = split_rows(index[places], self.mesh)
         batch = {
             k: split_rows(v[index], self.mesh) if k in self.rows else v for k, v in data.items()
         }
-        return batch, split_rows(weights, self.mesh)
+        return batch, self.row_weights(size)
+
+    def row_weights(self, size: Any) -> jax.Array:
+        """Return the weights (capacity,) of a batch's rows, of which the first `size` count."""
+        counted = jnp.arange(self.capacity) < size
+        weights = jnp.where(counted, self.batches.n / size, 0.0).astype(self.dtype)
+        return split_rows(weights, self.mesh)
 
     def loss(
         self, params: Any, noise: Any, data: Any, weights: Any, kl_weight: Any
@@ -116,7 +124,10 @@ class Step:
 
     def gradient(self, state: State, data: Any) -> tuple[jax.Array, Any]:
         """Return the trace (3,) and the gradient at the state's next step."""
-        batch, weights = self.batch(state, data)
+        return self.gradient_on(state, *self.batch(state, data))
+
+    def gradient_on(self, state: State, batch: Any, weights: Any) -> tuple[jax.Array, Any]:
+        """Return the same on a given batch, whose rows have given weights."""
         weight = self.kl_weight(state.step) if callable(self.kl_weight) else self.kl_weight
         (_, trace), gradient = jax.value_and_grad(self.loss, has_aux=True)(
             state.params, self.noise(state), batch, weights, weight
@@ -125,7 +136,14 @@ class Step:
 
     def __call__(self, state: State, data: Any) -> tuple[State, jax.Array]:
         """Advance the state by one step."""
-        trace, gradient = self.gradient(state, data)
+        return self.update(state, *self.gradient(state, data))
+
+    def on_batch(self, state: State, batch: Any, size: Any) -> tuple[State, jax.Array]:
+        """Advance the state by one step on a given batch, of whose rows the first `size` count."""
+        return self.update(state, *self.gradient_on(state, batch, self.row_weights(size)))
+
+    def update(self, state: State, trace: Any, gradient: Any) -> tuple[State, jax.Array]:
+        """Advance the state by a gradient."""
         updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         params, opt_state, trace = keep_everywhere((params, opt_state, trace), self.mesh)
@@ -157,10 +175,12 @@ class Loop:
         self._run = Compiled(_in_one_loop(step), donate_argnums=0)
         self._gradient = jax.jit(step.gradient)
 
-    def advance(self, state: State, steps: int) -> tuple[State, np.ndarray]:
+    def advance(
+        self, state: State, steps: int, interrupted: Callable[[], bool] | None = None
+    ) -> tuple[State, np.ndarray]:
         """Run steps; return the state after them, and the trace (steps, 3).
 
-        The state that was passed is used up.
+        The state that was passed is used up. `interrupted` is for loops that wait.
         """
         if self.from_python:
             traces = []
@@ -190,12 +210,105 @@ class Loop:
     def not_finite(self, state: State) -> tuple[np.ndarray, list[str]]:
         """Return the next step's trace (3,), and the variables whose gradient is not finite."""
         trace, gradient = self._gradient(state, self._data)
-        bad = [
-            name
-            for name, roles in jax.device_get(gradient).items()
-            if not all(np.isfinite(g).all() for g in roles.values())
-        ]
-        return np.asarray(trace), bad
+        return np.asarray(trace), _not_finite(gradient)
+
+
+class StreamLoop:
+    """Runs steps on batches that a stream hands over; otherwise as :class:`Loop`.
+
+    A step is compiled alone. Its result is looked at while the next one runs, so that no more than
+    two batches are on the way and the first that is not finite is at hand.
+
+    Parameters
+    ----------
+    step : Step
+        The step; its `batches` say how many examples there are.
+    rest : dict from str to jax.Array
+        Data that do not vary per example, on the device.
+    stream : Stream
+        Of batches.
+    """
+
+    def __init__(self, step: Step, rest: dict[str, jax.Array], stream: Any):
+        def guarded(state: State, batch: Any, size: Any) -> tuple[State, jax.Array, jax.Array]:
+            after, trace = step.on_batch(state, batch, size)
+            fine = [jnp.isfinite(leaf).all() for leaf in (trace, *jax.tree.leaves(after.params))]
+            return after, trace, jnp.stack(fine).all()
+
+        self._rest, self._stream, self._n = rest, stream, step.batches.n
+        self._step = Compiled(guarded)  # nothing donated: the state before is kept for a step
+        self._gradient = jax.jit(lambda s, b, size: step.gradient_on(s, b, step.row_weights(size)))
+        self._error: Exception | None = None
+        self._visit = self._seen = self._largest = 0  # of the first pass: examples, largest batch
+
+    def advance(
+        self, state: State, steps: int, interrupted: Callable[[], bool] | None = None
+    ) -> tuple[State, np.ndarray]:
+        """Run steps; return the state after them, and the trace (steps, 3).
+
+        There are fewer steps than asked for where they take long, at Ctrl-C, and where the stream
+        fails, whose error comes with the next call.
+        """
+        if self._error is not None:
+            raise self._error
+        began, traces, running = time.monotonic(), [np.zeros((0, 3))], None
+        for _ in range(steps):
+            try:
+                batch = self._take(interrupted or (lambda: False))
+            except Exception as error:
+                if running is None:
+                    raise
+                self._error = error
+                break
+            if batch is None:
+                break
+            batch = {**self._rest, **batch.rows}, np.int32(batch.size)
+            after, trace, fine = self._step(state, *batch)
+            if running is not None and not self._settle(running, traces):
+                return state, np.concatenate(traces)
+            state, running = after, (state, batch, trace, fine)
+            if time.monotonic() - began > _PIECE_S:
+                break
+        if running is not None:
+            self._settle(running, traces)
+        return state, np.concatenate(traces)
+
+    def until_not_finite(self, state: State, steps: int) -> tuple[State, np.ndarray]:
+        """Return the last finite state of the steps just run, and the traces up to it."""
+        return self._last_finite
+
+    def not_finite(self, state: State) -> tuple[np.ndarray, list[str]]:
+        """Return the next step's trace (3,), and the variables whose gradient is not finite."""
+        trace, gradient = self._gradient(state, *self._bad)
+        return np.asarray(trace), _not_finite(gradient)
+
+    def _settle(self, running: Any, traces: list[np.ndarray]) -> bool:
+        """Wait for a step and keep its trace; if it is not finite keep what tells why."""
+        before, batch, trace, fine = running
+        if not bool(fine):
+            self._last_finite, self._bad = (before, np.concatenate(traces)), batch
+            trace = np.full(3, np.nan)
+        traces.append(np.asarray(trace)[None])
+        return bool(fine)
+
+    def _take(self, interrupted: Callable[[], bool]) -> Any:
+        """Take the next batch, and compare the number of examples of the first pass."""
+        batch = self._stream.take(interrupted)
+        if batch is None:
+            return None
+        if batch.visit == 1 and self._visit == 0:
+            short = self._n - self._seen
+            if short < 0 or short > self._largest:
+                warnings.warn(
+                    f"the first pass over `data` had {self._seen:,} examples, and total_size is "
+                    f"{self._n:,}: the likelihood counts as that of {self._n:,}",
+                    stacklevel=2,
+                )
+        if batch.visit == 0:
+            self._seen += batch.size
+            self._largest = max(batch.size, self._largest)
+        self._visit = batch.visit
+        return batch
 
 
 def copy_state(state: State) -> State:
@@ -212,6 +325,15 @@ def copy_state(state: State) -> State:
 def all_finite(state: State) -> bool:
     """Tell whether every parameter of the state is finite."""
     return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params))
+
+
+def _not_finite(gradient: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the names of the blocks whose gradient is not finite."""
+    return [
+        name
+        for name, roles in jax.device_get(gradient).items()
+        if not all(np.isfinite(g).all() for g in roles.values())
+    ]
 
 
 def _in_one_loop(step: Step) -> Callable[..., Any]:

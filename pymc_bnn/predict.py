@@ -321,6 +321,14 @@ class Predictor:
         if self.n == 0:
             raise invalid("new_data", "have at least one row", "none", "pass some examples")
 
+    @property
+    def names(self) -> list[str]:
+        """Names of what varies per example and is predicted: variables and deterministics."""
+        others = [name for name, sampler in self.others.items() if sampler.rows is None]
+        parameters = sum(len(sampler.parameters) for sampler in self.others.values())
+        by_row = zip(self.var_names, self.by_row[parameters:], strict=False)
+        return [*self.classes, *others, *(name for name, yes in by_row if yes)]
+
     def with_data(self, new_data: Mapping[str, Any] | None) -> Predictor:
         """Return the same compiled functions with other values of the same data."""
         other = copy(self)
@@ -342,13 +350,16 @@ class Predictor:
         key: jax.Array,
         fixed: bool = False,
         mesh: Mesh | None = None,
+        first: int = 0,
+        padded: int = 0,
     ) -> Prediction:
         """Stream over draws, and for each draw over batches of rows; `fixed` weights run once.
 
-        The rows of a batch are split over the devices of `mesh`.
+        The rows of a batch are split over the devices of `mesh`. They are those from `first` on of
+        all there are; batches have at least `padded` rows.
         """
         n = self.n if self.n is not None else self.terms.n_observed
-        size = min(batch_size, n) if self.n is not None else n
+        size = max(min(batch_size, n), padded) if self.n is not None else n
         if size < n and not self.checked and not self._rows_stand_alone(weights(0), size):
             size = n
         if mesh is not None and self.n is not None:
@@ -358,9 +369,11 @@ class Predictor:
         density = _DensityTotal()
         seed = int(jax.random.bits(key, dtype=np.uint32))
         indices = [np.arange(start, start + size) for start in range(0, n, size)]
-        passes = self._passes(weights, draws, key, indices, n, fixed and not self.with_masks, mesh)
+        passes = self._passes(
+            weights, draws, key, indices, n, fixed and not self.with_masks, mesh, first
+        )
         for draw, batches in enumerate(_one_ahead(passes)):
-            rng = np.random.default_rng([seed, draw])
+            rng = np.random.default_rng([seed, draw, *([first] if first else [])])
             for i, name in enumerate(self.classes):
                 parts = [jax.device_get(classes[i]) for classes, _ in batches]
                 columns = [np.concatenate(c)[:n] for c in zip(*parts, strict=True)]
@@ -397,6 +410,7 @@ class Predictor:
         n: int,
         fixed: bool,
         mesh: Mesh | None,
+        first: int,
     ) -> Iterator[list[Any]]:
         """Yield, draw by draw, what the model says of each batch of rows, still on the device."""
 
@@ -414,14 +428,14 @@ class Predictor:
             if draw > 0 and fixed:  # the same probabilities, other votes
                 again = []
                 for (classes, out), index in zip(batches, indices, strict=True):
-                    labels = self.vote([c[0] for c in classes], draw_key, index)
+                    labels = self.vote([c[0] for c in classes], draw_key, first + index)
                     voted = [(c[0], v, *c[2:]) for c, v in zip(classes, labels, strict=True)]
                     again.append((voted, out))
                 batches = again
             else:
                 values = everywhere(weights(draw), mesh)
                 batches = [
-                    self.forward(values, {**rows, **rest}, draw_key, index)
+                    self.forward(values, {**rows, **rest}, draw_key, first + index)
                     for rows, index in zip(resident or map(load, indices), indices, strict=True)
                 ]
             yield gathered(batches, mesh)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ def write_report(
     images: Any = None,
     seconds: float,
     elbo_draws: int = 10,
+    data: Iterable[Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write everything about a fitted classifier of images or rows into a folder.
@@ -93,6 +94,8 @@ def write_report(
         How long the fit took, compilation included.
     elbo_draws : int, optional
         Visits of all training data for the final ELBO, at least 2.
+    data : iterable, optional
+        Of a fit whose batches came from outside: these, for that ELBO.
     extra : mapping, optional
         More entries for the report, first in the file.
 
@@ -148,9 +151,9 @@ def write_report(
     scores = uncertainty.evaluate(prediction, y, repeats=500)
     labels = frame["label"].to_numpy()
     agreed = prediction.class_votes[np.arange(len(labels)), labels]  # draws that are right
-    elbo = fitted.elbo(elbo_draws, batch_size=1000)
+    elbo = fitted.elbo(elbo_draws, data=data, batch_size=1000)
     total = "elbo" if "elbo" in elbo else "objective"
-    n_train = fitted.terms.n_observed
+    n_train = fitted.n_examples
     summary = fitted.summary()
     summary.to_csv(folder / "variables.csv")
     report = {
@@ -252,7 +255,7 @@ def _draw(
     images: Any,
 ) -> None:
     n_classes = prediction.mean_probs.shape[1]
-    n_train = fitted.terms.n_observed
+    n_train = fitted.n_examples
     ax = plots.elbo_curve(fitted.history, n_train, n_classes=n_classes, parts=True)
     plots.save(ax, folder / "elbo.png")
     ax = plots.confusion_matrix(frame["label"], frame["predicted"], n_classes)

@@ -13,13 +13,21 @@ from pymc.distributions.discrete import Categorical
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.batches import Batches, check_rows
 from pymc_bnn.compilation import Compiled
-from pymc_bnn.decompose import Terms, check_model, decompose, find_rows
+from pymc_bnn.decompose import Data, Terms, check_model, decompose, find_rows
 from pymc_bnn.elbo import find_layers
 from pymc_bnn.to_jax import lift, precision
 
-__all__ = ["narrow", "take_apart"]
+__all__ = [
+    "by_rows",
+    "check_labels",
+    "label_classes",
+    "narrow",
+    "rows_stand_alone",
+    "take_apart",
+]
 
 _AUTO_BATCH = 256
+_LEAST_ROWS = 5  # more than axes that anything has: the length of a shape
 
 
 def take_apart(
@@ -86,26 +94,58 @@ def take_apart(
         size = min(_AUTO_BATCH, n) if batch_size == "auto" else batch_size
         check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
     if size != n:
-        terms = decompose(model, roots, random_seed=seed)
-        _check_labels(terms)
-        _check_rows(terms, seed, dtype)
+        terms = _checked_rows(model, roots, seed, dtype)
         return terms, Batches(n, size), terms
-    by_rows = None
+    row_terms = None
     try:
-        by_rows = decompose(model, roots, random_seed=seed) if roots else None
-        uses = find_layers(by_rows) if layers and by_rows is not None else None
+        row_terms = decompose(model, roots, random_seed=seed) if roots else None
+        uses = find_layers(row_terms) if layers and row_terms is not None else None
         if uses is not None and (uses.layers or uses.elsewhere):
-            _check_labels(by_rows)
-            _check_rows(by_rows, seed, dtype)
-            return by_rows, Batches(n, n), by_rows
+            _check_all_labels(row_terms)
+            rows_stand_alone(row_terms, seed, dtype)
+            return row_terms, Batches(n, n), row_terms
     except (ValueError, NotImplementedError):
         pass  # something belongs to the examples, or rows depend on each other
     whole = decompose(model, random_seed=seed)
-    _check_labels(whole)
-    return whole, None, by_rows
+    _check_all_labels(whole)
+    return whole, None, row_terms
 
 
-def _check_rows(terms: Terms, seed: int, dtype: str) -> None:
+def by_rows(model: pm.Model, rows: Any, seed: int, dtype: str) -> Terms:
+    """Take apart by rows a model that holds a small sample; arguments as of :func:`take_apart`.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(7))
+    >>> by_rows(model, None, 0, "float32").n_rows
+    7
+    """
+    check_model(model)
+    roots, n = find_rows(model, rows)
+    if n < _LEAST_ROWS:
+        rule = f"hold a sample of at least {_LEAST_ROWS} examples"
+        repair = "else their axis is taken for another one; observe a few more"
+        raise invalid("model", rule, n, repair)
+    return _checked_rows(model, roots, seed, dtype)
+
+
+def _checked_rows(model: pm.Model, roots: Any, seed: int, dtype: str) -> Terms:
+    terms = decompose(model, roots, random_seed=seed)
+    _check_all_labels(terms)
+    rows_stand_alone(terms, seed, dtype)
+    return terms
+
+
+def rows_stand_alone(terms: Terms, seed: int, dtype: str) -> None:
+    """Raise unless the likelihood of a few rows alone is what it is among all rows.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(30))
+    >>> rows_stand_alone(decompose(model, find_rows(model)[0]), 0, "float32")
+    """
     rng = np.random.default_rng(seed)
     # Away from constant starts, where much of a model may cancel.
     values = [
@@ -125,27 +165,49 @@ def _check_rows(terms: Terms, seed: int, dtype: str) -> None:
         check_rows(partial(logp, values), per_example, rest, rng, suspects)
 
 
-def _check_labels(terms: Terms) -> None:
-    """Check the labels of every categorical observed variable against its number of classes."""
+def label_classes(terms: Terms) -> list[tuple[str, Data, int]]:
+    """Return for each categorical observed variable its name, its data and its number of classes.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Categorical("y", logit_p=pm.Normal("a", shape=3), observed=np.zeros(5, int))
+    >>> [(name, k) for name, _, k in label_classes(decompose(model))]
+    [('y', 3)]
+    """
+    found = []
     for observed in terms.observed:
         if not isinstance(observed.rv.owner.op, Categorical.rv_type):
             continue
         k = observed.rv.owner.op.dist_params(observed.rv.owner)[0].type.shape[-1]
         root = next((d for d in terms.data if d.root is observed.root), None)
-        if root is None or k is None:
-            continue
-        if not np.issubdtype(root.value.dtype, np.integer):
-            raise invalid(
-                observed.name, "be integer labels", f"{root.value.dtype}", "pass y.astype(int)"
-            )
-        low, high = root.value.min(), root.value.max()
-        if low < 0 or high >= k:
-            raise invalid(
-                observed.name,
-                f"be labels in 0…{k - 1}, as the network has {k} outputs",
-                f"labels in {low}…{high}",
-                "recode the labels or give the network more outputs",
-            )
+        if root is not None and k is not None:
+            found.append((observed.name, root, k))
+    return found
+
+
+def check_labels(argument: str, labels: np.ndarray, k: int) -> None:
+    """Raise unless labels are integers in 0…k − 1.
+
+    Examples
+    --------
+    >>> check_labels("y", np.array([0, 2]), 3)
+    """
+    if not np.issubdtype(labels.dtype, np.integer) and labels.dtype != bool:
+        raise invalid(argument, "be integer labels", f"{labels.dtype}", "pass y.astype(int)")
+    low, high = labels.min(), labels.max()
+    if low < 0 or high >= k:
+        raise invalid(
+            argument,
+            f"be labels in 0…{k - 1}, as the network has {k} outputs",
+            f"labels in {low}…{high}",
+            "recode the labels or give the network more outputs",
+        )
+
+
+def _check_all_labels(terms: Terms) -> None:
+    for name, data, k in label_classes(terms):
+        check_labels(name, data.value, k)
 
 
 def narrow(value: np.ndarray, dtype: str) -> np.ndarray:

@@ -79,7 +79,7 @@ def test_corrupted_mnist(tmp_path):
 
 
 def test_validation_images_choose_without_the_test_images(tmp_path):
-    printed, table = run_quickly("corrupted_mnist.py", tmp_path, "--validate", "--only", "point")
+    printed, _ = run_quickly("corrupted_mnist.py", tmp_path, "--validate", "--only", "point")
     assert "spattered" not in printed
     validation = datasets.load_mnist(n_validation=5000)[1]
     predictions = pd.read_csv(tmp_path / "point" / "predictions.csv")

@@ -19,13 +19,13 @@ LEVELS = {
     "decompose": 2, "masks": 2, "bayesian_network": 2,
     "guides": 3, "elbo": 4,
     "batches": 4, "predict": 4, "starting": 4, "optimizer": 4, "diagnostics": 4,
-    "loop": 5, "approximation": 5, "callbacks": 5, "rows": 5,
-    "fitting": 6, "efficiency": 6,
-    "plots": 7, "report": 8,
+    "loop": 5, "callbacks": 5, "rows": 5, "streams": 6, "stores": 7, "approximation": 8,
+    "fitting": 9, "efficiency": 9,
+    "plots": 10, "report": 11,
 }  # fmt: skip
 ANY_MODEL = {
     "to_jax", "decompose", "guides", "elbo", "batches", "starting", "rows", "loop", "fitting",
-    "predict", "compilation", "devices",
+    "predict", "compilation", "devices", "streams", "stores",
 }  # fmt: skip
 
 
