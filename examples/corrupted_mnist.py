@@ -131,8 +131,8 @@ def main() -> None:
         plots.save(plots.entropy_histograms(frames), out / f"entropy_{name}.png")
         found[name] = findings(frames["clean"], frames["spattered"])
 
+    print(compare(out).to_string(float_format="{:.4f}".format))
     if args.validate:
-        print(pd.concat(scores).to_string(float_format="{:.4f}".format))
         return
     for title, table in {"scores": pd.concat(scores), "findings": pd.concat(found)}.items():
         table.to_csv(out / f"{title}.csv")
@@ -140,7 +140,6 @@ def main() -> None:
         print(table.to_string(float_format="{:.4f}".format))
     plots.save(plots.reliability_diagram(tables), out / "reliability.png")
     plots.save(plots.mixture_density(0.5, 10.0, 1.0), out / "spike_and_slab.png")
-    print(compare(out).to_string(float_format="{:.4f}".format))
 
 
 if __name__ == "__main__":

@@ -84,7 +84,14 @@ def write_predictions(
                     padded = min(batch_size, predictor.n)
                     _check_names(predictor.names, predictor.var_names)
                 prediction = fitted.predict_with(
-                    predictor, draws, batch_size, at, keep_draws, random_seed, written, padded
+                    predictor,
+                    draws,
+                    batch_size,
+                    at,
+                    keep_draws,
+                    random_seed,
+                    first=written,
+                    padded=padded,
                 )
                 part = _dataset(prediction, predictor.names).assign_attrs(attributes)
                 _append(store, part, written)
