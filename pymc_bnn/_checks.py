@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["by_pattern", "check_finite", "check_int", "check_positive", "check_seed", "invalid"]
+__all__ = [
+    "by_pattern",
+    "check_finite",
+    "check_int",
+    "check_positive",
+    "check_seed",
+    "invalid",
+    "make_folder",
+]
 
 
 def invalid(
@@ -159,3 +169,41 @@ def by_pattern(
             got = f"{pattern!r} after patterns that match the same names"
             raise invalid(argument, rule, got, "put it before them or drop it")
     return chosen
+
+
+def make_folder(folder: str | os.PathLike[str]) -> Path:
+    """Make a folder for results, before anything is computed that could not be written.
+
+    Parameters
+    ----------
+    folder : path
+        The folder; its parents are made, too.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        If the folder cannot be made or written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     make_folder(Path(parent) / "a" / "b").is_dir()
+    True
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise invalid(
+            "folder", "be a folder that can be written to", f"'{path}' ({error})", "choose another"
+        ) from error
+    return path

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import make_folder
 
 __all__ = ["Compiled", "compilation_cache"]
 
@@ -86,7 +86,7 @@ def compilation_cache(folder: str | PathLike[str]) -> Path:
     Raises
     ------
     ValueError
-        If it is a file, or cannot be created.
+        If it cannot be made or written to.
 
     Examples
     --------
@@ -96,12 +96,7 @@ def compilation_cache(folder: str | PathLike[str]) -> Path:
     ...     kept = bnn.compilation_cache(folder)
     ...     jax.config.update("jax_compilation_cache_dir", None)  # and off again
     """
-    path = Path(folder).expanduser()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        rule, repair = "be a folder that can be written", "choose another one"
-        raise invalid("folder", rule, f"{path} ({error.strerror})", repair) from error
+    path = make_folder(Path(folder).expanduser())
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn import plots, uncertainty
-from pymc_bnn._checks import check_int, check_positive, invalid
+from pymc_bnn._checks import check_int, check_positive, invalid, make_folder
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.plots.images import check_images
 from pymc_bnn.predict import Prediction
@@ -24,44 +24,6 @@ _COMPARED = (
     "accuracy", "accuracy_single_draw", "nll", "brier", "ece", "ece_floor", "elbo_per_example",
     "objective_per_example", "kl_weight",
 )  # fmt: skip
-
-
-def make_folder(folder: str | os.PathLike[str]) -> Path:
-    """Make a folder for results, before anything is computed that could not be written.
-
-    Parameters
-    ----------
-    folder : path
-        The folder; its parents are made, too.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder.
-
-    Raises
-    ------
-    ValueError
-        If the folder cannot be made or written to.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as parent:
-    ...     make_folder(Path(parent) / "a" / "b").is_dir()
-    True
-    """
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise invalid(
-            "folder", "be a folder that can be written to", f"'{path}' ({error})", "choose another"
-        ) from error
-    return path
 
 
 def write_report(
