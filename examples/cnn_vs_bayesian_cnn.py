@@ -30,7 +30,7 @@ from pymc_bnn.callbacks import Snapshots
 from pymc_bnn.report import compare, make_folder, write_report
 
 NETWORKS = ("softmax", "cnn", "cold", "honest")
-COLD = 0.1  # as in system 1; validation images have yet to choose it
+COLD = 0.03  # chosen on validation images: NLL after 4 epochs 0.037 at 0.1, 0.031 at 0.03
 
 
 def network_of(name: str, dropout: bool, quick: bool) -> bnn.networks.Network:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import arviz_base
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -17,23 +16,21 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.batches import Batches, Streamed
-from pymc_bnn.compilation import Compiled
+from pymc_bnn.constrained import constrain, moments
 from pymc_bnn.decompose import Terms
 from pymc_bnn.devices import mesh_of
 from pymc_bnn.diagnostics import summary
 from pymc_bnn.elbo import Elbo
+from pymc_bnn.full_elbo import evaluate_elbo
 from pymc_bnn.guides import Posterior
 from pymc_bnn.noise import seed_of
 from pymc_bnn.predict import LIMIT_BYTES, Prediction, Predictor
 from pymc_bnn.starting import prior_scales
 from pymc_bnn.stores import write_predictions
-from pymc_bnn.streams import STALL_S, Form, Loader, Stream, check_stream, one_shot
-from pymc_bnn.to_jax import lift, precision
+from pymc_bnn.streams import STALL_S
+from pymc_bnn.to_jax import precision
 
 __all__ = ["Approximation"]
-
-_QUADRATURE_NODES = 32
-_MOMENT_DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -186,81 +183,7 @@ class Approximation:
         """
         check_int("draws", draws, 2, None, "pass draws=10")
         check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
-        self._check_visits(data)
-        key = jax.random.key(seed_of(random_seed))
-        rest = {d.name: d.value for d in self.terms.data if not d.per_example}
-        visits = np.zeros((draws, 3))
-        with precision(self.dtype):
-
-            @Compiled
-            def evaluate(params: Any, key: Any, data: Any, counted: Any) -> Any:
-                size = len(counted)
-                noise = self.elbo_parts.draw_noise(key, size, self.dtype, dropout=False)
-                parts = self.elbo_parts(params, noise, data)
-                row = 0.0 if parts.row is None else jnp.where(counted, parts.row, 0.0).sum()
-                return row, parts.rest, parts.kl.sum() - parts.potential, parts.log_prior.sum()
-
-            params = jax.tree.map(jnp.asarray, self.params)
-            passes = self._own_visits(draws, batch_size) if data is None else self._visits(data)
-            for draw, batches in zip(range(draws), passes, strict=False):
-                per_batch, seen = [], 0
-                for i, (rows, counted) in enumerate(batches):
-                    batch_key = jax.random.fold_in(jax.random.fold_in(key, draw), i)
-                    found = evaluate(params, batch_key, {**rows, **rest}, counted)
-                    # Batches from outside must not pile up while the device is behind.
-                    per_batch.append(found if data is None else jax.device_get(found))
-                    seen += int(counted.sum())
-                row, other, kl, prior = np.asarray(jax.device_get(per_batch), float).T
-                scale = self.n_examples / seen if self.streamed else 1.0
-                visits[draw] = -row.sum() * scale - other.mean(), kl.mean(), -prior.mean()
-        nll, kl, negative_log_prior = visits.mean(axis=0)
-        name = "objective" if self.points else "elbo"
-        result = {name: -nll - kl - negative_log_prior, "nll": nll, "kl": kl}
-        if self.points:
-            result["log_prior"] = 0.0 - negative_log_prior
-        result[f"{name}_se"] = float(visits.sum(axis=1).std(ddof=1) / np.sqrt(draws))
-        if self.terms.n_rows:
-            result[f"{name}_per_example"] = result[name] / self.n_examples
-        return pd.Series(result)
-
-    def _check_visits(self, data: Any) -> None:
-        """Raise unless `data` is given where the model has a sample only, and there alone."""
-        if self.streamed and data is None:
-            got = f"None where the model holds {self.terms.n_rows} of {self.n_examples:,} examples"
-            rule = "be given for a fit whose batches came from outside"
-            raise invalid("data", rule, got, "pass the batches of the fit: fitted.elbo(data=…)")
-        if data is None:
-            return
-        if not self.streamed:
-            rule, repair = "be left out where the model holds all data", "call elbo() without it"
-            raise invalid("data", rule, f"a {type(data).__name__}", repair)
-        check_stream(data)
-        if one_shot(data):
-            repair = "pass a list, a DataLoader, or an object with __iter__"
-            got = f"a {type(data).__name__}"
-            raise invalid("data", "be an iterable that can be gone over again", got, repair)
-
-    def _own_visits(self, draws: int, batch_size: int) -> Iterator[Any]:
-        """Yield, visit by visit, batches of the model's own data and which of their rows count."""
-        rows = {d.name: d.value for d in self.terms.data if d.per_example}
-        n = self.terms.n_rows
-        size = min(batch_size, n) if n else 1
-        for _ in range(draws):
-            indices = (np.arange(i, i + size) for i in range(0, n or 1, size))
-            yield (
-                (
-                    {k: v[np.minimum(index, len(v) - 1)] for k, v in rows.items()},
-                    index < (n or 1),
-                )
-                for index in indices
-            )
-
-    def _visits(self, data: Any) -> Iterator[Any]:
-        """Yield the same of batches from outside."""
-        loader = Loader(Form.of(self.terms, self.dtype), self.n_examples)
-        while True:
-            with Stream(data, loader, passes=1) as stream:
-                yield ((batch.rows, np.arange(loader.capacity) < batch.size) for batch in stream)
+        return evaluate_elbo(self, draws, data, batch_size, seed_of(random_seed))
 
     def kl(self, draws: int = 20, random_seed: Any = 0) -> pd.Series:
         """Return the KL of each variable in nats, averaged over draws of its parents.
@@ -379,44 +302,13 @@ class Approximation:
         Exact without a transform, by Gauss–Hermite quadrature with one that works element by
         element, and from 4,000 draws otherwise.
         """
-        means, stds = {}, {}
-        nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
-        weights = weights / weights.sum()
         with precision(self.dtype):
-            for f in self.terms.free:
-                loc, scale = (moment[f.name] for moment in self.unconstrained)
-                if f.constrained is f.value:
-                    means[f.name], stds[f.name] = loc, scale
-                    continue
-                function = self._constrain([f.constrained])
-                if f.name in self.points:
-                    means[f.name] = np.asarray(function(self._locs)[0])
-                    stds[f.name] = np.zeros_like(means[f.name])
-                    continue
-                alone = not (set(self.terms.values) - {f.value}) & set(ancestors([f.constrained]))
-                if alone and _elementwise(function, f, self._locs):
-                    z = [np.asarray(loc + scale * node, self.dtype) for node in nodes]
-                    at = np.stack([function({**self._locs, f.name: v})[0] for v in z])
-                    mean = np.tensordot(weights, at, 1)
-                    var = np.tensordot(weights, (at - mean) ** 2, 1)
-                else:
-                    keys = jax.random.split(jax.random.key(0), _MOMENT_DRAWS)
-                    at = np.stack([function(self._draw(key))[0] for key in keys])
-                    mean, var = at.mean(axis=0), at.var(axis=0)
-                means[f.name], stds[f.name] = mean, np.sqrt(var)
+            means, stds = moments(self.terms, self.posterior, self.params, self.dtype)
         return self._dataset(means), self._dataset(stds)
 
     @property
     def _locs(self) -> dict[str, np.ndarray]:
         return self.unconstrained[0]
-
-    def _constrain(self, outputs: Sequence[Any]) -> Any:
-        """Lift expressions of values and data to a function of ``{variable: value}``."""
-        lifted = lift([*self.terms.values, *self.terms.inputs], list(outputs), self.dtype)
-        names = [f.name for f in self.terms.free]
-        arrays = list(self.terms.arrays().values())
-        jitted = Compiled(lifted)
-        return lambda values: jitted(*(values[name] for name in names), *arrays)
 
     def _dataset(self, values: Mapping[str, np.ndarray]) -> xr.Dataset:
         return arviz_base.dict_to_dataset(
@@ -492,7 +384,7 @@ class Approximation:
                 )
         key = jax.random.key(seed_of(random_seed))
         with precision(self.dtype):
-            function = self._constrain([available[name] for name in names])
+            function = constrain(self.terms, [available[name] for name in names], self.dtype)
             itemsize = np.dtype(self.dtype).itemsize
             first = zip(names, function(self._locs), strict=True)
             sizes = {name: v.size * itemsize * draws for name, v in first}
@@ -581,10 +473,7 @@ class Approximation:
         >>> pred["y"].samples.shape
         (50, 2)
         """
-        check_int("draws", draws, 1, None, "pass draws=100")
-        check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
-        if at not in ("draws", "mean"):
-            raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
+        _check_prediction(draws, batch_size, at)
         mesh = mesh_of(devices)
         predictor = self._predictor(new_data, var_names, mc_dropout)
         return self.predict_with(predictor, draws, batch_size, at, keep_draws, random_seed, mesh)
@@ -719,10 +608,7 @@ class Approximation:
         ...     dict(found.sizes)
         {'example': 20}
         """
-        check_int("draws", draws, 1, None, "pass draws=100")
-        check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
-        if at not in ("draws", "mean"):
-            raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
+        _check_prediction(draws, batch_size, at)
         return write_predictions(
             self,
             store,
@@ -757,15 +643,8 @@ class Approximation:
         )
 
 
-def _elementwise(function: Any, f: Any, locs: Mapping[str, np.ndarray]) -> bool:
-    """Tell whether a transform works element by element: its shapes agree, as does one element."""
-    loc = np.array(locs[f.name], float)
-    before = np.asarray(function(locs)[0])
-    if before.shape != loc.shape:
-        return False
-    if loc.size < 2:
-        return True
-    moved = loc.copy()
-    moved.flat[0] += 0.5
-    after = np.asarray(function({**locs, f.name: moved.astype(locs[f.name].dtype)})[0])
-    return bool(np.allclose(before.flat[1:], after.flat[1:]))
+def _check_prediction(draws: Any, batch_size: Any, at: Any) -> None:
+    check_int("draws", draws, 1, None, "pass draws=100")
+    check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
+    if at not in ("draws", "mean"):
+        raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")

@@ -67,7 +67,9 @@ def everywhere(tree: Any, mesh: Mesh | None) -> Any:
     >>> everywhere({"x": np.zeros(3)}, mesh_of(1))["x"].shape
     (3,)
     """
-    place = None if mesh is None else NamedSharding(mesh, PartitionSpec())
+    if mesh is None:
+        return jax.tree.map(jax.numpy.asarray, tree)
+    place = NamedSharding(mesh, PartitionSpec())
 
     def put(leaf: Any) -> jax.Array:
         if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
@@ -75,7 +77,7 @@ def everywhere(tree: Any, mesh: Mesh | None) -> Any:
             return jax.random.wrap_key_data(words, impl=jax.random.key_impl(leaf))
         return jax.device_put(np.asarray(leaf), place)
 
-    return tree if mesh is None else jax.tree.map(put, tree)
+    return jax.tree.map(put, tree)
 
 
 def put_rows(tree: Any, mesh: Mesh | None) -> Any:

@@ -326,7 +326,7 @@ def fit(
             first = {b.name: b.params for b in blocks}
             state = step.first_state(first, seed)
             arrays = {k: narrow(v, dtype) for k, v in terms.arrays().items()}
-            arrays = everywhere(jax.tree.map(jnp.asarray, arrays), mesh)
+            arrays = everywhere(arrays, mesh)
             if stream is None:
                 with shapes_must_agree(terms.data):
                     loop = Loop(step, state, arrays)

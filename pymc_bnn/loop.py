@@ -24,7 +24,7 @@ from pymc_bnn.noise import words_of
 __all__ = ["Loop", "State", "Step", "StreamLoop", "all_finite", "copy_state"]
 
 _TRACE_ROWS = 2048
-_PIECE_S = 1.0  # after which a stream hands back what it has done, however many steps were asked
+_STREAMED_S = 1.0  # after which a stream hands back what it has done, however many steps were asked
 
 
 @jax.tree_util.register_dataclass
@@ -267,7 +267,7 @@ class StreamLoop:
             if running is not None and not self._settle(running, traces):
                 return state, np.concatenate(traces)
             state, running = after, (state, batch, trace, fine)
-            if time.monotonic() - began > _PIECE_S:
+            if time.monotonic() - began > _STREAMED_S:
                 break
         if running is not None:
             self._settle(running, traces)

@@ -418,7 +418,7 @@ class Predictor:
             rows = {k: v[np.minimum(index, n - 1)] for k, v in self.rows.items()}
             return put_rows(rows, mesh)
 
-        rest = everywhere({k: jnp.asarray(v) for k, v in self.rest.items()}, mesh)
+        rest = everywhere(self.rest, mesh)
         few = sum(v.nbytes for v in self.rows.values()) <= _RESIDENT_BYTES
         resident = [load(index) for index in indices] if few else None
         batches: list[Any] = []

@@ -18,14 +18,15 @@ LEVELS = {
     "devices": 1,
     "decompose": 2, "masks": 2, "bayesian_network": 2,
     "guides": 3, "elbo": 4,
-    "batches": 4, "predict": 4, "starting": 4, "optimizer": 4, "diagnostics": 4,
-    "loop": 5, "callbacks": 5, "rows": 5, "streams": 6, "stores": 7, "approximation": 8,
+    "batches": 4, "predict": 4, "starting": 4, "optimizer": 4, "diagnostics": 4, "constrained": 4,
+    "loop": 5, "callbacks": 5, "rows": 5, "streams": 6, "full_elbo": 7, "stores": 7,
+    "approximation": 8,
     "fitting": 9, "efficiency": 9,
     "plots": 10, "report": 11,
 }  # fmt: skip
 ANY_MODEL = {
     "to_jax", "decompose", "guides", "elbo", "batches", "starting", "rows", "loop", "fitting",
-    "predict", "compilation", "devices", "streams", "stores",
+    "predict", "compilation", "devices", "streams", "stores", "constrained", "full_elbo",
 }  # fmt: skip
 
 

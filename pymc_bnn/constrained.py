@@ -1,0 +1,102 @@
+"""From the unconstrained space of the guides to the model's own: functions of a draw, moments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from pytensor.graph.traversal import ancestors
+
+from pymc_bnn.compilation import Compiled
+from pymc_bnn.decompose import Terms
+from pymc_bnn.guides import Posterior
+from pymc_bnn.to_jax import lift
+
+__all__ = ["constrain", "moments"]
+
+_QUADRATURE_NODES = 32
+_MOMENT_DRAWS = 4000
+
+
+def constrain(terms: Terms, outputs: Sequence[Any], dtype: str) -> Callable[..., Any]:
+    """Compile expressions of values and data to a function of ``{variable: unconstrained value}``.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", 0, pm.HalfNormal("scale"), observed=np.zeros(9))
+    >>> terms = decompose(model)
+    >>> function = constrain(terms, [terms.free[0].constrained], "float64")
+    >>> float(function({"scale": np.log(2.0)})[0])
+    2.0
+    """
+    lifted = lift([*terms.values, *terms.inputs], list(outputs), dtype)
+    names = [f.name for f in terms.free]
+    arrays = list(terms.arrays().values())
+    jitted = Compiled(lifted)
+    return lambda values: jitted(*(values[name] for name in names), *arrays)
+
+
+def moments(
+    terms: Terms, posterior: Posterior, params: Mapping[str, Any], dtype: str
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return mean and standard deviation of each free variable in the model's own space.
+
+    Exact without a transform, by Gauss–Hermite quadrature with one that works element by element,
+    and from 4,000 draws otherwise. Points have a standard deviation of 0.
+
+    Examples
+    --------
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+    >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
+    >>> means, stds = moments(fitted.terms, fitted.posterior, fitted.params, fitted.dtype)
+    >>> bool(abs(stds["mu"] - 1 / np.sqrt(10)) < 0.03)
+    True
+    """
+    means, stds = {}, {}
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
+    weights = weights / weights.sum()
+    points = {f.name for b in posterior.blocks if b.guide.point for f in b.variables}
+    locs, scales = posterior.moments(params)
+    for f in terms.free:
+        loc, scale = locs[f.name], scales[f.name]
+        if f.constrained is f.value:
+            means[f.name], stds[f.name] = loc, scale
+            continue
+        function = constrain(terms, [f.constrained], dtype)
+        if f.name in points:
+            means[f.name] = np.asarray(function(locs)[0])
+            stds[f.name] = np.zeros_like(means[f.name])
+            continue
+        alone = not (set(terms.values) - {f.value}) & set(ancestors([f.constrained]))
+        if alone and _elementwise(function, f, locs):
+            z = [np.asarray(loc + scale * node, dtype) for node in nodes]
+            at = np.stack([function({**locs, f.name: v})[0] for v in z])
+            mean = np.tensordot(weights, at, 1)
+            var = np.tensordot(weights, (at - mean) ** 2, 1)
+        else:
+            keys = jax.random.split(jax.random.key(0), _MOMENT_DRAWS)
+            at = np.stack([function(posterior.draw_from(params, key))[0] for key in keys])
+            mean, var = at.mean(axis=0), at.var(axis=0)
+        means[f.name], stds[f.name] = mean, np.sqrt(var)
+    return means, stds
+
+
+def _elementwise(function: Any, f: Any, locs: Mapping[str, np.ndarray]) -> bool:
+    """Tell whether a transform works element by element: its shapes agree, as does one element."""
+    loc = np.array(locs[f.name], float)
+    before = np.asarray(function(locs)[0])
+    if before.shape != loc.shape:
+        return False
+    if loc.size < 2:
+        return True
+    moved = loc.copy()
+    moved.flat[0] += 0.5
+    after = np.asarray(function({**locs, f.name: moved.astype(locs[f.name].dtype)})[0])
+    return bool(np.allclose(before.flat[1:], after.flat[1:]))

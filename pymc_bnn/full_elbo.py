@@ -1,0 +1,112 @@
+"""The unweighted ELBO of a fit on all of its training data, held or streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from pymc_bnn._checks import invalid
+from pymc_bnn.compilation import Compiled
+from pymc_bnn.streams import Form, Loader, Stream, check_stream, one_shot
+from pymc_bnn.to_jax import precision
+
+if TYPE_CHECKING:
+    from pymc_bnn.approximation import Approximation
+
+__all__ = ["evaluate_elbo"]
+
+
+def evaluate_elbo(
+    fitted: Approximation, draws: int, data: Any, batch_size: int, seed: int
+) -> pd.Series:
+    """Evaluate the ELBO in `draws` visits of all data; see :meth:`Approximation.elbo`.
+
+    Examples
+    --------
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+    >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
+    >>> found = evaluate_elbo(fitted, 10, None, 512, seed=1)
+    >>> bool(np.isclose(found["elbo"], -found["nll"] - found["kl"]))
+    True
+    """
+    _check_visits(fitted, data)
+    key = jax.random.key(seed)
+    rest = {d.name: d.value for d in fitted.terms.data if not d.per_example}
+    visits = np.zeros((draws, 3))
+    with precision(fitted.dtype):
+
+        @Compiled
+        def evaluate(params: Any, key: Any, data: Any, counted: Any) -> Any:
+            noise = fitted.elbo_parts.draw_noise(key, len(counted), fitted.dtype, dropout=False)
+            parts = fitted.elbo_parts(params, noise, data)
+            row = 0.0 if parts.row is None else jnp.where(counted, parts.row, 0.0).sum()
+            return row, parts.rest, parts.kl.sum() - parts.potential, parts.log_prior.sum()
+
+        params = jax.tree.map(jnp.asarray, fitted.params)
+        passes = _held(fitted, draws, batch_size) if data is None else _streamed(fitted, data)
+        for draw, batches in zip(range(draws), passes, strict=False):
+            per_batch, seen = [], 0
+            for i, (rows, counted) in enumerate(batches):
+                batch_key = jax.random.fold_in(jax.random.fold_in(key, draw), i)
+                found = evaluate(params, batch_key, {**rows, **rest}, counted)
+                # Batches from outside must not pile up while the device is behind.
+                per_batch.append(found if data is None else jax.device_get(found))
+                seen += int(counted.sum())
+            row, other, kl, prior = np.asarray(jax.device_get(per_batch), float).T
+            scale = fitted.n_examples / seen if fitted.streamed else 1.0
+            visits[draw] = -row.sum() * scale - other.mean(), kl.mean(), -prior.mean()
+    nll, kl, negative_log_prior = visits.mean(axis=0)
+    name = "objective" if fitted.points else "elbo"
+    result = {name: -nll - kl - negative_log_prior, "nll": nll, "kl": kl}
+    if fitted.points:
+        result["log_prior"] = 0.0 - negative_log_prior
+    result[f"{name}_se"] = float(visits.sum(axis=1).std(ddof=1) / np.sqrt(draws))
+    if fitted.terms.n_rows:
+        result[f"{name}_per_example"] = result[name] / fitted.n_examples
+    return pd.Series(result)
+
+
+def _check_visits(fitted: Approximation, data: Any) -> None:
+    """Raise unless `data` is given where the model has a sample only, and there alone."""
+    if fitted.streamed and data is None:
+        got = f"None where the model holds {fitted.terms.n_rows} of {fitted.n_examples:,} examples"
+        rule = "be given for a fit whose batches came from outside"
+        raise invalid("data", rule, got, "pass the batches of the fit: fitted.elbo(data=…)")
+    if data is None:
+        return
+    if not fitted.streamed:
+        rule, repair = "be left out where the model holds all data", "call elbo() without it"
+        raise invalid("data", rule, f"a {type(data).__name__}", repair)
+    check_stream(data)
+    if one_shot(data):
+        repair = "pass a list, a DataLoader, or an object with __iter__"
+        got = f"a {type(data).__name__}"
+        raise invalid("data", "be an iterable that can be gone over again", got, repair)
+
+
+def _held(fitted: Approximation, draws: int, batch_size: int) -> Iterator[Any]:
+    """Yield, visit by visit, batches of the model's own data and which of their rows count."""
+    rows = {d.name: d.value for d in fitted.terms.data if d.per_example}
+    n = fitted.terms.n_rows
+    size = min(batch_size, n) if n else 1
+    for _ in range(draws):
+        indices = (np.arange(i, i + size) for i in range(0, n or 1, size))
+        yield (
+            ({k: v[np.minimum(index, len(v) - 1)] for k, v in rows.items()}, index < (n or 1))
+            for index in indices
+        )
+
+
+def _streamed(fitted: Approximation, data: Any) -> Iterator[Any]:
+    """Yield the same of batches from outside."""
+    loader = Loader(Form.of(fitted.terms, fitted.dtype), fitted.n_examples)
+    while True:
+        with Stream(data, loader, passes=1) as stream:
+            yield ((batch.rows, np.arange(loader.capacity) < batch.size) for batch in stream)
