@@ -21,9 +21,9 @@ from pytensor.raise_op import Assert
 from pytensor.scalar import EQ, Switch
 from pytensor.tensor.einsum import Einsum
 from pytensor.tensor.elemwise import Elemwise
-from pytensor.tensor.reshape import split_dims
 from pytensor.tensor.shape import Shape_i
-from pytensor_ml.layers.conv import PoolLayer
+
+from pymc_bnn.convolutions import conv_by_blocks, pool_by_reshape
 
 __all__ = ["INTERPRETED", "lift", "merge", "precision", "substitute"]
 
@@ -139,9 +139,8 @@ def lift(
 ) -> Callable[..., Any]:
     """Compile a PyTensor graph to one pure JAX function of `inputs`.
 
-    Parameter checks are dropped (they cost a second softmax in a classifier), and max- and
-    average-pooling whose windows tile becomes a reshape, whose gradient is several times cheaper
-    on CPU than that of XLA's ``reduce_window``.
+    Parameter checks are dropped (they cost a second softmax in a classifier), and convolution and
+    pooling are rewritten where that is faster; see :mod:`pymc_bnn.convolutions`.
 
     Parameters
     ----------
@@ -185,6 +184,8 @@ def lift(
         warnings.filterwarnings("ignore", "Skipping .* as JAX tracing would remove it")
         _forget_traces(graph)
         _SIMPLIFY.rewrite(graph)
+        if jax.default_backend() == "cpu":
+            _FOR_CPU.rewrite(graph)
         JAX.optimizer.rewrite(graph)
         _PLAIN_LENGTHS.rewrite(graph)
         _forget_traces(graph)
@@ -215,24 +216,6 @@ def _forget_traces(graph: FunctionGraph) -> None:
             variable.tag.trace = []
 
 
-@node_rewriter([PoolLayer])
-def _pool_by_reshape(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
-    """Pool (batch, *spatial, channels) over tiles; what does not fill a window is left out."""
-    [x], op = node.inputs, node.op
-    _, *spatial, channels = x.type.shape
-    overlapping = tuple(op.kernel_size) != tuple(op.stride) or any(d != 1 for d in op.dilation)
-    if overlapping or None in (*spatial, channels):
-        return None
-    counts = [s // k for s, k in zip(spatial, op.kernel_size, strict=True)]
-    kept = [slice(0, c * k) for c, k in zip(counts, op.kernel_size, strict=True)]
-    tiles = x[(slice(None), *kept)]
-    for i, window in enumerate(zip(counts, op.kernel_size, strict=True)):
-        tiles = split_dims(tiles, shape=window, axis=1 + 2 * i)
-    axes = tuple(2 + 2 * i for i in range(len(counts)))  # tiles: (batch, n1, k1, n2, k2, channels)
-    pooled = tiles.max(axis=axes) if op.reduction == "max" else tiles.mean(axis=axes)
-    return [pt.specify_shape(pooled, node.outputs[0].type.shape)]
-
-
 @node_rewriter([Assert])
 def _drop_assert(fgraph: FunctionGraph, node: Apply) -> list[Variable]:
     """Drop what JAX would skip anyway: around a shape it hides that this is known when tracing."""
@@ -254,4 +237,5 @@ def _length_is_not_minus_one(fgraph: FunctionGraph, node: Apply) -> list[Variabl
 
 
 _PLAIN_LENGTHS = in2out(_drop_assert, _length_is_not_minus_one)
-_SIMPLIFY = in2out(local_remove_check_parameter, _pool_by_reshape)
+_SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape)
+_FOR_CPU = in2out(conv_by_blocks)

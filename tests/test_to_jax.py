@@ -1,58 +1,17 @@
 """Lifted graphs compute what PyTensor computes, in the precision asked for."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from pytensor_ml.layers import AvgPool2D, Conv2D, MaxPool1D, MaxPool2D
+from pytensor_ml.layers import Conv2D
 
 import pymc_bnn as bnn
 from pymc_bnn.to_jax import INTERPRETED, lift, precision, substitute
 
 RNG = np.random.default_rng(0)
-
-
-def brute_pool(x, size, stride, reduce):
-    """Pool (n, h, w, c) by loops."""
-    height = (x.shape[1] - size[0]) // stride[0] + 1
-    width = (x.shape[2] - size[1]) // stride[1] + 1
-    out = np.zeros((x.shape[0], height, width, x.shape[3]))
-    for i in range(height):
-        for j in range(width):
-            rows = slice(i * stride[0], i * stride[0] + size[0])
-            columns = slice(j * stride[1], j * stride[1] + size[1])
-            out[:, i, j] = reduce(x[:, rows, columns], axis=(1, 2))
-    return out
-
-
-@pytest.mark.parametrize("height", [6, 7])
-@pytest.mark.parametrize(("size", "stride"), [((2, 2), (2, 2)), ((3, 2), (3, 2)), ((2, 2), (1, 1))])
-@pytest.mark.parametrize("layer", [MaxPool2D, AvgPool2D])
-def test_pooling(layer, size, stride, height):
-    x = pt.tensor("x", shape=(None, height, 5, 3), dtype="float64")
-    f = lift([x], [layer(kernel_size=size, stride=stride)(x)], "float64")
-    value = RNG.normal(size=(4, height, 5, 3))
-    with precision("float64"):
-        out = jax.jit(f)(value)[0]
-        jaxpr = str(jax.make_jaxpr(f)(value))
-    expected = brute_pool(value, size, stride, np.max if layer is MaxPool2D else np.mean)
-    np.testing.assert_allclose(out, expected, rtol=1e-10)
-    assert ("reduce_window" in jaxpr) == (size != stride)
-
-
-def test_pooling_of_sequences_and_its_gradient():
-    x = pt.tensor("x", shape=(None, 6, 2), dtype="float64")
-    f = lift([x], [MaxPool1D(kernel_size=3)(x)], "float64")
-    value = RNG.normal(size=(2, 6, 2))
-    with precision("float64"):
-        gradient = jax.grad(lambda v: (f(v)[0] * jnp.arange(8.0).reshape(2, 2, 2)).sum())(value)
-    blocks = value.reshape(2, 2, 3, 2)
-    weights = np.arange(8.0).reshape(2, 2, 1, 2)
-    expected = np.where(blocks == blocks.max(axis=2, keepdims=True), weights, 0.0)
-    np.testing.assert_allclose(gradient, expected.reshape(2, 6, 2))
 
 
 def test_convolution_behind_a_constant_takes_any_number_of_rows():
