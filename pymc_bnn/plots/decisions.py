@@ -76,7 +76,7 @@ def reliability_diagram(
     if hasattr(tables, "columns"):
         tables = {"": tables}
     names = ["confidence", "accuracy", "accuracy_low", "accuracy_high", "n"]
-    errors = {}
+    errors, single = {}, []
     for name, table in check_mapping("tables", tables, "pass reliability(…)").items():
         label = f"tables[{name!r}]" if name else "tables"
         frame = check_columns(label, table, names, "pass reliability(…)")
@@ -85,8 +85,10 @@ def reliability_diagram(
             got = f"{shares.min():.6g}…{shares.max():.6g}"
             raise invalid(label, "hold shares in 0…1", got, "pass reliability(…)")
         errors[name] = 100 * np.maximum(1 - shares, 0).T  # (4, bins) per cent
+        single.append(100 / frame["n"].to_numpy(float).max(initial=1))  # one error in a bin
     seen = np.concatenate([part[:2] for part in errors.values()], -1)  # (2, bins)
-    lows = [_lowest(rates, least) for rates, least in zip(seen, _LEAST, strict=True)]
+    drawn = seen[0], np.append(seen[1], single)
+    lows = [_lowest(rates, least) for rates, least in zip(drawn, _LEAST, strict=True)]
     step = 10**0.1  # bins beyond the left edge lie side by side, one series left of the other
     edges = lows[0] / step ** (len(errors) - 1) / 1.5, lows[1] / 1.5
 
