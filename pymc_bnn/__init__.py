@@ -23,7 +23,7 @@ _MODULES = (
 _NAMES = {
     "Approximation": "approximation",
     "NonFiniteError": "fitting",
-    "Prediction": "predict",
+    "Prediction": "prediction",
     "StreamError": "streams",
     "adam": "optimizer",
     "bayesian": "bayesian_network",

@@ -24,7 +24,8 @@ from pymc_bnn.elbo import Elbo
 from pymc_bnn.full_elbo import evaluate_elbo
 from pymc_bnn.guides import Posterior
 from pymc_bnn.noise import seed_of
-from pymc_bnn.predict import LIMIT_BYTES, Prediction, Predictor
+from pymc_bnn.predict import Predictor
+from pymc_bnn.prediction import LIMIT_BYTES, Prediction
 from pymc_bnn.starting import prior_scales
 from pymc_bnn.stores import write_predictions
 from pymc_bnn.streams import STALL_S

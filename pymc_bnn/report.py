@@ -15,7 +15,7 @@ from pymc_bnn import plots, uncertainty
 from pymc_bnn._checks import check_int, check_positive, invalid, make_folder
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.plots.images import check_images
-from pymc_bnn.predict import Prediction
+from pymc_bnn.prediction import Prediction
 
 __all__ = ["compare", "make_folder", "write_report"]
 

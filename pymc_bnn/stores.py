@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_bnn._checks import check_positive, invalid
-from pymc_bnn.predict import ClassPrediction, Prediction
+from pymc_bnn.prediction import ClassPrediction, Prediction
 from pymc_bnn.streams import Stream, check_stream, named
 
 if TYPE_CHECKING:

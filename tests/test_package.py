@@ -15,7 +15,7 @@ PACKAGE = Path(pymc_bnn.__file__).parent
 LEVELS = {
     "_checks": 0, "uncertainty": 0, "datasets": 0, "convolutions": 0,
     "networks": 1, "priors": 1, "to_jax": 1, "noise": 1, "dropout": 1, "compilation": 1,
-    "devices": 1,
+    "devices": 1, "prediction": 1,
     "decompose": 2, "masks": 2, "bayesian_network": 2,
     "guides": 3, "elbo": 4,
     "batches": 4, "predict": 4, "starting": 4, "optimizer": 4, "diagnostics": 4, "constrained": 4,
