@@ -18,7 +18,8 @@ def draw(key: jax.Array, means: Any, scales: Any) -> Any:
     """Draw every parameter once from its independent Normal posterior."""
     keys = jax.random.split(key, len(means))
     return {
-        name: means[name] + scales[name] * jax.random.normal(k, jnp.shape(means[name]))
+        name: means[name]
+        + scales[name] * jax.random.normal(k, jnp.shape(means[name]), jnp.result_type(means[name]))
         for k, name in zip(keys, sorted(means), strict=True)
     }
 
