@@ -151,7 +151,8 @@ def shuffled(places: jax.Array, n: int, words: jax.Array) -> jax.Array:
         partner = jnp.where(pivots[i] >= x, pivots[i] - x, pivots[i] + np.uint32(n) - x)
         swapped = mix(jnp.maximum(x, partner) + keys[i]) >> 31
         x = jnp.where(swapped == 1, partner, x)
-    return x.astype(np.int32)
+    # Found once: XLA would do so again for everything that is gathered from there.
+    return jax.lax.optimization_barrier(x.astype(np.int32))
 
 
 def check_rows(

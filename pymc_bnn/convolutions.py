@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import jax
 import pytensor.tensor as pt
-from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import node_rewriter
+from pytensor.tensor.pad import Pad
 from pytensor.tensor.reshape import split_dims
 from pytensor_ml.layers.conv import ConvLayer, PoolLayer
 
-__all__ = ["conv_by_blocks", "pool_by_reshape"]
+__all__ = ["PaddedConv", "conv_by_blocks", "conv_with_padding", "pool_by_reshape"]
 
 _FEW_CHANNELS = 8  # of the input; with more, XLA's own convolution is faster
 _BLOCKS = (4, 5, 3, 6, 7, 8)  # neighbouring outputs taken together, the fastest width first
@@ -57,6 +63,55 @@ def conv_by_blocks(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
 def _zeros(kernel: Variable, columns: int) -> Variable:
     down, _, channels, out_channels = kernel.type.shape
     return pt.zeros((down, columns, channels, out_channels), kernel.dtype)
+
+
+class PaddedConv(Op):
+    """A 2-D convolution that pads its input (batch, height, width, channels) with zeros itself."""
+
+    __props__ = ("dilation", "padding", "stride")
+
+    def __init__(self, stride: Any, dilation: Any, padding: Any):
+        self.stride, self.dilation, self.padding = stride, dilation, padding
+
+    def make_node(self, x: Variable, kernel: Variable, like: Variable) -> Apply:
+        """Apply it to an input and a kernel (height, width, in, out); the result is `like` that."""
+        return Apply(self, [x, kernel], [like.type()])
+
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+        """Refuse: it stands in graphs for JAX alone."""
+        raise NotImplementedError("a padded convolution runs in JAX only")
+
+    def in_jax(self) -> Callable[[jax.Array, jax.Array], jax.Array]:
+        """Return the JAX function of an input and a kernel."""
+
+        def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+            return jax.lax.conv_general_dilated(
+                x,
+                kernel,
+                self.stride,
+                self.padding,
+                rhs_dilation=self.dilation,
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            )
+
+        return convolve
+
+
+@node_rewriter([ConvLayer])
+def conv_with_padding(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Let a 2-D convolution pad: of a padded input it would also find the frame's gradient."""
+    (padded, kernel, *bias), op = node.inputs, node.op
+    pad = padded.owner
+    if pad is None or not isinstance(pad.op, Pad) or pad.op.pad_mode != "constant":
+        return None
+    x, _, value = pad.inputs
+    widths = pad.op.static_pad_width
+    zero = isinstance(value, Constant) and not value.data.any()
+    if len(op.kernel_size) != 2 or not zero or widths is None or any((*widths[0], *widths[-1])):
+        return None
+    convolve = PaddedConv(tuple(op.stride), tuple(op.dilation), tuple(widths[1:-1]))
+    out = convolve(x, kernel, node.outputs[0])
+    return [out + bias[0] if bias else out]
 
 
 @node_rewriter([PoolLayer])

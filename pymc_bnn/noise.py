@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Literal
 
 import jax
@@ -21,6 +22,8 @@ import numpy as np
 from pymc_bnn._checks import check_seed
 
 __all__ = ["Noise", "draw_noise", "mix", "no_noise", "seed_of", "words_of"]
+
+_FEW = 2**14  # numbers of a step, up to which one kernel for all of them is faster
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Noise:
 def draw_noise(
     key: jax.Array, noise: Sequence[Noise], rows: int, dtype: str
 ) -> dict[str, jax.Array]:
-    """Draw every random input, one after the other from one stream.
+    """Draw every random input, one after the other from one stream; few numbers by one kernel.
 
     Examples
     --------
@@ -107,9 +110,21 @@ def draw_noise(
     (2, 3)
     """
     words, drawn, first = words_of(key), {}, 0
-    for n in noise:
-        drawn[n.name] = n.draw(words, rows, dtype, first)
-        first += math.prod(n.full_shape(rows))
+    few = sum(math.prod(n.full_shape(rows)) for n in noise) <= _FEW
+    for _, alike in groupby(noise, key=lambda n: (n.law, n.keep)):
+        alike = list(alike)
+        for group in [alike] if few else [[n] for n in alike]:
+            shapes = [n.full_shape(rows) for n in group]
+            ends = np.cumsum([math.prod(shape) for shape in shapes])
+            whole = shapes[0] if len(group) == 1 else (int(ends[-1]),)
+            numbers = replace(group[0], shape=whole).draw(words, rows, dtype, first)
+            if jax.default_backend() == "cpu":
+                # Drawn once: XLA would draw it again for everything that uses it.
+                numbers = jax.lax.optimization_barrier(numbers)
+            parts = [numbers] if len(group) == 1 else jnp.split(numbers, ends[:-1])
+            for n, shape, part in zip(group, shapes, parts, strict=True):
+                drawn[n.name] = part.reshape(shape)
+            first += int(ends[-1])
     return drawn
 
 

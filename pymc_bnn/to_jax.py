@@ -23,7 +23,7 @@ from pytensor.tensor.einsum import Einsum
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.shape import Shape_i
 
-from pymc_bnn.convolutions import conv_by_blocks, pool_by_reshape
+from pymc_bnn.convolutions import PaddedConv, conv_by_blocks, conv_with_padding, pool_by_reshape
 
 __all__ = ["INTERPRETED", "lift", "merge", "precision", "substitute"]
 
@@ -173,6 +173,7 @@ def lift(
     # Imported here: it switches JAX to 64 bits and takes a second.
     from pytensor.link.jax.dispatch import jax_funcify
 
+    jax_funcify.register(PaddedConv, lambda op, **_: op.in_jax())
     if not outputs:
         return lambda *_: ()
     graph = FunctionGraph(list(inputs), list(outputs), clone=True)
@@ -186,6 +187,7 @@ def lift(
         _SIMPLIFY.rewrite(graph)
         if jax.default_backend() == "cpu":
             _FOR_CPU.rewrite(graph)
+        _PADDED.rewrite(graph)
         JAX.optimizer.rewrite(graph)
         _PLAIN_LENGTHS.rewrite(graph)
         _forget_traces(graph)
@@ -239,3 +241,4 @@ def _length_is_not_minus_one(fgraph: FunctionGraph, node: Apply) -> list[Variabl
 _PLAIN_LENGTHS = in2out(_drop_assert, _length_is_not_minus_one)
 _SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape)
 _FOR_CPU = in2out(conv_by_blocks)
+_PADDED = in2out(conv_with_padding)

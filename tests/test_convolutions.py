@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytensor.tensor as pt
 import pytest
-from pytensor_ml.layers import AvgPool2D, MaxPool1D, MaxPool2D
+from pytensor_ml.layers import AvgPool2D, Conv2D, MaxPool1D, MaxPool2D
 from pytensor_ml.layers.conv import ConvLayer
 from scipy.signal import correlate
 
-from pymc_bnn.to_jax import lift, precision
+from pymc_bnn.to_jax import lift, precision, substitute
 
 RNG = np.random.default_rng(0)
 
@@ -88,6 +88,38 @@ def test_gradients_of_the_product():
 def test_others_stay_convolutions(shape, kernel, settings):
     with precision("float64"):
         assert "conv_general_dilated" in convolution(shape, kernel, **settings)[2]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("padding", ["same", (1, 3)])
+def test_convolutions_pad_themselves(padding, stride):
+    x = pt.tensor("x", shape=(None, 9, 11, 9), dtype="float64")
+    settings = {"kernel_size": (3, 5), "stride": stride, "padding": padding}
+    layer = Conv2D("c", in_channels=9, out_channels=4, **settings)
+    kernel, bias = RNG.normal(size=(3, 5, 9, 4)), RNG.normal(size=4)
+    given = {layer.W: pt.constant(kernel), layer.b: pt.constant(bias)}
+    [out] = substitute([layer(x)], given)
+    value, before = RNG.normal(size=(2, 9, 11, 9)), layer.padding
+    with precision("float64"):
+        f = lift([x], [out], "float64")
+        program = str(jax.make_jaxpr(f)(value))
+        [found] = jax.jit(f)(value)
+    framed = np.pad(value, [(0, 0), *before, (0, 0)])
+    expected = brute_convolution(framed, kernel, bias)[:, ::stride, ::stride]
+    np.testing.assert_allclose(found, expected, atol=1e-11)
+    assert f"padding={tuple(before)}" in program.replace("\n", "")
+    assert " pad[" not in program
+
+
+def test_other_frames_stay():
+    x = pt.tensor("x", shape=(None, 8, 8, 9), dtype="float64")
+    layer = Conv2D(
+        "c", in_channels=9, out_channels=2, kernel_size=3, padding="same", padding_mode="edge"
+    )
+    [out] = substitute([layer(x)], {p: pt.constant(p.get_value()) for p in (layer.W, layer.b)})
+    with precision("float64"):
+        program = str(jax.make_jaxpr(lift([x], [out], "float64"))(np.ones((2, 8, 8, 9))))
+    assert "padding=((0, 0), (0, 0))" in program
 
 
 def test_accelerators_keep_their_convolutions(monkeypatch):
