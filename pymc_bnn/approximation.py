@@ -418,7 +418,7 @@ class Approximation:
         new_data: Mapping[str, Any] | None = None,
         draws: int = 100,
         *,
-        batch_size: int = 512,
+        batch_size: int = 256,
         at: str = "draws",
         keep_draws: bool = True,
         var_names: str | Sequence[str] = (),
@@ -498,7 +498,7 @@ class Approximation:
         self,
         predictor: Predictor,
         draws: int,
-        batch_size: int = 512,
+        batch_size: int = 256,
         at: str = "draws",
         keep_draws: bool = True,
         random_seed: Any = None,
@@ -543,7 +543,7 @@ class Approximation:
         batches: Iterable[Any],
         draws: int = 100,
         *,
-        batch_size: int = 512,
+        batch_size: int = 256,
         at: str = "draws",
         keep_draws: bool = False,
         var_names: str | Sequence[str] = (),
@@ -646,6 +646,6 @@ class Approximation:
 
 def _check_prediction(draws: Any, batch_size: Any, at: Any) -> None:
     check_int("draws", draws, 1, None, "pass draws=100")
-    check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
+    check_int("batch_size", batch_size, 1, None, "pass batch_size=256")
     if at not in ("draws", "mean"):
         raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
