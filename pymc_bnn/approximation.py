@@ -304,7 +304,7 @@ class Approximation:
         element, and from 4,000 draws otherwise.
         """
         with precision(self.dtype):
-            means, stds = moments(self.terms, self.posterior, self.params, self.dtype)
+            means, stds = moments(self)
         return self._dataset(means), self._dataset(stds)
 
     @property

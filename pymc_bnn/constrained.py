@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -11,8 +11,10 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Terms
-from pymc_bnn.guides import Posterior
 from pymc_bnn.to_jax import lift
+
+if TYPE_CHECKING:
+    from pymc_bnn.approximation import Approximation
 
 __all__ = ["constrain", "moments"]
 
@@ -41,9 +43,7 @@ def constrain(terms: Terms, outputs: Sequence[Any], dtype: str) -> Callable[...,
     return lambda values: jitted(*(values[name] for name in names), *arrays)
 
 
-def moments(
-    terms: Terms, posterior: Posterior, params: Mapping[str, Any], dtype: str
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def moments(fitted: Approximation) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return mean and standard deviation of each free variable in the model's own space.
 
     Exact without a transform, by Gauss–Hermite quadrature with one that works element by element,
@@ -55,22 +55,22 @@ def moments(
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
     >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
-    >>> means, stds = moments(fitted.terms, fitted.posterior, fitted.params, fitted.dtype)
+    >>> means, stds = moments(fitted)
     >>> bool(abs(stds["mu"] - 1 / np.sqrt(10)) < 0.03)
     True
     """
     means, stds = {}, {}
     nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
     weights = weights / weights.sum()
-    points = {f.name for b in posterior.blocks if b.guide.point for f in b.variables}
-    locs, scales = posterior.moments(params)
+    terms, dtype = fitted.terms, fitted.dtype
+    locs, scales = fitted.unconstrained
     for f in terms.free:
         loc, scale = locs[f.name], scales[f.name]
         if f.constrained is f.value:
             means[f.name], stds[f.name] = loc, scale
             continue
         function = constrain(terms, [f.constrained], dtype)
-        if f.name in points:
+        if f.name in fitted.points:
             means[f.name] = np.asarray(function(locs)[0])
             stds[f.name] = np.zeros_like(means[f.name])
             continue
@@ -82,7 +82,8 @@ def moments(
             var = np.tensordot(weights, (at - mean) ** 2, 1)
         else:
             keys = jax.random.split(jax.random.key(0), _MOMENT_DRAWS)
-            at = np.stack([function(posterior.draw_from(params, key))[0] for key in keys])
+            drawn = (fitted.posterior.draw_from(fitted.params, key) for key in keys)
+            at = np.stack([function(values)[0] for values in drawn])
             mean, var = at.mean(axis=0), at.var(axis=0)
         means[f.name], stds[f.name] = mean, np.sqrt(var)
     return means, stds

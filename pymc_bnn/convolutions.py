@@ -73,9 +73,20 @@ class PaddedConv(Op):
     def __init__(self, stride: Any, dilation: Any, padding: Any):
         self.stride, self.dilation, self.padding = stride, dilation, padding
 
-    def make_node(self, x: Variable, kernel: Variable, like: Variable) -> Apply:
-        """Apply it to an input and a kernel (height, width, in, out); the result is `like` that."""
-        return Apply(self, [x, kernel], [like.type()])
+    def make_node(self, x: Variable, kernel: Variable) -> Apply:
+        """Apply it to an input and a kernel (height, width, in, out)."""
+        batch, *sizes, _ = x.type.shape
+        *taps, _, channels = kernel.type.shape
+        lengths = [
+            None
+            if size is None or tap is None
+            else (size + sum(pad) - dilation * (tap - 1) - 1) // stride + 1
+            for size, tap, pad, dilation, stride in zip(
+                sizes, taps, self.padding, self.dilation, self.stride, strict=True
+            )
+        ]
+        out = pt.tensor(dtype=x.dtype, shape=(batch, *lengths, channels))
+        return Apply(self, [x, kernel], [out])
 
     def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
         """Refuse: it stands in graphs for JAX alone."""
@@ -110,8 +121,9 @@ def conv_with_padding(fgraph: FunctionGraph, node: Apply) -> list[Variable] | No
     if len(op.kernel_size) != 2 or not zero or widths is None or any((*widths[0], *widths[-1])):
         return None
     convolve = PaddedConv(tuple(op.stride), tuple(op.dilation), tuple(widths[1:-1]))
-    out = convolve(x, kernel, node.outputs[0])
-    return [out + bias[0] if bias else out]
+    out = convolve(x, kernel)
+    out = out + bias[0] if bias else out
+    return [pt.specify_shape(out, node.outputs[0].type.shape)]
 
 
 @node_rewriter([PoolLayer])
