@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,14 +16,32 @@ from pytensor.tensor.pad import Pad
 from pytensor.tensor.reshape import split_dims
 from pytensor_ml.layers.conv import ConvLayer, PoolLayer
 
-__all__ = ["PaddedConv", "conv_by_blocks", "conv_with_padding", "pool_by_reshape"]
+__all__ = [
+    "PaddedConv",
+    "conv_by_blocks",
+    "conv_by_blocks_without_gradient",
+    "conv_with_padding",
+    "pool_by_reshape",
+]
 
 _FEW_CHANNELS = 8  # of the input; with more, XLA's own convolution is faster
+_FEW_WITHOUT_GRADIENT = 2, 16  # of the input and of the output, the same where none is taken
 _BLOCKS = (4, 5, 3, 6, 7, 8)  # neighbouring outputs taken together, the fastest width first
 
 
 @node_rewriter([ConvLayer])
 def conv_by_blocks(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Write a 2-D convolution of few channels, and its gradient, by one matrix product."""
+    return _by_blocks(node, _FEW_CHANNELS)
+
+
+@node_rewriter([ConvLayer])
+def conv_by_blocks_without_gradient(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Write it so where no gradient is taken: only the narrowest layers are faster then."""
+    return _by_blocks(node, *_FEW_WITHOUT_GRADIENT)
+
+
+def _by_blocks(node: Apply, few: int, few_out: float = math.inf) -> list[Variable] | None:
     """Write a 2-D convolution of few channels as one matrix product.
 
     A row of the left matrix holds the pixels below a block of neighbouring outputs of one image
@@ -35,7 +54,9 @@ def conv_by_blocks(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
         return None
     _, height, width, channels = x.type.shape
     down, across, _, out_channels = kernel.type.shape
-    if None in (height, width, channels, *kernel.type.shape) or channels > _FEW_CHANNELS:
+    if None in (height, width, channels, *kernel.type.shape):
+        return None
+    if channels > few or out_channels > few_out:
         return None
     rows, columns = height - down + 1, width - across + 1
     block = next((b for b in _BLOCKS if columns % b == 0), None)
@@ -121,7 +142,8 @@ def conv_with_padding(fgraph: FunctionGraph, node: Apply) -> list[Variable] | No
     if len(op.kernel_size) != 2 or not zero or widths is None or any((*widths[0], *widths[-1])):
         return None
     convolve = PaddedConv(tuple(op.stride), tuple(op.dilation), tuple(widths[1:-1]))
-    out = convolve(x, kernel)
+    dtype = node.outputs[0].type.dtype  # XLA wants one for both
+    out = convolve(x.astype(dtype), kernel.astype(dtype))
     out = out + bias[0] if bias else out
     return [pt.specify_shape(out, node.outputs[0].type.shape)]
 

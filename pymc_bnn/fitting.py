@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["NonFiniteError", "fit"]
 
 _PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
+_KEEPING = 1 / 20  # share of the time at most for keeping the last good state: long pieces else
 _ENOUGH_ROWS = 10  # of a sample, to see whether rows depend on each other
 
 
@@ -411,7 +412,10 @@ def _run(
     result: Callable[[State, Sequence[np.ndarray]], Approximation],
     kl_weights: Callable[[Any], np.ndarray],
 ) -> Approximation:
-    """Drive the loop in pieces of about a third of a second, and the callbacks between chunks."""
+    """Drive the loop in pieces, and the callbacks between chunks.
+
+    A piece takes about a third of a second, or longer where the state is large.
+    """
     traces: list[np.ndarray] = []
     done, in_chunk, started = 0, 0, time.perf_counter()
     piece = 1 if jax.process_count() == 1 else chunk_steps
@@ -424,20 +428,24 @@ def _run(
             while done < steps and not interrupted():
                 now = min(piece, steps - done, chunk_steps - in_chunk if callbacks else steps)
                 now = min([now, *(stop - done for stop in stops if stop > done)])
-                kept, began = copy_state(state), time.perf_counter()
+                began = time.perf_counter()
+                kept = copy_state(state)
+                copied = time.perf_counter()
                 state, trace = loop.advance(state, now, interrupted)
-                took = time.perf_counter() - began
+                took = max(time.perf_counter() - copied, 1e-9)
                 if not len(trace):
                     continue  # interrupted while it waited
                 if not (np.isfinite(trace).all() and all_finite(state)):
                     last, finite = loop.until_not_finite(kept, now)
                     raise _non_finite(loop, last, result(last, [*traces, finite]))
+                keeping = time.perf_counter() - began - took
                 kept, now = state, len(trace)
                 traces.append(trace)
                 done, in_chunk = done + now, in_chunk + now
                 bar.update(done, trace)
                 if jax.process_count() == 1:  # else all processes run the same pieces
-                    piece = max(1, int(now * min(2.0, _PIECE_S / max(took, 1e-9))))
+                    seconds = max(_PIECE_S, keeping / _KEEPING)
+                    piece = max(1, min(2 * piece, int(seconds * now / took)))
                 complete = in_chunk == chunk_steps or done == steps
                 due = [
                     callback

@@ -313,13 +313,14 @@ class StreamLoop:
 
 def copy_state(state: State) -> State:
     """Return a copy that outlives the state, which the next step uses up."""
-    return replace(
+    copy = replace(
         state,
         params=jax.tree.map(jnp.copy, state.params),
         opt_state=jax.tree.map(jnp.copy, state.opt_state),
         key=jax.random.clone(state.key),
         step=jnp.copy(state.step),
     )
+    return jax.block_until_ready(copy)
 
 
 def all_finite(state: State) -> bool:

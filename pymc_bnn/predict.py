@@ -110,7 +110,7 @@ class Predictor:
         self._take(given)
         values = terms.values
         inputs = [*values, *(root for root, _ in masks), *(d.variable for d in used)]
-        lifted = lift(inputs, outputs, self.dtype)
+        lifted = lift(inputs, outputs, self.dtype, gradient=False)
         row_inputs = {d.variable for d in used if d.per_example}
         by_row = [bool(row_inputs & set(ancestors([out]))) for out in outputs]
         self.by_row = by_row[len(self.classes) :]  # of what is not a class probability

@@ -23,7 +23,13 @@ from pytensor.tensor.einsum import Einsum
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.shape import Shape_i
 
-from pymc_bnn.convolutions import PaddedConv, conv_by_blocks, conv_with_padding, pool_by_reshape
+from pymc_bnn.convolutions import (
+    PaddedConv,
+    conv_by_blocks,
+    conv_by_blocks_without_gradient,
+    conv_with_padding,
+    pool_by_reshape,
+)
 
 __all__ = ["INTERPRETED", "lift", "merge", "precision", "substitute"]
 
@@ -135,7 +141,10 @@ def _rebuild(node: Apply, inputs: list[Variable]) -> Apply:
 
 
 def lift(
-    inputs: Sequence[Variable], outputs: Sequence[Variable], dtype: str = "float32"
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    dtype: str = "float32",
+    gradient: bool = True,
 ) -> Callable[..., Any]:
     """Compile a PyTensor graph to one pure JAX function of `inputs`.
 
@@ -150,6 +159,8 @@ def lift(
         What the function returns, as a tuple.
     dtype : {"float32", "float64"}, optional
         Precision of the graph's constants; call the function inside :func:`precision`.
+    gradient : bool, optional
+        Whether the function is to be fast together with its gradient, or by itself.
 
     Returns
     -------
@@ -186,7 +197,7 @@ def lift(
         _forget_traces(graph)
         _SIMPLIFY.rewrite(graph)
         if jax.default_backend() == "cpu":
-            _FOR_CPU.rewrite(graph)
+            (_BY_BLOCKS if gradient else _BY_BLOCKS_WITHOUT_GRADIENT).rewrite(graph)
         _PADDED.rewrite(graph)
         JAX.optimizer.rewrite(graph)
         _PLAIN_LENGTHS.rewrite(graph)
@@ -240,5 +251,6 @@ def _length_is_not_minus_one(fgraph: FunctionGraph, node: Apply) -> list[Variabl
 
 _PLAIN_LENGTHS = in2out(_drop_assert, _length_is_not_minus_one)
 _SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape)
-_FOR_CPU = in2out(conv_by_blocks)
+_BY_BLOCKS = in2out(conv_by_blocks)
+_BY_BLOCKS_WITHOUT_GRADIENT = in2out(conv_by_blocks_without_gradient)
 _PADDED = in2out(conv_with_padding)

@@ -14,14 +14,14 @@ from pymc_bnn.to_jax import lift, precision, substitute
 RNG = np.random.default_rng(0)
 
 
-def convolution(shape, kernel, bias=False, stride=1, dilation=1):
+def convolution(shape, kernel, bias=False, stride=1, dilation=1, gradient=True):
     """Lift a convolution of (rows, *shape) with a kernel; return it, its arguments, its program."""
     x = pt.tensor("x", shape=(None, *shape), dtype="float64")
     k = pt.tensor("k", shape=kernel, dtype="float64")
     b = [pt.tensor("b", shape=kernel[-1:], dtype="float64")] if bias else []
     sides = len(kernel) - 2
     layer = ConvLayer(kernel[:sides], (stride,) * sides, (dilation,) * sides)
-    f = lift([x, k, *b], [layer(x, k, *b)], "float64")
+    f = lift([x, k, *b], [layer(x, k, *b)], "float64", gradient)
     arguments = [RNG.normal(size=s) for s in ((3, *shape), kernel, *([kernel[-1:]] * bias))]
     return f, arguments, str(jax.make_jaxpr(f)(*arguments))
 
@@ -88,6 +88,33 @@ def test_gradients_of_the_product():
 def test_others_stay_convolutions(shape, kernel, settings):
     with precision("float64"):
         assert "conv_general_dilated" in convolution(shape, kernel, **settings)[2]
+
+
+@pytest.mark.parametrize(
+    ("channels", "out_channels", "product"), [(2, 16, True), (3, 16, False), (1, 17, False)]
+)
+def test_without_gradient_only_the_narrowest_are_a_product(channels, out_channels, product):
+    with precision("float64"):
+        kernel = (5, 5, channels, out_channels)
+        f, arguments, program = convolution((12, 12, channels), kernel, gradient=False)
+        [out] = jax.jit(f)(*arguments)
+        assert "conv_general_dilated" not in convolution((12, 12, channels), kernel)[2]
+    assert ("conv_general_dilated" not in program) == product
+    np.testing.assert_allclose(out, brute_convolution(*arguments), atol=1e-12)
+
+
+def test_padded_convolution_of_two_precisions(capfd):
+    x = pt.tensor("x", shape=(None, 6, 6, 9), dtype="float32")
+    layer = Conv2D("c", in_channels=9, out_channels=2, kernel_size=3, padding="same", bias=False)
+    kernel, value = RNG.normal(size=(3, 3, 9, 2)), RNG.normal(size=(2, 6, 6, 9)).astype("float32")
+    [out] = substitute([layer(x)], {layer.W: pt.constant(kernel)})
+    assert out.dtype == "float64"
+    with precision("float64"):
+        [found] = jax.jit(lift([x], [out], "float64"))(value)
+    framed = np.pad(value.astype(float), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    np.testing.assert_allclose(found, brute_convolution(framed, kernel), atol=1e-12)
+    assert found.dtype == "float64"
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("stride", [1, 2])

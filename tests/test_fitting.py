@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +16,12 @@ import scipy.stats as st
 from parts import posterior_of
 
 import pymc_bnn as bnn
+from pymc_bnn import fitting
 from pymc_bnn.batches import Batches
 from pymc_bnn.callbacks import EarlyStopping, HeldOut, Snapshots
 from pymc_bnn.decompose import decompose, find_rows
 from pymc_bnn.elbo import assemble
-from pymc_bnn.loop import Loop, Step
+from pymc_bnn.loop import Loop, Step, copy_state
 from pymc_bnn.to_jax import precision
 
 RNG = np.random.default_rng(3)
@@ -192,6 +194,33 @@ def test_grouping_of_steps_does_not_change_the_numbers():
     assert (whole.params["w"]["loc"] == parts.params["w"]["loc"]).all()
     assert (whole.params["w"]["log_scale"] == parts.params["w"]["log_scale"]).all()
     assert whole.history.equals(parts.history)
+
+
+@pytest.mark.parametrize(("copying", "longest"), [(0.0, 0.3), (0.5, 10.0)])
+def test_keeping_the_last_good_state_takes_a_twentieth_at_most(monkeypatch, copying, longest):
+    clock, pieces = [0.0], []
+
+    class Timed(Loop):
+        def advance(self, state, steps, interrupted=None):
+            clock[0] += 0.01 * steps
+            pieces.append(steps)
+            return super().advance(state, steps, interrupted)
+
+    def copy(state):
+        clock[0] += copying
+        return copy_state(state)
+
+    monkeypatch.setattr(fitting, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(fitting, "copy_state", copy)
+    monkeypatch.setattr(fitting, "Loop", Timed)
+    with pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+    fitted = bnn.fit(model, steps=4000, random_seed=1, progressbar=False)
+    assert len(fitted.history) == sum(pieces) == 4000
+    most = round(longest / 0.01)
+    assert pieces[:4] == [1, 2, 4, 8]
+    assert abs(max(pieces) - most) <= 1
+    assert all(n >= most - 1 for n in pieces[10:-1])
 
 
 def test_snapshots_are_the_fits_that_stop_there():

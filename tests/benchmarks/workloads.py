@@ -118,7 +118,7 @@ WORKLOADS = {
             "tanh",
             128,
             "mnist",
-            2,
+            10,
             in_turns=False,
         ),
     )
