@@ -11,6 +11,7 @@ import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
+from pymc_bnn import compilation
 from pymc_bnn.compilation import Compiled
 
 COMPILED = []
@@ -48,6 +49,28 @@ def use(model, x, seed=0, **options):
     fitted.elbo(2)
     fitted.predict({"x": x[:30]}, draws=2, batch_size=10, random_seed=seed)
     return fitted
+
+
+def test_products_have_the_precision_that_jax_is_told(monkeypatch):
+    programs, compile_or_find = [], compilation._executable
+
+    def noted(lowered, signature):
+        programs.append(lowered.as_text())
+        return compile_or_find(lowered, signature)
+
+    monkeypatch.setattr(compilation, "_executable", noted)
+    model, x = network_model(units=9)  # no other test's programs
+    use(model, x)
+    usual, before = [*programs], len(compilation._executables)
+    programs.clear()
+    with jax.default_matmul_precision("highest"):
+        use(model, x)
+    for one, other in zip(usual, programs, strict=True):
+        products = one.count("stablehlo.dot_general")
+        assert other.count("precision = [HIGHEST, HIGHEST]") == products
+        assert one.count("HIGHEST") == 0
+    different = {text for text in usual if "stablehlo.dot_general" in text}
+    assert len(compilation._executables) == before + len(different) > before
 
 
 def test_a_second_fit_of_the_same_model_compiles_nothing(compilations):
