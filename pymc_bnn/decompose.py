@@ -153,6 +153,7 @@ def decompose(
     rows: Iterable[Variable] = (),
     random_seed: int | None = None,
     groups: Sequence[tuple[set[Variable], int]] = (),
+    strict: bool = True,
 ) -> Terms:
     """Take a model apart into free variables, data and log-density terms.
 
@@ -171,6 +172,8 @@ def decompose(
     groups : sequence of (set of Variable, int), optional
         Samples beside the examples, from :func:`find_groups`, of which a part may be given to the
         graphs instead of the whole, where the terms allow it.
+    strict : bool, optional
+        Whether it is an error that rows depend on each other; else `unsure` says so.
 
     Returns
     -------
@@ -325,9 +328,10 @@ def decompose(
     priors = [f.logp for f in free]
     fit = [g for i, g in enumerate(groups) if stand_apart(terms, priors, in_groups[i], row_inputs)]
     if len(fit) < len(groups):
-        return decompose(model, rows, random_seed, fit)
+        return decompose(model, rows, random_seed, fit, strict)
+    suspects = ", ".join(f"'{d.name}' {d.value.shape}" for d in data if d.per_example)
     lengths = {i: n for i, (_, n) in enumerate(groups)}
-    found = sort_terms(terms, row_inputs, in_groups, lengths)
+    found = sort_terms(terms, row_inputs, in_groups, lengths, suspects, strict)
     observed = [replace_field(o, per_example=o.name in found.by_rows) for o in observed]
     zero = pt.constant(0.0)
     n_rows = next((d.value.shape[0] for d in data if d.per_example), None)

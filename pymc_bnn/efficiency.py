@@ -242,7 +242,8 @@ def step_rates(
 
 def _terms(fitted: Approximation) -> Terms:
     """Return the fitted model by rows, where it can be taken apart."""
-    return fitted.terms if fitted.row_terms is None else fitted.row_terms
+    by_rows = fitted.row_terms
+    return fitted.terms if by_rows is None or by_rows.unsure else by_rows
 
 
 def _data(terms: Terms, dtype: str) -> dict[str, jax.Array]:

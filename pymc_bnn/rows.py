@@ -106,8 +106,10 @@ def take_apart(
             why = error
     row_terms = None
     try:
-        row_terms = decompose(model, roots, random_seed=seed) if roots and why is None else None
-        uses = find_layers(row_terms) if layers and row_terms is not None else None
+        if roots:
+            row_terms = decompose(model, roots, random_seed=seed, strict=False)
+        apart = layers and row_terms is not None and why is None
+        uses = find_layers(row_terms) if apart else None
         if uses is not None and (uses.layers or uses.elsewhere):
             _check_all_labels(row_terms)
             rows_stand_alone(row_terms, seed, dtype, n)

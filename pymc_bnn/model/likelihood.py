@@ -11,7 +11,7 @@ from pytensor.graph.traversal import ancestors
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.model.splitting import split_rows
+from pymc_bnn.model.splitting import split_rows, together
 
 __all__ = ["Sorted", "Term", "sort_terms", "stand_apart"]
 
@@ -56,6 +56,8 @@ def sort_terms(
     row_inputs: Set[Variable],
     groups: Mapping[int, Set[Variable]],
     lengths: Mapping[int, int],
+    suspects: str = "",
+    strict: bool = True,
 ) -> Sorted:
     """Sort terms into rows, other likelihood and prior, and scale those of other samples.
 
@@ -69,6 +71,10 @@ def sort_terms(
         Data of samples beside the examples, of which a part may be given.
     lengths : mapping from int to int
         Number of rows of each of these samples as a whole.
+    suspects : str, optional
+        What the error lists: the examples' data.
+    strict : bool, optional
+        Whether rows are to stand alone; else those that do not are kept together with a reason.
 
     Raises
     ------
@@ -86,19 +92,23 @@ def sort_terms(
     found = Sorted()
     splits = split_rows([term.logp for term in terms], row_inputs)
     for term, split in zip(terms, splits, strict=True):
-        if split.why:
+        if split.why and strict:
             raise invalid(
                 "batch_size",
-                "be None where a term of the model does not come apart by row",
+                "be None where the likelihood of a row depends on other rows",
                 f"'{term.name}' ({split.why})",
-                "pass batch_size=None, or name the examples' own data by `rows=`",
+                f"taken per example are {suspects}: name the right ones by `rows=` or give them "
+                "dims, or pass batch_size=None",
             )
+        if split.why:
+            split = together(term.logp, split.why)
         if term.prior:
             found.prior.append(term.logp.sum())
             continue
+        if split.unsure:
+            found.unsure = found.unsure or f"'{term.name}' ({split.unsure})"
         if split.rows:
             found.by_rows.add(term.name)
-            found.unsure = found.unsure or (f"'{term.name}' ({split.unsure})" * bool(split.unsure))
             found.rows += [part * term.multiplier for part in split.rows]
             found.densities += split.rows if term.observed else ()
         used = set(ancestors(list(split.rest)))

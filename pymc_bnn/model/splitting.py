@@ -15,7 +15,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn.model.independence import RowUse, row_use
 
-__all__ = ["Split", "split_rows"]
+__all__ = ["Split", "split_rows", "together"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,20 @@ def split_rows(terms: Sequence[TensorVariable], row_inputs: Iterable[Variable]) 
     return [_split(term, use, known) for term, use in zip(terms, uses, strict=True)]
 
 
+def together(term: TensorVariable, why: str) -> Split:
+    """Return a term as rows along its first axis, as far as it has one, though they may mix.
+
+    Examples
+    --------
+    >>> together(pt.vector("logp"), "a sum").unsure
+    'a sum'
+    """
+    if term.type.ndim == 0:
+        return Split(rest=(term,), unsure=why)
+    others = tuple(range(1, term.type.ndim))
+    return Split(rows=(term.sum(axis=others) if others else term,), unsure=why)
+
+
 def _split(term: TensorVariable, use: RowUse, row_inputs: set[Variable]) -> Split:
     if use.kind == "none":
         return Split(rest=(term,))
@@ -91,8 +105,7 @@ def _split(term: TensorVariable, use: RowUse, row_inputs: set[Variable]) -> Spli
     if use.kind == "length" and term.type.ndim == 0:  # a 1 for each row
         return Split(rows=(pt.ones((term.astype("int64"),)),))
     if use.kind == "unknown" and term.type.ndim:
-        others = tuple(range(1, term.type.ndim))
-        return Split(rows=(term.sum(axis=others) if others else term,), unsure=use.why)
+        return together(term, use.why)
     failed = Split(why=use.why or "the number of rows")
     if term.owner is None:
         return failed

@@ -8,12 +8,17 @@ from functools import singledispatch
 from typing import Any
 
 from pytensor.compile.builders import OpFromGraph
+from pytensor.compile.ops import DeepCopyOp, ViewOp
 from pytensor.conditional.op import IfElse
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.traversal import toposort
 from pytensor.raise_op import CheckAndRaise
-from pytensor.tensor.elemwise import CAReduce
-from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.tensor.basic import MakeVector
+from pytensor.tensor.blockwise import Blockwise
+from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
+from pytensor.tensor.math import Dot
+from pytensor.tensor.reshape import JoinDims, SplitDims
+from pytensor.tensor.shape import Reshape, Shape, Shape_i
 
 __all__ = [
     "LENGTH",
@@ -57,6 +62,7 @@ class RowUse:
     kind: str
     axis: int | None = None
     why: str = ""
+    each: int = 1  # so many entries for each row, one after the other
     iota: bool = False  # it is the row's own number
     entries: tuple[RowUse, ...] | None = None  # of a vector of lengths
 
@@ -66,6 +72,11 @@ class RowUse:
 
 NONE = RowUse("none")
 LENGTH = RowUse("length")
+# Operations whose rules know of several entries for each row.
+_KEEP_ENTRIES = (
+    *(Elemwise, DimShuffle, Dot, Blockwise, ViewOp, DeepCopyOp, CheckAndRaise, OpFromGraph),
+    *(Shape, Shape_i, MakeVector, Reshape, JoinDims, SplitDims),
+)
 
 
 def row_use(
@@ -94,7 +105,8 @@ def row_use(
     >>> [use.kind for use in row_use([x @ pt.ones(3) + y, y - y.mean(), pt.exp(2)], [x, y])]
     ['rows', 'mixed', 'none']
     """
-    return interpret(outputs, dict.fromkeys(row_inputs, RowUse("rows", axis)))
+    uses = interpret(outputs, dict.fromkeys(row_inputs, RowUse("rows", axis)))
+    return [mixes("an axis of several entries for each row") if u.each > 1 else u for u in uses]
 
 
 def interpret(outputs: Sequence[Variable], known: Mapping[Variable, RowUse]) -> list[RowUse]:
@@ -113,6 +125,8 @@ def _uses_of(node: Apply, inputs: list[RowUse]) -> list[RowUse]:
         mixed = next((use for use in inputs if use.kind == "mixed"), None)
         if mixed is not None:
             return [mixed] * len(node.outputs)
+    if any(use.each > 1 for use in inputs) and not isinstance(node.op, _KEEP_ENTRIES):
+        return [unsaid(node)] * len(node.outputs)
     answer = propagate(node.op, node, inputs)
     return answer if isinstance(answer, list) else [answer] * len(node.outputs)
 
@@ -154,7 +168,7 @@ def aligned(
     if unknown := first_unknown(uses):
         return unknown
     axes = {
-        use.axis + ndim - variable.type.ndim
+        (use.axis + ndim - variable.type.ndim, use.each)
         for use, variable in zip(uses, variables, strict=True)
         if use.kind == "rows"
     }
@@ -164,7 +178,7 @@ def aligned(
         return NONE
     if len(axes) > 1:
         return mixes(f"{name_of(node.op)} of rows along two axes")
-    axis = axes.pop()
+    axis, each = axes.pop()
     for use, variable in zip(uses, variables, strict=True):
         place = axis - ndim + variable.type.ndim
         if use.kind == "rows" or place < 0:
@@ -174,4 +188,4 @@ def aligned(
             return RowUse("unknown", why=f"{name_of(node.op)} with a variable of unknown shape")
         if length != 1:
             return mixes(f"{name_of(node.op)} with one value for each place among {length} rows")
-    return RowUse("rows", axis)
+    return RowUse("rows", axis, each=each)

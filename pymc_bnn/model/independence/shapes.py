@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 from pytensor.graph.basic import Apply, Constant, Variable
-from pytensor.tensor.basic import Alloc, AllocEmpty, ARange, Join, MakeVector, Split
+from pytensor.tensor.basic import (
+    Alloc,
+    AllocEmpty,
+    ARange,
+    Join,
+    MakeVector,
+    Split,
+    get_scalar_constant_value,
+)
 from pytensor.tensor.elemwise import DimShuffle
 from pytensor.tensor.reshape import JoinDims, SplitDims
 from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
@@ -54,6 +62,8 @@ def filled(use: RowUse, shape: RowUse, ndim: int, node: Apply) -> RowUse:
         return use
     if shape.kind != "length" or shape.entries is None:
         return unsaid(node)
+    if any(entry.each > 1 for entry in shape.entries):
+        return unsaid(node)
     places = [i for i, entry in enumerate(shape.entries) if entry.kind != "none"]
     axis = use.axis if use.kind == "rows" else places[0]
     if places != [axis] or use.kind == "length":
@@ -73,7 +83,8 @@ def _alloc(op: Alloc, node: Apply, inputs: list[RowUse]) -> RowUse:
     elif any(s.kind != "none" for s in shape):
         place = next(i for i, s in enumerate(shape) if s.kind != "none") - ndim + value.type.ndim
         if place >= 0 and value.type.shape[place] != 1:
-            return mixes("one value for each place among the rows")
+            known = value.type.shape[place] is not None
+            return mixes("one value for each place among the rows") if known else unsaid(node)
     return filled(use, vector_of(shape), ndim, node)
 
 
@@ -103,8 +114,9 @@ def _make_vector(op: MakeVector, node: Apply, inputs: list[RowUse]) -> RowUse:
 def _shape(op: Shape, node: Apply, inputs: list[RowUse]) -> RowUse:
     use, ndim = inputs[0], node.inputs[0].type.ndim
     if use.kind == "rows":
+        length = replace(LENGTH, each=use.each)
         return RowUse(
-            "length", entries=tuple(LENGTH if i == use.axis else NONE for i in range(ndim))
+            "length", entries=tuple(length if i == use.axis else NONE for i in range(ndim))
         )
     if use.kind == "length":
         return NONE
@@ -116,7 +128,7 @@ def _shape(op: Shape, node: Apply, inputs: list[RowUse]) -> RowUse:
 def _shape_i(op: Shape_i, node: Apply, inputs: list[RowUse]) -> RowUse:
     use = inputs[0]
     if use.kind == "rows":
-        return LENGTH if op.i == use.axis else NONE
+        return replace(LENGTH, each=use.each) if op.i == use.axis else NONE
     static = node.inputs[0].type.shape[op.i] is not None
     return NONE if static or use.kind == "length" else use
 
@@ -125,7 +137,7 @@ def _shape_i(op: Shape_i, node: Apply, inputs: list[RowUse]) -> RowUse:
 def _arange(op: ARange, node: Apply, inputs: list[RowUse]) -> RowUse:
     (start, stop, step), (first, _, by) = inputs, node.inputs
     counts = getattr(first, "data", None) == 0 and getattr(by, "data", None) == 1
-    if counts and start.kind == step.kind == "none" and stop.kind == "length":
+    if counts and start.kind == step.kind == "none" and stop == LENGTH:
         return RowUse("rows", 0, iota=True)
     return first_unknown(inputs) or mixes("numbers counted from the number of rows")
 
@@ -146,14 +158,32 @@ def _reshape(op: Reshape, node: Apply, inputs: list[RowUse]) -> RowUse:
         return unsaid(node) if out.type.ndim > first else mixes("a reshape of the rows")
     if first and tuple(target[:first]) != x.type.shape[:first]:
         return mixes("a reshape across the rows")
-    if target[first] is LENGTH:
-        return replace(use, iota=use.iota and out.type.ndim == x.type.ndim)
-    before, after = x.type.shape[first + 1 :], target[first + 1 :]
-    if None in before or not all(isinstance(n, int) and n > 0 for n in after):
+    per_row = _product([use.each, *x.type.shape[first + 1 :]])
+    found = _regrouped(node, use, target[first], target[first + 1 :], per_row)
+    return replace(found, iota=use.iota and per_row == 1)
+
+
+def _product(lengths: Sequence[int | None]) -> int | None:
+    return None if None in lengths else int(np.prod(lengths))
+
+
+def _regrouped(
+    node: Apply, use: RowUse, leading: Any, after: Sequence[Any], per_row: int | None
+) -> RowUse:
+    """Say what comes of rows of `per_row` entries that are arranged anew, the rows' axis first."""
+    if isinstance(leading, RowUse) and leading.each == use.each:
+        return use
+    numbers = [n if isinstance(n, int) else None for n in after]
+    known = per_row is not None and (-1 in numbers or None not in numbers)
+    if isinstance(leading, RowUse) and known:
+        rest = _product([n for n in numbers if n != -1]) if -1 not in numbers else None
+        fits = per_row % leading.each == 0 and rest in (None, per_row // leading.each)
+        return replace(use, each=leading.each) if fits else mixes("a reshape across the rows")
+    if per_row is None or None in numbers or -1 in numbers:
         return unsaid(node)
-    if target[first] != -1 or np.prod(before) != np.prod(after):
+    if leading != -1 or per_row % _product(numbers):
         return mixes("a reshape across the rows")
-    return use
+    return replace(use, each=per_row // _product(numbers))
 
 
 def _entries(variable: Variable, use: RowUse, ndim: int) -> list[Any] | None:
@@ -162,13 +192,18 @@ def _entries(variable: Variable, use: RowUse, ndim: int) -> list[Any] | None:
         return [int(n) for n in variable.data]
     if use.kind == "length" and use.entries is not None:
         own = variable.owner.inputs if isinstance(variable.owner.op, MakeVector) else [None] * ndim
-        numbers = [int(v.data) if isinstance(v, Constant) else None for v in own]
-        return [
-            LENGTH if e.kind == "length" else n for e, n in zip(use.entries, numbers, strict=True)
-        ]
+        numbers = [_number(v) for v in own]
+        return [e if e.kind == "length" else n for e, n in zip(use.entries, numbers, strict=True)]
     if variable.owner is not None and isinstance(variable.owner.op, MakeVector):
-        return [int(v.data) if isinstance(v, Constant) else None for v in variable.owner.inputs]
+        return [_number(v) for v in variable.owner.inputs]
     return None
+
+
+def _number(variable: Variable | None) -> int | None:
+    if variable is None:
+        return None
+    value = get_scalar_constant_value(variable, raise_not_constant=False)
+    return None if isinstance(value, Variable) else int(value)
 
 
 @propagate.register(JoinDims)
@@ -177,12 +212,15 @@ def _join_dims(op: JoinDims, node: Apply, inputs: list[RowUse]) -> RowUse:
     if use.kind != "rows":
         return use
     if use.axis < span.start:
-        return RowUse("rows", use.axis)
+        return use
     if use.axis >= span.stop:
-        return RowUse("rows", use.axis - len(span) + 1)
-    if all(node.inputs[0].type.shape[i] == 1 for i in span if i != use.axis):
-        return RowUse("rows", span.start)
-    return mixes("axes joined with that of the rows")
+        return replace(use, axis=use.axis - len(span) + 1)
+    shape = node.inputs[0].type.shape
+    if any(shape[i] != 1 for i in range(span.start, use.axis)):
+        return mixes("axes joined with that of the rows")
+    more = _product([shape[i] for i in range(use.axis + 1, span.stop)])
+    found = unsaid(node) if more is None else replace(use, axis=span.start, each=use.each * more)
+    return found if found.each == 1 or not use.iota else mixes("a number of a row repeated")
 
 
 @propagate.register(SplitDims)
@@ -190,10 +228,13 @@ def _split_dims(op: SplitDims, node: Apply, inputs: list[RowUse]) -> RowUse:
     use = inputs[0]
     if use.kind != "rows":
         return use if use.kind == "unknown" else mixes("a split by the number of rows")
-    if use.axis == op.axis:
-        return mixes("a split of the rows")
     more = node.outputs[0].type.ndim - node.inputs[0].type.ndim
-    return RowUse("rows", use.axis + more * (use.axis > op.axis))
+    if use.axis == op.axis:
+        target = _entries(node.inputs[1], inputs[1], more + 1)
+        if target is None:
+            return unsaid(node)
+        return _regrouped(node, use, target[0], target[1:], use.each)
+    return replace(use, axis=use.axis + more * (use.axis > op.axis))
 
 
 @propagate.register(Join)

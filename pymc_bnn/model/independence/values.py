@@ -47,9 +47,12 @@ def _elemwise(op: Elemwise, node: Apply, inputs: list[RowUse]) -> RowUse:
         return mixes(f"{name_of(op)} of the number of a row")
     if isinstance(op.scalar_op, Mul) and len(inputs) == 2:  # as in the shapes of pt.tile
         for use, other in zip(inputs, reversed(node.inputs), strict=True):
-            times = np.ravel(other.data) if isinstance(other, Constant) else ()
+            whole = isinstance(other, Constant) and other.type.dtype.startswith(("int", "uint"))
+            times = np.ravel(other.data) if whole else ()
             entries = [use] if use.entries is None else use.entries
             fits = use.kind == "length" and len(times) == len(entries)
+            if fits and use.entries is None:
+                return replace(use, each=use.each * int(times[0]))
             if fits and all(t == 1 or e is NONE for t, e in zip(times, entries, strict=True)):
                 return use
     return aligned(node, inputs, node.inputs, node.outputs[0].type.ndim)
@@ -104,9 +107,9 @@ def _product(node: Apply, uses: list[RowUse], ndims: Sequence[int]) -> RowUse:
     (left, right), (left_ndim, _) = uses, ndims
     ndim = node.outputs[0].type.ndim
     if left.kind == "rows" and right.kind == "none" and left.axis == left_ndim - 2:
-        return RowUse("rows", ndim - 2 if ndims[1] > 1 else ndim - 1)
+        return replace(left, axis=ndim - 2 if ndims[1] > 1 else ndim - 1)
     if right.kind == "rows" and left.kind == "none" and right.axis == ndims[1] - 1 and ndims[1] > 1:
-        return RowUse("rows", ndim - 1)
+        return replace(right, axis=ndim - 1)
     return mixes("a matrix product over the rows")
 
 
@@ -123,7 +126,7 @@ def _blockwise(op: Blockwise, node: Apply, inputs: list[RowUse]) -> RowUse | lis
         columns = isinstance(op.core_op, SolveBase) and len(op.inputs_sig[-1]) == 2
         alone = last and all(use.kind == "none" for use in inputs[:-1])
         if columns and alone and inputs[-1].axis == ndim - 1:
-            return RowUse("rows", node.outputs[0].type.ndim - 1)
+            return replace(inputs[-1], axis=node.outputs[0].type.ndim - 1)
         return mixes(f"{name_of(op)} over the rows")
     return _in_batch(node, inputs, node.inputs, batch)
 
