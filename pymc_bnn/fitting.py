@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pymc as pm
@@ -23,11 +20,14 @@ from pymc_bnn.callbacks import Info, Progress
 from pymc_bnn.decompose import check_model, shapes_must_agree
 from pymc_bnn.devices import everywhere, mesh_of
 from pymc_bnn.elbo import assemble, check_spec, needs_rows
+from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Posterior, assign_guides
+from pymc_bnn.interrupts import interrupts
 from pymc_bnn.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
 from pymc_bnn.noise import seed_of
 from pymc_bnn.optimizer import adam
 from pymc_bnn.rows import by_rows, narrow, rows_stand_alone, take_apart
+from pymc_bnn.schedules import kl_schedule
 from pymc_bnn.starting import check_start, starting_blocks
 from pymc_bnn.streams import STALL_S, Form, open_stream
 from pymc_bnn.to_jax import precision
@@ -43,20 +43,6 @@ __all__ = ["NonFiniteError", "fit"]
 _PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
 _KEEPING = 1 / 20  # share of the time at most for keeping the last good state: long pieces else
 _ENOUGH_ROWS = 10  # of a sample, to see whether rows depend on each other
-
-
-class NonFiniteError(FloatingPointError):
-    """A fit met NaN or infinity; `approximation` holds the last finite state.
-
-    Examples
-    --------
-    >>> issubclass(NonFiniteError, FloatingPointError)
-    True
-    """
-
-    def __init__(self, message: str, approximation: Approximation):
-        super().__init__(message)
-        self.approximation = approximation
 
 
 def fit(
@@ -303,7 +289,7 @@ def fit(
             raise invalid("devices", rule, repr(devices), "pass batch_size=128, say")
         per_epoch = batches.per_epoch if batches else 1
         steps = steps if steps is not None else epochs * per_epoch
-        weight_at = _kl_schedule(kl_weight, steps)
+        weight_at = kl_schedule(kl_weight, steps)
         if optimizer is None:
             optimizer = adam(steps, **rates)
         if chunk_steps is None:
@@ -364,34 +350,6 @@ def fit(
             )
 
 
-def _kl_schedule(
-    kl_weight: float | Callable[[Any], Any], steps: int
-) -> Callable[[Any], np.ndarray]:
-    """Return the weight as a function of an array of steps, after looking at it on the way."""
-
-    def weight_at(step: Any) -> np.ndarray:
-        step = np.asarray(step)
-        if not callable(kl_weight):
-            return np.full(step.shape, float(kl_weight))
-        each = jax.vmap(lambda s: jnp.asarray(kl_weight(s), "float32"))(step.reshape(-1))
-        return np.asarray(each, float).reshape(step.shape)
-
-    if callable(kl_weight):
-        rule = "map steps to finite numbers of at least 0, and the last one to more"
-        repair = "pass optax.linear_schedule(0.01, 1.0, 1000), say, or write it with jax.numpy"
-        try:
-            weights = weight_at(np.arange(steps))
-        except Exception as error:
-            got = f"one that raised {type(error).__name__}: {str(error).splitlines()[0]}"
-            raise invalid("kl_weight", rule, got, repair) from error
-        bad = ~np.isfinite(weights) | (weights < 0)
-        bad[-1] |= weights[-1] == 0
-        if bad.any():
-            step = int(np.argmax(bad))
-            raise invalid("kl_weight", rule, f"{weights[step]} at step {step}", repair)
-    return weight_at
-
-
 def _check_rows_of(batch: Batch, terms: Terms, seed: int, dtype: str) -> None:
     """Check on the first batch that rows stand alone, where the model's sample is too small."""
     if terms.n_rows >= min(_ENOUGH_ROWS, batch.size):
@@ -424,7 +382,7 @@ def _run(
     stops = {step for steps_asked in asked for step in steps_asked or ()}
     try:
         shown = progressbar and jax.process_index() == 0
-        with Progress(steps, per_epoch, enabled=shown) as bar, _interrupts() as interrupted:
+        with Progress(steps, per_epoch, enabled=shown) as bar, interrupts() as interrupted:
             while done < steps and not interrupted():
                 now = min(piece, steps - done, chunk_steps - in_chunk if callbacks else steps)
                 now = min([now, *(stop - done for stop in stops if stop > done)])
@@ -503,23 +461,3 @@ def _non_finite(
         f"The state after step {int(state.step)} is kept in this error's `approximation`.",
         approximation,
     )
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a flag; the second one interrupts at once."""
-    pressed = threading.Event()
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield lambda: False
-        return
-
-    def handler(*_: Any) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)

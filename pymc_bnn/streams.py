@@ -16,7 +16,8 @@ import numpy as np
 from pymc_bnn._checks import check_finite, check_int, check_positive, invalid
 from pymc_bnn.batches import Streamed
 from pymc_bnn.decompose import Terms
-from pymc_bnn.rows import check_labels, label_classes, narrow
+from pymc_bnn.model.labels import check_labels, label_classes
+from pymc_bnn.rows import narrow
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
