@@ -23,7 +23,7 @@ from pymc_bnn.diagnostics import summary
 from pymc_bnn.elbo import Elbo
 from pymc_bnn.full_elbo import evaluate_elbo
 from pymc_bnn.guides import Posterior
-from pymc_bnn.noise import seed_of
+from pymc_bnn.noise import key_of, seed_of
 from pymc_bnn.predict import Predictor
 from pymc_bnn.prediction import LIMIT_BYTES, Prediction
 from pymc_bnn.starting import prior_scales
@@ -200,7 +200,7 @@ class Approximation:
         ['mu']
         """
         check_int("draws", draws, 1, None, "pass draws=20")
-        key = jax.random.key(seed_of(random_seed))
+        key = key_of(random_seed, "kl")
         data = {d.name: d.value[:1] if d.per_example else d.value for d in self.terms.data}
         with precision(self.dtype):
             parts = jax.jit(
@@ -383,7 +383,7 @@ class Approximation:
                 raise invalid(
                     "var_names", "match some variable", var_names, f"choose from {list(available)}"
                 )
-        key = jax.random.key(seed_of(random_seed))
+        key = key_of(random_seed, "sample")
         with precision(self.dtype):
             function = constrain(self.terms, [available[name] for name in names], self.dtype)
             itemsize = np.dtype(self.dtype).itemsize
@@ -522,7 +522,7 @@ class Approximation:
         >>> fitted.predict_with(predictor, draws=5, random_seed=1).log_density.shape
         (3,)
         """
-        key = jax.random.key(seed_of(random_seed))
+        key = key_of(random_seed, "predict")
         # With fixed weights class probabilities do not vary; samples of other variables do.
         count = draws if at == "draws" or predictor.others else 1
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.compilation import Compiled
+from pymc_bnn.noise import key_of
 from pymc_bnn.streams import Form, Loader, Stream, check_stream, one_shot
 from pymc_bnn.to_jax import precision
 
@@ -37,7 +38,7 @@ def evaluate_elbo(
     True
     """
     _check_visits(fitted, data)
-    key = jax.random.key(seed)
+    key = key_of(seed, "elbo")
     rest = {d.name: d.value for d in fitted.terms.data if not d.per_example}
     visits = np.zeros((draws, 3))
     with precision(fitted.dtype):
