@@ -22,8 +22,9 @@ from pymc_bnn.devices import everywhere, mesh_of
 from pymc_bnn.elbo import assemble, check_spec, needs_rows
 from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Posterior, assign_guides
-from pymc_bnn.interrupts import interrupts
+from pymc_bnn.interrupts import interrupts, say_interrupted
 from pymc_bnn.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
+from pymc_bnn.model.labels import warn_of_few
 from pymc_bnn.noise import seed_of
 from pymc_bnn.optimizer import adam
 from pymc_bnn.rows import by_rows, narrow, rows_stand_alone, take_apart
@@ -96,8 +97,9 @@ def fit(
         (of `pm.Data` and observed variables) to arrays, or is a tuple of them in the model's order:
         anything ``np.asarray`` takes, with any number of rows up to the batch size. It is gone over
         again and again, as long as it can be; the order is its own. A thread checks batches, pads
-        them and puts them on the device, two ahead. Each batch stands for all N examples: shuffle
-        them, and leave a much shorter last one out.
+        them and puts them on the device, two ahead. A row counts as often as there are batches in
+        the first pass, whatever its batch (see :class:`pymc_bnn.passes.Passes`): the order may be
+        fixed, and the last batch shorter; one of less than a quarter of the first is warned of.
     total_size : int, optional
         N where batches come from `data`; by default ``data.total_size`` or ``len(data.dataset)``.
     stall_timeout : float, optional
@@ -124,7 +126,8 @@ def fit(
         Draws per step over which the ELBO is averaged, at least 1.
     start : mapping or Approximation, optional
         First values of variables by name, in the model's own space, or an earlier fit to go on
-        from: what has the same name, shape and transform is taken over, posterior scales included.
+        from: what has the same name, shape and transform is taken over, posterior scales included;
+        where a name has another shape or transform a warning lists what was taken and what not.
         The optimiser starts afresh, at its full learning rates.
     optimizer : optax.GradientTransformation, optional
         For the loss −ELBO/N. By default :func:`pymc_bnn.adam` with the two learning rates.
@@ -157,8 +160,8 @@ def fit(
     Returns
     -------
     Approximation
-        The fitted posterior, with its history. After Ctrl-C: what was learned so far (press it
-        twice to leave at once).
+        The fitted posterior, with its history. After Ctrl-C: what was learned so far, with
+        `interrupted` true and a line on stderr (press it twice to leave at once).
 
     Raises
     ------
@@ -284,6 +287,7 @@ def fit(
             )
             stack.enter_context(stream)
             _check_rows_of(stream.peek(), terms, seed, dtype)
+        warn_of_few(terms, batches.n if batches else terms.n_observed, stream is None)
         if mesh is not None and batches is None:
             rule = "be left out where the likelihood does not come by rows"
             raise invalid("devices", rule, repr(devices), "pass batch_size=128, say")
@@ -375,7 +379,7 @@ def _run(
     A piece takes about a third of a second, or longer where the state is large.
     """
     traces: list[np.ndarray] = []
-    done, in_chunk, started = 0, 0, time.perf_counter()
+    done, in_chunk, cut, started = 0, 0, False, time.perf_counter()
     piece = 1 if jax.process_count() == 1 else chunk_steps
     kept = state
     asked = [getattr(callback, "at_steps", None) for callback in callbacks]  # None: every chunk
@@ -425,13 +429,17 @@ def _run(
                         break
                 if complete:
                     in_chunk = 0
+            else:
+                cut = done < steps
     except NonFiniteError:
         raise
     except Exception as error:
         error.approximation = result(kept, traces)
         error.add_note("What was fitted so far is kept in this error's `approximation`.")
         raise
-    return result(state, traces)
+    if cut:
+        say_interrupted(done, steps)
+    return replace(result(state, traces), interrupted=cut)
 
 
 def _last(traces: list[np.ndarray], steps: int) -> np.ndarray:

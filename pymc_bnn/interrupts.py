@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["interrupts"]
+__all__ = ["interrupts", "say_interrupted"]
 
 
 @contextmanager
@@ -36,3 +37,15 @@ def interrupts() -> Iterator[Callable[[], bool]]:
         yield pressed.is_set
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def say_interrupted(done: int, steps: int) -> None:
+    """Say on stderr, in one line, how far a fit came and what is kept.
+
+    Examples
+    --------
+    >>> say_interrupted(12, 1000)
+    """
+    kept = "what it learned is returned" if done else "its start is returned"
+    text = f"fit interrupted after step {done:,} of {steps:,}: {kept}, with interrupted=True"
+    print(text, file=sys.stderr, flush=True)
