@@ -22,7 +22,7 @@ _MODULES = (
 )
 _NAMES = {
     "Approximation": "approximation",
-    "NonFiniteError": "fitting",
+    "NonFiniteError": "errors",
     "Prediction": "prediction",
     "StreamError": "streams",
     "adam": "optimizer",

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import arviz_base
+import cloudpickle
 import jax
 import numpy as np
 import pandas as pd
@@ -21,9 +22,9 @@ from pymc_bnn.decompose import Terms
 from pymc_bnn.devices import mesh_of
 from pymc_bnn.diagnostics import summary
 from pymc_bnn.elbo import Elbo
-from pymc_bnn.full_elbo import evaluate_elbo
+from pymc_bnn.full_elbo import evaluate_elbo, evaluate_kl
 from pymc_bnn.guides import Posterior
-from pymc_bnn.noise import seed_of
+from pymc_bnn.noise import key_of, seed_of
 from pymc_bnn.predict import Predictor
 from pymc_bnn.prediction import LIMIT_BYTES, Prediction
 from pymc_bnn.starting import prior_scales
@@ -47,6 +48,8 @@ class Approximation:
         One row per step.
     kl_weight : float
         The weight of the KL at the last step; below 1 this is a cold posterior.
+    interrupted : bool
+        Whether Ctrl-C ended the fit before its last step.
 
     Examples
     --------
@@ -68,6 +71,7 @@ class Approximation:
     kl_weights: Callable[[Any], np.ndarray]  # the KL's weight at each step
     dtype: str
     predictors: dict[Any, Predictor] = field(default_factory=dict, repr=False)  # of the whole fit
+    interrupted: bool = False
 
     def __repr__(self) -> str:
         """Say what it is in a line."""
@@ -75,6 +79,14 @@ class Approximation:
             f"<Approximation: {len(self.terms.free)} variables, {self.n_parameters:,} numbers, "
             f"{len(self.trace):,} steps, kl_weight={self.kl_weight:g}>"
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave compiled predictors out of copies and pickles (``cloudpickle``'s)."""
+        return {**self.__dict__, "predictors": {}}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Approximation:
+        """Return a copy with a model of its own: graphs are copied as a whole or not at all."""
+        return cloudpickle.loads(cloudpickle.dumps(self))
 
     @property
     def n_parameters(self) -> int:
@@ -200,20 +212,7 @@ class Approximation:
         ['mu']
         """
         check_int("draws", draws, 1, None, "pass draws=20")
-        key = jax.random.key(seed_of(random_seed))
-        data = {d.name: d.value[:1] if d.per_example else d.value for d in self.terms.data}
-        with precision(self.dtype):
-            parts = jax.jit(
-                lambda key: (
-                    self.elbo_parts(
-                        self.params, self.elbo_parts.draw_noise(key, 1, self.dtype), data
-                    ).kl
-                )
-            )
-            kl = np.mean([parts(jax.random.fold_in(key, i)) for i in range(draws)], axis=0)
-            kl = np.where([b.guide.point for b in self.posterior.blocks], np.nan, kl)
-        index = pd.Index(self.elbo_parts.names, name="variable")
-        return pd.Series(kl.astype(float), index=index, name="kl")
+        return evaluate_kl(self, draws, seed_of(random_seed))
 
     def summary(self) -> pd.DataFrame:
         """Return what each variable got and how far it moved: one row per variable.
@@ -383,7 +382,7 @@ class Approximation:
                 raise invalid(
                     "var_names", "match some variable", var_names, f"choose from {list(available)}"
                 )
-        key = jax.random.key(seed_of(random_seed))
+        key = key_of(random_seed, "sample")
         with precision(self.dtype):
             function = constrain(self.terms, [available[name] for name in names], self.dtype)
             itemsize = np.dtype(self.dtype).itemsize
@@ -522,7 +521,7 @@ class Approximation:
         >>> fitted.predict_with(predictor, draws=5, random_seed=1).log_density.shape
         (3,)
         """
-        key = jax.random.key(seed_of(random_seed))
+        key = key_of(random_seed, "predict")
         # With fixed weights class probabilities do not vary; samples of other variables do.
         count = draws if at == "draws" or predictor.others else 1
 

@@ -108,6 +108,7 @@ class Streamed:
     n: int  # number of all examples
     capacity: int  # rows that every batch is padded to
     per_epoch: int  # batches of a pass, as far as is known
+    length: int | None = None  # len() of the data
 
 
 def shuffled(places: jax.Array, n: int, words: jax.Array) -> jax.Array:

@@ -42,9 +42,14 @@ class Compiled:
     """
 
     def __init__(self, function: Callable[..., Any], donate_argnums: int | Sequence[int] = ()):
+        self._made_of = function, donate_argnums
         # Unused arguments stay: without them functions of different arguments have equal texts.
         self._jitted = jax.jit(function, donate_argnums=donate_argnums, keep_unused=True)
         self._known: dict[Any, Any] = {}
+
+    def __reduce__(self) -> Any:
+        """Copy and pickle what it is made of; executables belong to a process and its devices."""
+        return type(self), self._made_of
 
     def trace(self, *args: Any) -> Any:
         """Return the program as a jaxpr; arguments may be ``jax.ShapeDtypeStruct``.

@@ -11,6 +11,7 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Terms
+from pymc_bnn.noise import key_of
 from pymc_bnn.to_jax import lift
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def moments(fitted: Approximation) -> tuple[dict[str, np.ndarray], dict[str, np.
             mean = np.tensordot(weights, at, 1)
             var = np.tensordot(weights, (at - mean) ** 2, 1)
         else:
-            keys = jax.random.split(jax.random.key(0), _MOMENT_DRAWS)
+            keys = jax.random.split(key_of(0, "moments"), _MOMENT_DRAWS)
             drawn = (fitted.posterior.draw_from(fitted.params, key) for key in keys)
             at = np.stack([function(values)[0] for values in drawn])
             mean, var = at.mean(axis=0), at.var(axis=0)

@@ -18,7 +18,7 @@ from pymc_bnn.batches import Batches
 from pymc_bnn.elbo import assemble, check_spec
 from pymc_bnn.guides import Posterior
 from pymc_bnn.loop import Loop, State, Step
-from pymc_bnn.noise import seed_of
+from pymc_bnn.noise import key_of
 from pymc_bnn.optimizer import adam, is_location
 from pymc_bnn.rows import narrow
 from pymc_bnn.starting import starting_blocks
@@ -109,7 +109,7 @@ def gradient_variance(
     True
     """
     check_int("draws", draws, 2, None, "pass draws=50")
-    key = jax.random.key(seed_of(random_seed))
+    key = key_of(random_seed, "gradient variance")
     with precision(fitted.dtype):
         terms = _terms(fitted)
         step, state = _step(fitted, terms, estimator, particles, batch_size)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pymc as pm
@@ -23,11 +20,15 @@ from pymc_bnn.callbacks import Info, Progress
 from pymc_bnn.decompose import check_model, shapes_must_agree
 from pymc_bnn.devices import everywhere, mesh_of
 from pymc_bnn.elbo import assemble, check_spec, needs_rows
+from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Posterior, assign_guides
+from pymc_bnn.interrupts import interrupts, say_interrupted
 from pymc_bnn.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
+from pymc_bnn.model.labels import warn_of_few
 from pymc_bnn.noise import seed_of
 from pymc_bnn.optimizer import adam
 from pymc_bnn.rows import by_rows, narrow, rows_stand_alone, take_apart
+from pymc_bnn.schedules import kl_schedule
 from pymc_bnn.starting import check_start, starting_blocks
 from pymc_bnn.streams import STALL_S, Form, open_stream
 from pymc_bnn.to_jax import precision
@@ -43,20 +44,6 @@ __all__ = ["NonFiniteError", "fit"]
 _PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
 _KEEPING = 1 / 20  # share of the time at most for keeping the last good state: long pieces else
 _ENOUGH_ROWS = 10  # of a sample, to see whether rows depend on each other
-
-
-class NonFiniteError(FloatingPointError):
-    """A fit met NaN or infinity; `approximation` holds the last finite state.
-
-    Examples
-    --------
-    >>> issubclass(NonFiniteError, FloatingPointError)
-    True
-    """
-
-    def __init__(self, message: str, approximation: Approximation):
-        super().__init__(message)
-        self.approximation = approximation
 
 
 def fit(
@@ -110,8 +97,9 @@ def fit(
         (of `pm.Data` and observed variables) to arrays, or is a tuple of them in the model's order:
         anything ``np.asarray`` takes, with any number of rows up to the batch size. It is gone over
         again and again, as long as it can be; the order is its own. A thread checks batches, pads
-        them and puts them on the device, two ahead. Each batch stands for all N examples: shuffle
-        them, and leave a much shorter last one out.
+        them and puts them on the device, two ahead. A row counts as often as there are batches in
+        the first pass, whatever its batch (see :class:`pymc_bnn.passes.Passes`): the order may be
+        fixed, and the last batch shorter; one of less than a quarter of the first is warned of.
     total_size : int, optional
         N where batches come from `data`; by default ``data.total_size`` or ``len(data.dataset)``.
     stall_timeout : float, optional
@@ -138,7 +126,8 @@ def fit(
         Draws per step over which the ELBO is averaged, at least 1.
     start : mapping or Approximation, optional
         First values of variables by name, in the model's own space, or an earlier fit to go on
-        from: what has the same name, shape and transform is taken over, posterior scales included.
+        from: what has the same name, shape and transform is taken over, posterior scales included;
+        where a name has another shape or transform a warning lists what was taken and what not.
         The optimiser starts afresh, at its full learning rates.
     optimizer : optax.GradientTransformation, optional
         For the loss −ELBO/N. By default :func:`pymc_bnn.adam` with the two learning rates.
@@ -171,8 +160,8 @@ def fit(
     Returns
     -------
     Approximation
-        The fitted posterior, with its history. After Ctrl-C: what was learned so far (press it
-        twice to leave at once).
+        The fitted posterior, with its history. After Ctrl-C: what was learned so far, with
+        `interrupted` true and a line on stderr (press it twice to leave at once).
 
     Raises
     ------
@@ -298,12 +287,13 @@ def fit(
             )
             stack.enter_context(stream)
             _check_rows_of(stream.peek(), terms, seed, dtype)
+        warn_of_few(terms, batches.n if batches else terms.n_observed, stream is None)
         if mesh is not None and batches is None:
             rule = "be left out where the likelihood does not come by rows"
             raise invalid("devices", rule, repr(devices), "pass batch_size=128, say")
         per_epoch = batches.per_epoch if batches else 1
         steps = steps if steps is not None else epochs * per_epoch
-        weight_at = _kl_schedule(kl_weight, steps)
+        weight_at = kl_schedule(kl_weight, steps)
         if optimizer is None:
             optimizer = adam(steps, **rates)
         if chunk_steps is None:
@@ -365,34 +355,6 @@ def fit(
             )
 
 
-def _kl_schedule(
-    kl_weight: float | Callable[[Any], Any], steps: int
-) -> Callable[[Any], np.ndarray]:
-    """Return the weight as a function of an array of steps, after looking at it on the way."""
-
-    def weight_at(step: Any) -> np.ndarray:
-        step = np.asarray(step)
-        if not callable(kl_weight):
-            return np.full(step.shape, float(kl_weight))
-        each = jax.vmap(lambda s: jnp.asarray(kl_weight(s), "float32"))(step.reshape(-1))
-        return np.asarray(each, float).reshape(step.shape)
-
-    if callable(kl_weight):
-        rule = "map steps to finite numbers of at least 0, and the last one to more"
-        repair = "pass optax.linear_schedule(0.01, 1.0, 1000), say, or write it with jax.numpy"
-        try:
-            weights = weight_at(np.arange(steps))
-        except Exception as error:
-            got = f"one that raised {type(error).__name__}: {str(error).splitlines()[0]}"
-            raise invalid("kl_weight", rule, got, repair) from error
-        bad = ~np.isfinite(weights) | (weights < 0)
-        bad[-1] |= weights[-1] == 0
-        if bad.any():
-            step = int(np.argmax(bad))
-            raise invalid("kl_weight", rule, f"{weights[step]} at step {step}", repair)
-    return weight_at
-
-
 def _check_rows_of(batch: Batch, terms: Terms, seed: int, dtype: str) -> None:
     """Check on the first batch that rows stand alone, where the model's sample is too small."""
     if terms.n_rows >= min(_ENOUGH_ROWS, batch.size):
@@ -419,14 +381,14 @@ def _run(
     A piece takes about a third of a second, or longer where the state is large.
     """
     traces: list[np.ndarray] = []
-    done, in_chunk, started = 0, 0, time.perf_counter()
+    done, in_chunk, cut, started = 0, 0, False, time.perf_counter()
     piece = 1 if jax.process_count() == 1 else chunk_steps
     kept = state
     asked = [getattr(callback, "at_steps", None) for callback in callbacks]  # None: every chunk
     stops = {step for steps_asked in asked for step in steps_asked or ()}
     try:
         shown = progressbar and jax.process_index() == 0
-        with Progress(steps, per_epoch, enabled=shown) as bar, _interrupts() as interrupted:
+        with Progress(steps, per_epoch, enabled=shown) as bar, interrupts() as interrupted:
             while done < steps and not interrupted():
                 now = min(piece, steps - done, chunk_steps - in_chunk if callbacks else steps)
                 now = min([now, *(stop - done for stop in stops if stop > done)])
@@ -469,13 +431,17 @@ def _run(
                         break
                 if complete:
                     in_chunk = 0
+            else:
+                cut = done < steps
     except NonFiniteError:
         raise
     except Exception as error:
         error.approximation = result(kept, traces)
         error.add_note("What was fitted so far is kept in this error's `approximation`.")
         raise
-    return result(state, traces)
+    if cut:
+        say_interrupted(done, steps)
+    return replace(result(state, traces), interrupted=cut)
 
 
 def _last(traces: list[np.ndarray], steps: int) -> np.ndarray:
@@ -505,23 +471,3 @@ def _non_finite(
         f"The state after step {int(state.step)} is kept in this error's `approximation`.",
         approximation,
     )
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a flag; the second one interrupts at once."""
-    pressed = threading.Event()
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield lambda: False
-        return
-
-    def handler(*_: Any) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -12,13 +12,14 @@ import pandas as pd
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.compilation import Compiled
+from pymc_bnn.noise import key_of
 from pymc_bnn.streams import Form, Loader, Stream, check_stream, one_shot
 from pymc_bnn.to_jax import precision
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
 
-__all__ = ["evaluate_elbo"]
+__all__ = ["evaluate_elbo", "evaluate_kl"]
 
 
 def evaluate_elbo(
@@ -37,7 +38,7 @@ def evaluate_elbo(
     True
     """
     _check_visits(fitted, data)
-    key = jax.random.key(seed)
+    key = key_of(seed, "elbo")
     rest = {d.name: d.value for d in fitted.terms.data if not d.per_example}
     visits = np.zeros((draws, 3))
     with precision(fitted.dtype):
@@ -71,6 +72,30 @@ def evaluate_elbo(
     if fitted.terms.n_rows:
         result[f"{name}_per_example"] = result[name] / fitted.n_examples
     return pd.Series(result)
+
+
+def evaluate_kl(fitted: Approximation, draws: int, seed: int) -> pd.Series:
+    """Average each block's KL over draws; see :meth:`Approximation.kl`.
+
+    Examples
+    --------
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+    >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
+    >>> bool(evaluate_kl(fitted, 1, seed=1)["mu"] > 0.1)
+    True
+    """
+    key = key_of(seed, "kl")
+    data = {d.name: d.value[:1] if d.per_example else d.value for d in fitted.terms.data}
+    elbo = fitted.elbo_parts
+    with precision(fitted.dtype):
+        parts = jax.jit(
+            lambda key: elbo(fitted.params, elbo.draw_noise(key, 1, fitted.dtype), data).kl
+        )
+        kl = np.mean([parts(jax.random.fold_in(key, i)) for i in range(draws)], axis=0)
+        kl = np.where([b.guide.point for b in fitted.posterior.blocks], np.nan, kl)
+    return pd.Series(kl.astype(float), index=pd.Index(elbo.names, name="variable"), name="kl")
 
 
 def _check_visits(fitted: Approximation, data: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +19,7 @@ from pymc_bnn.compilation import Compiled
 from pymc_bnn.devices import everywhere, keep_everywhere, split_rows
 from pymc_bnn.elbo import Elbo, Parts
 from pymc_bnn.noise import words_of
+from pymc_bnn.passes import Passes
 
 __all__ = ["Loop", "State", "Step", "StreamLoop", "all_finite", "copy_state"]
 
@@ -106,10 +106,14 @@ class Step:
                 batch |= {name: data[name][part] for name in names}
         return batch, self.row_weights(size)
 
-    def row_weights(self, size: Any) -> jax.Array:
-        """Return the weights (capacity,) of a batch's rows, of which the first `size` count."""
+    def row_weights(self, size: Any, weight: Any = None) -> jax.Array:
+        """Return the weights (capacity,) of a batch's rows, of which the first `size` count.
+
+        They count N/size times, or `weight` times.
+        """
         counted = jnp.arange(self.capacity) < size
-        weights = jnp.where(counted, self.batches.n / size, 0.0).astype(self.dtype)
+        weight = self.batches.n / size if weight is None else weight
+        weights = jnp.where(counted, weight, 0.0).astype(self.dtype)
         return split_rows(weights, self.mesh)
 
     def loss(
@@ -144,9 +148,9 @@ class Step:
         """Advance the state by one step."""
         return self.update(state, *self.gradient(state, data))
 
-    def on_batch(self, state: State, batch: Any, size: Any) -> tuple[State, jax.Array]:
-        """Advance the state by one step on a given batch, of whose rows the first `size` count."""
-        return self.update(state, *self.gradient_on(state, batch, self.row_weights(size)))
+    def on_batch(self, state: State, batch: Any, size: Any, weight: Any) -> tuple[State, jax.Array]:
+        """Advance the state by one step on a given batch, whose first `size` rows have a weight."""
+        return self.update(state, *self.gradient_on(state, batch, self.row_weights(size, weight)))
 
     def update(self, state: State, trace: Any, gradient: Any) -> tuple[State, jax.Array]:
         """Advance the state by a gradient."""
@@ -236,16 +240,18 @@ class StreamLoop:
     """
 
     def __init__(self, step: Step, rest: dict[str, jax.Array], stream: Any):
-        def guarded(state: State, batch: Any, size: Any) -> tuple[State, jax.Array, jax.Array]:
-            after, trace = step.on_batch(state, batch, size)
+        def guarded(state: State, *batch: Any) -> tuple[State, jax.Array, jax.Array]:
+            after, trace = step.on_batch(state, *batch)
             fine = [jnp.isfinite(leaf).all() for leaf in (trace, *jax.tree.leaves(after.params))]
             return after, trace, jnp.stack(fine).all()
 
-        self._rest, self._stream, self._n = rest, stream, step.batches.n
+        self._rest, self._stream, self._dtype = rest, stream, step.dtype
+        self._passes = Passes(step.batches)
         self._step = Compiled(guarded)  # nothing donated: the state before is kept for a step
-        self._gradient = jax.jit(lambda s, b, size: step.gradient_on(s, b, step.row_weights(size)))
+        self._gradient = jax.jit(
+            lambda s, b, *rows: step.gradient_on(s, b, step.row_weights(*rows))
+        )
         self._error: Exception | None = None
-        self._visit = self._seen = self._largest = 0  # of the first pass: examples, largest batch
 
     def advance(
         self, state: State, steps: int, interrupted: Callable[[], bool] | None = None
@@ -260,7 +266,7 @@ class StreamLoop:
         began, traces, running = time.monotonic(), [np.zeros((0, 3))], None
         for _ in range(steps):
             try:
-                batch = self._take(interrupted or (lambda: False))
+                batch = self._stream.take(interrupted or (lambda: False))
             except Exception as error:
                 if running is None:
                     raise
@@ -268,7 +274,8 @@ class StreamLoop:
                 break
             if batch is None:
                 break
-            batch = {**self._rest, **batch.rows}, np.int32(batch.size)
+            weight = np.asarray(self._passes.weight(batch.size, batch.visit), self._dtype)
+            batch = {**self._rest, **batch.rows}, np.int32(batch.size), weight
             after, trace, fine = self._step(state, *batch)
             if running is not None and not self._settle(running, traces):
                 return state, np.concatenate(traces)
@@ -296,25 +303,6 @@ class StreamLoop:
             trace = np.full(3, np.nan)
         traces.append(np.asarray(trace)[None])
         return bool(fine)
-
-    def _take(self, interrupted: Callable[[], bool]) -> Any:
-        """Take the next batch, and compare the number of examples of the first pass."""
-        batch = self._stream.take(interrupted)
-        if batch is None:
-            return None
-        if batch.visit == 1 and self._visit == 0:
-            short = self._n - self._seen
-            if short < 0 or short > self._largest:
-                warnings.warn(
-                    f"the first pass over `data` had {self._seen:,} examples, and total_size is "
-                    f"{self._n:,}: the likelihood counts as that of {self._n:,}",
-                    stacklevel=2,
-                )
-        if batch.visit == 0:
-            self._seen += batch.size
-            self._largest = max(batch.size, self._largest)
-        self._visit = batch.visit
-        return batch
 
 
 def copy_state(state: State) -> State:

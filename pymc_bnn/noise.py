@@ -13,7 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
+from zlib import crc32
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ import numpy as np
 
 from pymc_bnn._checks import check_seed
 
-__all__ = ["Noise", "draw_noise", "mix", "no_noise", "seed_of", "words_of"]
+__all__ = ["Noise", "draw_noise", "key_of", "mix", "no_noise", "seed_of", "words_of"]
 
 _FEW = 2**14  # numbers of a step, up to which one kernel for all of them is faster
 
@@ -191,3 +192,23 @@ def seed_of(random_seed: int | np.random.Generator | None) -> int:
         random_seed = np.random.default_rng()
     seed = check_seed(random_seed)
     return int(seed.integers(2**32)) if isinstance(seed, np.random.Generator) else seed
+
+
+def key_of(random_seed: Any, purpose: str) -> jax.Array:
+    """Return the random key of a seed for one purpose: no two purposes share a number.
+
+    A fit's own key is that of the seed, whose children 0 and 1 its steps and its batches have.
+
+    Parameters
+    ----------
+    random_seed : int, numpy.random.Generator or None
+        As of :func:`seed_of`.
+    purpose : str
+        What the numbers are for: "predict", say.
+
+    Examples
+    --------
+    >>> bool(key_of(1, "predict") == key_of(1, "elbo"))
+    False
+    """
+    return jax.random.fold_in(jax.random.key(seed_of(random_seed)), crc32(purpose.encode()))

@@ -9,20 +9,18 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pymc as pm
-from pymc.distributions.discrete import Categorical
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.batches import Batches, check_rows
 from pymc_bnn.compilation import Compiled
-from pymc_bnn.decompose import Data, Terms, check_model, decompose, find_rows
+from pymc_bnn.decompose import Terms, check_model, decompose, find_rows
 from pymc_bnn.elbo import find_layers
+from pymc_bnn.model.labels import check_all_labels
 from pymc_bnn.model.roots import find_groups
 from pymc_bnn.to_jax import lift, precision
 
 __all__ = [
     "by_rows",
-    "check_labels",
-    "label_classes",
     "narrow",
     "rows_stand_alone",
     "take_apart",
@@ -111,13 +109,13 @@ def take_apart(
         apart = layers and row_terms is not None and why is None
         uses = find_layers(row_terms) if apart else None
         if uses is not None and (uses.layers or uses.elsewhere):
-            _check_all_labels(row_terms)
+            check_all_labels(row_terms)
             rows_stand_alone(row_terms, seed, dtype, n)
             return row_terms, Batches(n, n), row_terms
     except (ValueError, NotImplementedError):
         pass  # something belongs to the examples, or rows depend on each other
     whole = decompose(model, random_seed=seed)
-    _check_all_labels(whole)
+    check_all_labels(whole)
     if why is not None and free_choice and (whole.n_found or 0) > _AUTO_BATCH:
         warnings.warn(
             f"Every step uses all {whole.n_found:,} rows, as with batch_size=None: {why}",
@@ -148,7 +146,7 @@ def by_rows(model: pm.Model, rows: Any, seed: int, dtype: str) -> Terms:
 def _checked_rows(model: pm.Model, roots: Any, seed: int, dtype: str, size: int) -> Terms:
     groups = [group for group in find_groups(model, roots) if group[1] > size]
     terms = decompose(model, roots, random_seed=seed, groups=groups)
-    _check_all_labels(terms)
+    check_all_labels(terms)
     rows_stand_alone(terms, seed, dtype, size)
     return terms
 
@@ -184,51 +182,6 @@ def rows_stand_alone(terms: Terms, seed: int, dtype: str, size: int) -> None:
         if as_many:
             suspects += f" (free variables with as many rows: {as_many})"
         check_rows(partial(logp, values), per_example, rest, rng, suspects, size, exact=exact)
-
-
-def label_classes(terms: Terms) -> list[tuple[str, Data, int]]:
-    """Return for each categorical observed variable its name, its data and its number of classes.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     y = pm.Categorical("y", logit_p=pm.Normal("a", shape=3), observed=np.zeros(5, int))
-    >>> [(name, k) for name, _, k in label_classes(decompose(model))]
-    [('y', 3)]
-    """
-    found = []
-    for observed in terms.observed:
-        if not isinstance(observed.rv.owner.op, Categorical.rv_type):
-            continue
-        k = observed.rv.owner.op.dist_params(observed.rv.owner)[0].type.shape[-1]
-        root = next((d for d in terms.data if d.root is observed.root), None)
-        if root is not None and k is not None:
-            found.append((observed.name, root, k))
-    return found
-
-
-def check_labels(argument: str, labels: np.ndarray, k: int) -> None:
-    """Raise unless labels are integers in 0…k − 1.
-
-    Examples
-    --------
-    >>> check_labels("y", np.array([0, 2]), 3)
-    """
-    if not np.issubdtype(labels.dtype, np.integer) and labels.dtype != bool:
-        raise invalid(argument, "be integer labels", f"{labels.dtype}", "pass y.astype(int)")
-    low, high = labels.min(), labels.max()
-    if low < 0 or high >= k:
-        raise invalid(
-            argument,
-            f"be labels in 0…{k - 1}, as the network has {k} outputs",
-            f"labels in {low}…{high}",
-            "recode the labels or give the network more outputs",
-        )
-
-
-def _check_all_labels(terms: Terms) -> None:
-    for name, data, k in label_classes(terms):
-        check_labels(name, data.value, k)
 
 
 def narrow(value: np.ndarray, dtype: str) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,7 @@ def starting_blocks(
             if spaces.get(f.name) == _space(f):
                 locs[f.name] = means[f.name].astype(float)
                 scales[f.name] = np.where(stds[f.name] > 0, stds[f.name], scales[f.name])
+        _warn_of_others(terms, spaces)
     starts = [Start(f, locs[f.name], scales[f.name]) for f in terms.free]
     blocks = make_blocks(assigned, starts, np.random.default_rng(seed))
     if previous is None:
@@ -143,6 +145,38 @@ def starting_blocks(
 def _space(f: Free) -> tuple[str, type | None, tuple[int, ...]]:
     """Return what must agree for unconstrained numbers to mean the same."""
     return f.name, f.transform, np.shape(f.start)
+
+
+def _warn_of_others(terms: Terms, spaces: Mapping[str, Any]) -> None:
+    """Say what an earlier fit gave, and what it did not, where a name has another space there."""
+    taken = [f.name for f in terms.free if spaces.get(f.name) == _space(f)]
+    others = {}
+    for f in terms.free:
+        if f.name in spaces and f.name not in taken:
+            (_, before, old), (_, after, new) = spaces[f.name], _space(f)
+            others[f.name] = (
+                f"shape {old} there and {new} here"
+                if old != new
+                else (f"transform {_name(before)} there and {_name(after)} here")
+            )
+    if others:
+        anew = [f.name for f in terms.free if f.name not in spaces]
+        warnings.warn(
+            f"`start` gave {_few(taken) if taken else 'nothing'}; these start anew: "
+            + _few([f"'{name}' ({why})" for name, why in others.items()])
+            + (f", and {_few(anew)}, not in it" if anew else ""),
+            stacklevel=4,
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    """List the first few."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(n if n.startswith("'") else f"'{n}'" for n in names[:8]) + more
+
+
+def _name(transform: type | None) -> str:
+    return "none" if transform is None else transform.__name__
 
 
 def _alike(a: Block, b: Block) -> bool:

@@ -16,7 +16,8 @@ import numpy as np
 from pymc_bnn._checks import check_finite, check_int, check_positive, invalid
 from pymc_bnn.batches import Streamed
 from pymc_bnn.decompose import Terms
-from pymc_bnn.rows import check_labels, label_classes, narrow
+from pymc_bnn.model.labels import check_labels, label_classes
+from pymc_bnn.rows import narrow
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
@@ -456,7 +457,7 @@ def open_stream(
     ... )
     >>> stream.close()
     >>> sizes
-    Streamed(n=6, capacity=4, per_epoch=2)
+    Streamed(n=6, capacity=4, per_epoch=2, length=2)
     """
     check_stream(data)
     check_positive("stall_timeout", stall_timeout)
@@ -467,8 +468,8 @@ def open_stream(
     capacity = None if batch_size == "auto" else batch_size
     if capacity is not None:
         check_int("batch_size", capacity, 1, total, f'pass a number in 1…{total}, or "auto"')
-    per_epoch = _length(data)
-    if per_epoch is None and capacity is None and epochs is not None:
+    length = _length(data)
+    if length is None and capacity is None and epochs is not None:
         raise invalid(
             "epochs",
             "come with a `data` that has a length, or with `batch_size`",
@@ -482,8 +483,8 @@ def open_stream(
     except BaseException:
         stream.close()
         raise
-    per_epoch = per_epoch or -(-total // loader.capacity)
-    return stream, Streamed(total, loader.capacity, per_epoch)
+    per_epoch = length or -(-total // loader.capacity)
+    return stream, Streamed(total, loader.capacity, per_epoch, length)
 
 
 def _total_size(data: Any, given: int | None) -> int:

@@ -13,13 +13,14 @@ import pymc_bnn
 PACKAGE = Path(pymc_bnn.__file__).parent
 # A file imports only from lower numbers.
 LEVELS = {
-    "_checks": 0, "uncertainty": 0, "datasets": 0, "convolutions": 0,
+    "_checks": 0, "uncertainty": 0, "datasets": 0, "convolutions": 0, "errors": 0,
+    "interrupts": 0,
     "networks": 1, "priors": 1, "to_jax": 1, "noise": 1, "dropout": 1, "compilation": 1,
-    "devices": 1, "model": 1.5,
+    "devices": 1, "schedules": 1, "model": 1.5,
     "decompose": 2, "prediction": 2.5, "masks": 2, "bayesian_network": 2,
     "guides": 3, "elbo": 4,
     "batches": 4, "predict": 4, "starting": 4, "optimizer": 4, "diagnostics": 4, "constrained": 4,
-    "loop": 5, "callbacks": 5, "rows": 5, "streams": 6, "full_elbo": 7, "stores": 7,
+    "passes": 4.5, "loop": 5, "callbacks": 5, "rows": 5, "streams": 6, "full_elbo": 7, "stores": 7,
     "approximation": 8,
     "fitting": 9, "efficiency": 9,
     "plots": 10, "report": 11,
@@ -27,7 +28,7 @@ LEVELS = {
 ANY_MODEL = {
     "to_jax", "decompose", "guides", "elbo", "batches", "starting", "rows", "loop", "fitting",
     "predict", "prediction", "model", "compilation", "devices", "streams", "stores", "constrained",
-    "full_elbo",
+    "full_elbo", "errors", "interrupts", "schedules", "passes",
 }  # fmt: skip
 
 

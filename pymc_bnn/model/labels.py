@@ -1,0 +1,118 @@
+"""Labels of categorical observed variables."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pymc.distributions.discrete import Bernoulli, Categorical
+from pytensor.graph.traversal import ancestors
+
+from pymc_bnn._checks import invalid
+
+if TYPE_CHECKING:
+    from pymc_bnn.decompose import Data, Terms
+
+__all__ = ["check_all_labels", "check_labels", "label_classes", "warn_of_few"]
+
+
+def label_classes(terms: Terms) -> list[tuple[str, Data, int]]:
+    """Return for each categorical observed variable its name, its data and its number of classes.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Categorical("y", logit_p=pm.Normal("a", shape=3), observed=np.zeros(5, int))
+    >>> [(name, k) for name, _, k in label_classes(decompose(model))]
+    [('y', 3)]
+    """
+    found = []
+    for observed in terms.observed:
+        if not isinstance(observed.rv.owner.op, Categorical.rv_type):
+            continue
+        k = observed.rv.owner.op.dist_params(observed.rv.owner)[0].type.shape[-1]
+        root = next((d for d in terms.data if d.root is observed.root), None)
+        if root is not None and k is not None:
+            found.append((observed.name, root, k))
+    return found
+
+
+def check_labels(argument: str, labels: np.ndarray, k: int) -> None:
+    """Raise unless labels are integers in 0…k − 1.
+
+    Examples
+    --------
+    >>> check_labels("y", np.array([0, 2]), 3)
+    """
+    if not np.issubdtype(labels.dtype, np.integer) and labels.dtype != bool:
+        raise invalid(argument, "be integer labels", f"{labels.dtype}", "pass y.astype(int)")
+    low, high = labels.min(), labels.max()
+    if low < 0 or high >= k:
+        raise invalid(
+            argument,
+            f"be labels in 0…{k - 1}, as the network has {k} outputs",
+            f"labels in {low}…{high}",
+            "recode the labels or give the network more outputs",
+        )
+
+
+def check_all_labels(terms: Terms) -> None:
+    """Raise unless the labels of every categorical observed variable are classes of it.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Categorical("y", logit_p=pm.Normal("a", shape=3), observed=np.ones(5, int))
+    >>> check_all_labels(decompose(model))
+    """
+    for name, data, k in label_classes(terms):
+        check_labels(name, data.value, k)
+
+
+def warn_of_few(terms: Terms, n: int, whole: bool = True) -> None:
+    """Warn of a single example, and of a classifier whose labels are all of one class.
+
+    Scalars are no examples, and labels whose probabilities depend on no data are counts of one
+    coin, for which one side alone is nothing odd.
+
+    Parameters
+    ----------
+    terms : Terms
+        The model.
+    n : int
+        Number of examples.
+    whole : bool, optional
+        Whether the model holds them all, and not a sample of a stream.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Bernoulli("y", p=pm.Beta("p", 1, 1), observed=np.ones(5, int))
+    >>> warn_of_few(decompose(model), 5)
+    """
+    if n == 1 and any(o.value.ndim for o in terms.observed):
+        names = ", ".join(f"'{o.name}'" for o in terms.observed)
+        warnings.warn(f"there is a single example of {names}; are the data whole?", stacklevel=3)
+        return
+    inputs = {d.variable for d in terms.data}
+    for o in terms.observed if whole else ():
+        data = next((d for d in terms.data if d.root is o.root), None)
+        node = o.rv.owner
+        if data is None or node is None:
+            continue
+        if not isinstance(node.op, Categorical.rv_type | Bernoulli.rv_type):
+            continue
+        [p] = node.op.dist_params(node)
+        if inputs & set(ancestors([p])) and (data.value == data.value.flat[0]).all():
+            warnings.warn(
+                f"all {data.value.size:,} labels of '{o.name}' are {data.value.flat[0]:g}, so that "
+                "nothing tells classes apart; are the data whole, or were they sorted and cut?",
+                stacklevel=3,
+            )
