@@ -102,6 +102,7 @@ class Terms:
     row_density: TensorVariable | None  # (rows,) log-density of each example, unscaled
     rest_logp: TensorVariable  # () log-likelihood that does not come row by row
     potential_logp: TensorVariable  # () potentials that no example belongs to
+    potentials: dict[str, TensorVariable]  # each one as the model has it
     deterministics: dict[str, TensorVariable]  # named expressions of values and data
     n_rows: int | None  # the number of examples taken row by row; None where nothing is
     dims: dict[str, tuple[str, ...]]  # of the model's variables, where all are named
@@ -376,6 +377,7 @@ def decompose(
         row_density=pt.add(*row_densities, zero) if row_densities else None,
         rest_logp=pt.add(*rest_terms, zero) if rest_terms else zero,
         potential_logp=pt.add(*potential_terms, zero) if potential_terms else zero,
+        potentials=dict(zip([p.name for p in model.potentials], potentials, strict=True)),
         deterministics=dict(
             zip([d.name for d in model.deterministics], deterministics, strict=True)
         ),

@@ -25,6 +25,7 @@ from pymc_bnn.devices import everywhere, mesh_of
 from pymc_bnn.elbo import assemble, check_spec, needs_rows
 from pymc_bnn.guides import Posterior, assign_guides
 from pymc_bnn.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
+from pymc_bnn.model.support import Support
 from pymc_bnn.noise import seed_of
 from pymc_bnn.optimizer import adam
 from pymc_bnn.rows import by_rows, narrow, rows_stand_alone, take_apart
@@ -312,6 +313,11 @@ def fit(
         with precision(dtype):
             blocks = starting_blocks(terms, assigned, start, dtype, seed)
             posterior = Posterior(blocks, dtype)
+            first = {b.name: b.params for b in blocks}
+            support, shown = Support(terms, stream is None), {}
+            if stream is not None:
+                shown = {k: v[: stream.peek().size] for k, v in stream.peek().rows.items()}
+            support.check_start(posterior.draws(first, seed), shown)
             elbo = assemble(terms, posterior, dtype, estimator)
             step = Step(
                 elbo=elbo,
@@ -324,7 +330,6 @@ def fit(
                 particles=particles,
                 mesh=mesh,
             )
-            first = {b.name: b.params for b in blocks}
             state = step.first_state(first, seed)
             arrays = {k: narrow(v, dtype) for k, v in terms.arrays().items()}
             arrays = everywhere(arrays, mesh)
@@ -351,7 +356,7 @@ def fit(
                     predictors=predictors,
                 )
 
-            return _run(
+            fitted = _run(
                 loop,
                 state,
                 steps,
@@ -362,6 +367,8 @@ def fit(
                 result,
                 weight_at,
             )
+            support.warn_at_end(posterior.draws(fitted.params, seed), shown)
+            return fitted
 
 
 def _kl_schedule(
