@@ -25,6 +25,7 @@ from pymc_bnn.devices import everywhere, mesh_of
 from pymc_bnn.elbo import assemble, check_spec, needs_rows
 from pymc_bnn.guides import Posterior, assign_guides
 from pymc_bnn.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
+from pymc_bnn.model.diagnosis import check_first, diagnose
 from pymc_bnn.model.support import Support
 from pymc_bnn.noise import seed_of
 from pymc_bnn.optimizer import adam
@@ -317,6 +318,7 @@ def fit(
             support, shown = Support(terms, stream is None), {}
             if stream is not None:
                 shown = {k: v[: stream.peek().size] for k, v in stream.peek().rows.items()}
+            check_first(terms, posterior, first)
             support.check_start(posterior.draws(first, seed), shown)
             elbo = assemble(terms, posterior, dtype, estimator)
             step = Step(
@@ -499,14 +501,23 @@ def _non_finite(
     where = f"the gradient of '{bad[0]}'" if bad else "a parameter after the optimiser's update"
     if len(bad) > 1:
         where += f" (and of {len(bad) - 1} more variables)"
-    outside = "Check that the observed values lie in the likelihood's support. "
+    fitted, why = approximation, None
+    if jax.process_count() == 1:
+        why = diagnose(fitted.terms, fitted.posterior, fitted.params, loop.last)
+    if state.step == 0 and why is not None:
+        repair = (
+            "Check that the observed values lie in the likelihood's support, and start the "
+            "variables where they do: pass initval= to them, or start= to fit"
+        )
+    else:
+        repair = (
+            "Try a smaller learning_rate and scale_learning_rate, a guide with a smaller "
+            "init_scale, or data and priors on a scale near 1; "
+            'dtype="float64" tells overflow from a wrong model'
+        )
     return NonFiniteError(
-        f"fit stopped at step {int(state.step) + 1}: {where} became NaN or infinite; negative "
-        f"log-likelihood {nll:.6g}, KL {kl:.6g} at that step.\n"
-        + (outside if np.isposinf(nll) else "")
-        + "Try a smaller learning_rate and scale_learning_rate, a guide with a smaller "
-        "init_scale, or data and "
-        'priors on a scale near 1; dtype="float64" tells overflow from a wrong model.\n'
+        f"fit stopped at step {int(state.step) + 1}: {why or where + ' became NaN or infinite'} "
+        f"(negative log-likelihood {nll:.6g}, KL {kl:.6g} at that step).\n{repair}.\n"
         f"The state after step {int(state.step)} is kept in this error's `approximation`.",
         approximation,
     )

@@ -175,6 +175,11 @@ class Loop:
         self._run = Compiled(_in_one_loop(step), donate_argnums=0)
         self._gradient = jax.jit(step.gradient)
 
+    @property
+    def last(self) -> dict[str, jax.Array]:
+        """The data that the last step saw."""
+        return self._data
+
     def advance(
         self, state: State, steps: int, interrupted: Callable[[], bool] | None = None
     ) -> tuple[State, np.ndarray]:
@@ -240,6 +245,11 @@ class StreamLoop:
         self._gradient = jax.jit(lambda s, b, size: step.gradient_on(s, b, step.row_weights(size)))
         self._error: Exception | None = None
         self._visit = self._seen = self._largest = 0  # of the first pass: examples, largest batch
+
+    @property
+    def last(self) -> dict[str, jax.Array]:
+        """The data of the batch whose step was not finite."""
+        return self._bad[0]
 
     def advance(
         self, state: State, steps: int, interrupted: Callable[[], bool] | None = None

@@ -12,10 +12,10 @@ import pytensor.tensor as pt
 from pymc.logprob.utils import CheckParameterValue
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
-from pytensor.scalar import AND, GE, GT, LE, LT
+from pytensor.scalar import AND, GE, GT, LE, LT, OR
 from pytensor.tensor.basic import MakeVector, ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.elemwise import Elemwise
-from pytensor.tensor.math import All
+from pytensor.tensor.math import All, Sum
 
 from pymc_bnn.model.intervals import Intervals
 from pymc_bnn.to_jax import INTERPRETED
@@ -158,12 +158,15 @@ def _relaxed(leaf: Variable) -> tuple[Variable, Variable | None]:
     """Return a comparison with some room for rounding, and what it compares with a bound."""
     op = leaf.owner.op if leaf.owner is not None else None
     scalar = op.scalar_op if isinstance(op, Elemwise) else None
+    if isinstance(scalar, OR):  # isclose(sum, 1)
+        sums = [v for v in ancestors([leaf]) if v.owner is not None and isinstance(v.owner.op, Sum)]
+        return leaf, sums[-1] if sums else None
     if not isinstance(scalar, GE | GT | LE | LT):
         return leaf, None
     a, b = leaf.owner.inputs
     if isinstance(scalar, LE | LT):
         a, b = b, a  # a is the larger one
-    room = _SLACK * (1 + abs(b)) if isinstance(scalar, GE | LE) else None
+    room = _SLACK * (1 + abs(b.astype("float64"))) if isinstance(scalar, GE | LE) else None
     constant = [not _varies(side) for side in (a, b)]
     number = {(True, False): b, (False, True): a}.get(tuple(constant))
     return (leaf if room is None else pt.ge(a, b - room)), number

@@ -102,6 +102,14 @@ prior that is positive (HalfNormal, Gamma)
                     stacklevel=3,
                 )
 
+    def complaint(self, draw: Draw, data: Mapping[str, Any]) -> str | None:
+        """Say which condition does not hold, if any."""
+        for c, share, low, high in self._broken(*self._look(draw, data)[:3])[:1]:
+            return f"'{c.variable}' is a {c.law} with {c.rule}, and the guide has " + (
+                f"{_got(c, share, low, high)}; {_repair(c)}"
+            )
+        return None
+
     def _look(self, draw: Draw, data: Mapping[str, Any]) -> list[np.ndarray]:
         """Return (draws, conditions) whether they hold and bounds; (draws, discrete) maxima.
 
@@ -130,9 +138,9 @@ prior that is positive (HalfNormal, Gamma)
     def _broken(
         self, holds: np.ndarray, low: np.ndarray, high: np.ndarray
     ) -> list[tuple[Condition, float, float, float]]:
-        """Return conditions that do not hold, the share of draws, and bounds of the number; the worst first.
+        """Return conditions that do not hold, the share of draws, and bounds of the number.
 
-        Of those that name one rule of one variable the one that is broken most.
+        The worst first; of those that name one rule of one variable, the worst one.
         """
         worst: dict[Any, Any] = {}
         for k, c in enumerate(self.conditions):
@@ -165,7 +173,7 @@ prior that is positive (HalfNormal, Gamma)
 
 def _got(c: Condition, share: float, low: float, high: float) -> str:
     """Say how a condition is broken."""
-    name = re.findall(r"[A-Za-z_]\w*", c.rule)
+    name = re.findall(r"sum\(\w+\)|[A-Za-z_]\w*", c.rule)
     what = name[0] if len(name) == 1 else "values"
     shown = _percent(share)
     if np.isfinite([low, high]).all():
@@ -193,7 +201,7 @@ def _repair(c: Condition) -> str:
         return "write upper=lower + pm.math.exp(…), or correct the bounds"
     if c.law == "Categorical":
         return (
-            "log p is NaN: did you mean logit_p? Pass logit_p=, or p=pm.math.softmax(…, axis=-1), "
+            "log p may be NaN: did you mean logit_p? Pass logit_p=, or p=pm.math.softmax(…, axis=-1), "
             f"{prior} that adds up to 1 (Dirichlet)"
         )
     if "sum" in c.rule or "weights" in c.rule or (c.law == "Multinomial" and "p" in c.rule):
