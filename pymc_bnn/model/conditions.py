@@ -89,7 +89,9 @@ def conditions(terms: Terms, held: bool = True) -> list[Condition]:
     intervals = Intervals(known)
     names = {f.value: f.name for f in terms.free}
     graphs = [(f.name, law_of(op_of(model[f.name])), f.logp) for f in terms.free]
-    graphs += [(o.name, law_of(op_of(o.rv)), o.logp) for o in terms.observed]
+    ordered = [o.name for o in terms.observed if f"{o.name}_probs" in terms.deterministics]
+    laws = {o.name: "Ordered" * (o.name in ordered) + law_of(op_of(o.rv)) for o in terms.observed}
+    graphs += [(o.name, laws[o.name], o.logp) for o in terms.observed]
     graphs += [(name, "Potential", graph) for name, graph in terms.potentials.items()]
     found, seen = [], set()
     for variable, law, graph in graphs:
@@ -168,7 +170,7 @@ def _relaxed(leaf: Variable) -> tuple[Variable, Variable | None]:
         a, b = b, a  # a is the larger one
     room = _SLACK * (1 + abs(b.astype("float64"))) if isinstance(scalar, GE | LE) else None
     constant = [not _varies(side) for side in (a, b)]
-    number = {(True, False): b, (False, True): a}.get(tuple(constant))
+    number = {(True, False): b, (False, False): None}.get(tuple(constant), a)
     return (leaf if room is None else pt.ge(a, b - room)), number
 
 

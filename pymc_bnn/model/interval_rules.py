@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from pytensor.graph.basic import Apply
 
-__all__ = ["ANYTHING", "NO", "RULES", "TRUTH", "YES", "Interval", "union"]
+__all__ = ["ANYTHING", "NO", "RULES", "TRUTH", "UNDEFINED", "YES", "Interval", "carry", "union"]
 
 _INF = math.inf
 
@@ -22,6 +22,7 @@ class Interval(NamedTuple):
     high: float = _INF
     open_low: bool = True  # the bound itself is not reached
     open_high: bool = True
+    defined: bool = True  # none is NaN, as the log of a number below 0 is
 
     @property
     def bounded(self) -> bool:
@@ -36,6 +37,7 @@ class Interval(NamedTuple):
 
 ANYTHING, NO, YES = Interval(), Interval(0, 0, False, False), Interval(1, 1, False, False)
 TRUTH = Interval(0, 1, False, False)
+UNDEFINED = Interval(defined=False)
 
 
 def union(own: Sequence[Interval]) -> Interval:
@@ -44,7 +46,7 @@ def union(own: Sequence[Interval]) -> Interval:
     Examples
     --------
     >>> union([Interval(0, 1, True, True), Interval(0, 2, False, False)])
-    Interval(low=0, high=2, open_low=False, open_high=False)
+    Interval(low=0, high=2, open_low=False, open_high=False, defined=True)
     """
     low, high = min(x.low for x in own), max(x.high for x in own)
     return Interval(
@@ -52,6 +54,7 @@ def union(own: Sequence[Interval]) -> Interval:
         high,
         all(x.open_low for x in own if x.low == low),
         all(x.open_high for x in own if x.high == high),
+        all(x.defined for x in own),
     )
 
 
@@ -62,7 +65,7 @@ def _monotone(function: Callable[[float], float], strict: bool = True) -> Callab
         with np.errstate(all="ignore"):
             low, high = float(function(x.low)), float(function(x.high))
         if math.isnan(low) or math.isnan(high):
-            return ANYTHING
+            return UNDEFINED
         return Interval(low, high, x.open_low and strict, x.open_high and strict)
 
     return rule
@@ -131,6 +134,12 @@ def _reciprocal(node: Apply, x: Interval) -> Interval:
     return _neg(node, _reciprocal(node, minus)) if minus.positive else ANYTHING
 
 
+def _div(node: Apply, a: Interval, b: Interval) -> Interval:
+    own = _mul(node, a, _reciprocal(node, b)) if node.inputs[0] is not node.inputs[1] else ANYTHING
+    apart = b.positive or _neg(node, b).positive or a.positive or _neg(node, a).positive
+    return own if apart else UNDEFINED  # 0/0
+
+
 def _pow(node: Apply, x: Interval, power: Interval) -> Interval:
     exponent = power.low if power.low == power.high else None
     if exponent is not None and exponent > 0:
@@ -138,7 +147,13 @@ def _pow(node: Apply, x: Interval, power: Interval) -> Interval:
             x = _abs(node, x)
         if x.low >= 0:
             return Interval(x.low**exponent, x.high**exponent, x.open_low, x.open_high)
-    return Interval(0.0, _INF) if x.positive else ANYTHING
+    return (
+        Interval(0.0, _INF)
+        if x.positive
+        else UNDEFINED
+        if exponent is None or exponent % 1
+        else ANYTHING
+    )
 
 
 def _extreme(pick: Callable[..., float]) -> Callable[..., Interval]:
@@ -192,11 +207,31 @@ def _not(node: Apply, x: Interval) -> Interval:
     return Interval(1 - x.high, 1 - x.low, False, False)
 
 
+def carry(node: Apply, *own: Interval) -> Interval:
+    """Return the interval of what an elementwise operation makes of others.
+
+    Examples
+    --------
+    >>> import pytensor.tensor as pt
+    >>> carry((pt.vector("x") + pt.vector("y")).owner, Interval(0, 1), Interval(2, 3))
+    Interval(low=2, high=4, open_low=True, open_high=True, defined=True)
+    """
+    kind = type(node.op.scalar_op).__name__
+    rule = RULES.get(kind)
+    if rule is None:
+        return UNDEFINED
+    if kind == "IsNan" or all(x.defined for x in own):
+        return rule(node, *own)
+    if node.outputs[0].type.dtype == "bool":
+        return TRUTH  # a comparison with NaN is false
+    return rule(node, *own)._replace(defined=False)
+
+
 RULES: dict[str, Callable[..., Interval]] = {
     "Add": _add,
     "Sub": lambda node, a, b: _add(node, a, _neg(node, b)),
     "Mul": _mul,
-    "TrueDiv": lambda node, a, b: _mul(node, a, _reciprocal(node, b)) if not _twice(node) else YES,
+    "TrueDiv": _div,
     "Neg": _neg,
     "Abs": _abs,
     "Sqr": _sqr,
@@ -218,7 +253,7 @@ RULES: dict[str, Callable[..., Interval]] = {
     "Erf": _monotone(math.erf),
     "Erfc": lambda node, x: _neg(node, _monotone(lambda u: -math.erfc(u))(node, x)),
     "Cosh": lambda node, x: Interval(1.0, _INF, False, True),
-    "Log1mexp": lambda node, x: Interval(-_INF, 0.0),
+    "Log1mexp": lambda node, x: Interval(-_INF, 0.0) if x.high <= 0 else UNDEFINED,
     "Sin": _within(-1.0, 1.0),
     "Cos": _within(-1.0, 1.0),
     "Sign": _within(-1.0, 1.0),
@@ -246,13 +281,9 @@ RULES: dict[str, Callable[..., Interval]] = {
     "AND": lambda node, *own: _truth(node, _extreme(min)(node, *own)),
     "OR": lambda node, *own: _truth(node, _extreme(max)(node, *own)),
     "Invert": _not,
-    "IsNan": lambda node, x: NO,
+    "IsNan": lambda node, x: NO if x.defined else TRUTH,
     "IsInf": lambda node, x: NO if x.bounded else TRUTH,
 }
-
-
-def _twice(node: Apply) -> bool:
-    return node.inputs[0] is node.inputs[1]
 
 
 def _truth(node: Apply, x: Interval) -> Interval:

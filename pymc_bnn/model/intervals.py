@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.basic import Apply, Constant, Variable, equal_computations
 from pytensor.tensor.basic import Alloc, Join, MakeVector, ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 from pytensor.tensor.math import All, Max, Min, Sum
@@ -17,7 +17,7 @@ from pytensor.tensor.shape import Reshape, SpecifyShape
 from pytensor.tensor.special import Softmax
 from pytensor.tensor.subtensor import AdvancedSubtensor, IncSubtensor, Subtensor
 
-from pymc_bnn.model.interval_rules import ANYTHING, RULES, TRUTH, YES, Interval, union
+from pymc_bnn.model.interval_rules import ANYTHING, TRUTH, YES, Interval, carry, union
 
 __all__ = ["Intervals"]
 
@@ -30,8 +30,8 @@ _SAME += (Alloc, ScalarFromTensor, TensorFromScalar, All, AnyOf, Max, Min)
 class Intervals:
     """Intervals of the variables of a graph, each found once.
 
-    Numbers are those of mathematics: exp(x) is above 0 although it may underflow, and nothing is
-    NaN. Where an operation has no rule the interval is the whole line, so that what is found holds.
+    Numbers are those of mathematics: exp(x) is above 0 although it may underflow. Where an
+    operation has no rule the interval is the whole line, so that what is found holds.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Intervals:
     >>> import pytensor.tensor as pt
     >>> x = pt.vector("x")
     >>> Intervals({})[1 - pt.sigmoid(x)]
-    Interval(low=0.0, high=1.0, open_low=True, open_high=True)
+    Interval(low=0.0, high=1.0, open_low=True, open_high=True, defined=True)
     >>> bool(Intervals({})[pt.all(pt.exp(x) > 0)].low)
     True
     """
@@ -73,9 +73,10 @@ class Intervals:
         if variable.owner is None:
             return ANYTHING
         node, op = variable.owner, variable.owner.op
-        if isinstance(op, Softmax):
-            return Interval(0.0, 1.0)
         own = [self._found[i] for i in _inputs(node)]
+        defined = all(x.defined for x in own)
+        if isinstance(op, Softmax):
+            return Interval(0.0, 1.0, defined=defined)
         if isinstance(op, _SAME):
             return own[0]
         if isinstance(op, Join | MakeVector | IncSubtensor):
@@ -83,15 +84,15 @@ class Intervals:
             return ANYTHING if added or not own else union(own)
         if isinstance(op, Sum):
             if self._adds_up(node.inputs[0], op.axis):
-                return YES
+                return YES._replace(defined=defined)
             x = own[0]
             low, high = (0.0 if x.low >= 0 else -_INF), (0.0 if x.high <= 0 else _INF)
-            return Interval(low, high, x.positive or x.low < 0, x.high < 0 or x.open_high)
+            return Interval(low, high, x.positive or x.low < 0, x.high < 0 or x.open_high, defined)
         if isinstance(op, Elemwise):
             if self._share(node) is not None:
-                return Interval(0.0, 1.0, own[0].open_low, True) if own[0].positive else TRUTH
-            rule = RULES.get(type(op.scalar_op).__name__)
-            return ANYTHING if rule is None else rule(node, *own)
+                found = Interval(0.0, 1.0) if own[0].positive else TRUTH
+                return found._replace(defined=defined)
+            return carry(node, *own)
         return ANYTHING
 
     def _share(self, node: Apply) -> tuple[int, ...] | None:
@@ -149,7 +150,7 @@ class Intervals:
             minus = other.owner is not None and isinstance(other.owner.op, Elemwise)
             if minus and type(other.owner.op.scalar_op).__name__ == "Sub":
                 first, second = (_plain(i) for i in other.owner.inputs)
-                if second is one and self[first] == YES:
+                if equal_computations([second], [one]) and self[first] == YES:
                     return True
         return False
 
@@ -171,7 +172,7 @@ def _inputs(node: Apply | None) -> list[Variable]:
         return list(node.inputs)
     if isinstance(node.op, IncSubtensor):
         return node.inputs[:2]
-    return node.inputs[:1] if isinstance(node.op, (*_SAME, CAReduce)) else []
+    return node.inputs[:1] if isinstance(node.op, (*_SAME, CAReduce, Softmax)) else []
 
 
 def _of_numbers(value: Any) -> Interval:

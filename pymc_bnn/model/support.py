@@ -173,14 +173,13 @@ prior that is positive (HalfNormal, Gamma)
 
 def _got(c: Condition, share: float, low: float, high: float) -> str:
     """Say how a condition is broken."""
-    name = re.findall(r"sum\(\w+\)|[A-Za-z_]\w*", c.rule)
-    what = name[0] if len(name) == 1 else "values"
-    shown = _percent(share)
+    names = re.findall(r"sum\(\w+\)|[A-Za-z_]\w*", c.rule)
+    what = names[0] if len(names) == 1 else "values"
     if np.isfinite([low, high]).all():
-        bounds = f"{low:.4g}" if low == high else f"from {low:.4g} to {high:.4g}"
-        got = f"{what} {bounds} in {shown} of {DRAWS} draws"
+        got = f"{what} {low:.4g}" if low == high else f"{what} from {low:.4g} to {high:.4g}"
     else:
-        got = f"others in {shown} of {DRAWS} draws"
+        got = "others" if c.number is None or "posdef" in c.rule else f"{what} NaN"
+    got += f" in {_percent(share)} of {DRAWS} draws"
     if c.of:
         some = ", ".join(f"'{name}'" for name in c.of[:3]) + (", …" if len(c.of) > 3 else "")
         got += f" (it depends on {some})"
@@ -194,17 +193,28 @@ def _percent(share: float) -> str:
 def _repair(c: Condition) -> str:
     """Say what to write instead."""
     whose = f"'{c.of[0]}'" if len(c.of) == 1 else "the variables that it depends on"
-    prior = f"or give {whose} a prior" if c.of else "or other numbers,"
+    prior = f"or give {whose} a prior"
+    if not c.of:
+        return "correct the numbers, which no free variable changes"
     if "posdef" in c.rule:
         return "build it from pm.LKJCholeskyCov, or add a small number to its diagonal"
     if "lower" in c.rule:
         return "write upper=lower + pm.math.exp(…), or correct the bounds"
+    if c.law.startswith("Ordered"):
+        return (
+            "give cutpoints transform=pm.distributions.transforms.ordered and an initval that grows"
+        )
     if c.law == "Categorical":
         return (
-            "log p may be NaN: did you mean logit_p? Pass logit_p=, or p=pm.math.softmax(…, axis=-1), "
-            f"{prior} that adds up to 1 (Dirichlet)"
+            "log p may be NaN: did you mean logit_p? Pass logit_p=, or p=pm.math.softmax(…, "
+            f"axis=-1), {prior} that adds up to 1 (Dirichlet)"
         )
-    if "sum" in c.rule or "weights" in c.rule or (c.law == "Multinomial" and "p" in c.rule):
+    if "weights" in c.rule:
+        links = "pm.math.softmax(…, axis=-1), or of two weights pm.math.sigmoid(…)"
+        return f"pass {links}, {prior} in 0…1"
+    if c.law == "NegativeBinomial":
+        return f"pass mu and alpha as pm.math.exp(…), {prior} that is positive (HalfNormal, Gamma)"
+    if "sum" in c.rule or (c.law == "Multinomial" and "p" in c.rule):
         return f"pass pm.math.softmax(…, axis=-1), {prior} that adds up to 1 (Dirichlet)"
     if re.search(r"0 <=? ?\w+ ?<=? ?1", c.rule):
         own = "logit_p= instead of p=, or " if c.law in ("Bernoulli", "Binomial") else ""
