@@ -56,7 +56,8 @@ class Free:
     def spread(self) -> float:
         """Standard deviation of the initial values; 0 where all are equal."""
         # Rounding gives equal numbers a tiny one.
-        return float(np.std(self.start)) if self.start.size and np.ptp(self.start) > 0 else 0.0
+        known = self.start.size and np.isfinite(self.start).all()
+        return float(np.std(self.start)) if known and np.ptp(self.start) > 0 else 0.0
 
     @property
     def normal(self) -> tuple[TensorVariable, TensorVariable] | None:

@@ -501,23 +501,23 @@ def _non_finite(
     where = f"the gradient of '{bad[0]}'" if bad else "a parameter after the optimiser's update"
     if len(bad) > 1:
         where += f" (and of {len(bad) - 1} more variables)"
-    fitted, why = approximation, None
+    fitted, why, repair = approximation, None, ""
     if jax.process_count() == 1:
-        why = diagnose(fitted.terms, fitted.posterior, fitted.params, loop.last)
-    if state.step == 0 and why is not None:
+        why, repair = diagnose(fitted.terms, fitted.posterior, fitted.params, loop.last)
+    if not repair and why is not None and state.step == 0:
         repair = (
-            "Check that the observed values lie in the likelihood's support, and start the "
+            "check that the observed values lie in the likelihood's support, and start the "
             "variables where they do: pass initval= to them, or start= to fit"
         )
-    else:
-        repair = (
-            "Try a smaller learning_rate and scale_learning_rate, a guide with a smaller "
-            "init_scale, or data and priors on a scale near 1; "
-            'dtype="float64" tells overflow from a wrong model'
-        )
+    repair = repair or (
+        "try a smaller learning_rate and scale_learning_rate, a guide with a smaller "
+        "init_scale, or data and priors on a scale near 1; "
+        'dtype="float64" tells overflow from a wrong model'
+    )
     return NonFiniteError(
         f"fit stopped at step {int(state.step) + 1}: {why or where + ' became NaN or infinite'} "
-        f"(negative log-likelihood {nll:.6g}, KL {kl:.6g} at that step).\n{repair}.\n"
+        f"(negative log-likelihood {nll:.6g}, KL {kl:.6g} at that step).\n"
+        f"{repair[0].upper()}{repair[1:]}.\n"
         f"The state after step {int(state.step)} is kept in this error's `approximation`.",
         approximation,
     )

@@ -61,7 +61,7 @@ def check_first(terms: Terms, posterior: Posterior, params: Mapping[str, Any]) -
 
 def diagnose(
     terms: Terms, posterior: Posterior, params: Mapping[str, Any], data: Mapping[str, Any]
-) -> str | None:
+) -> tuple[str | None, str]:
     """Say which term is not finite at a guide, looked for at its means and 100 draws.
 
     Parameters
@@ -77,9 +77,11 @@ def diagnose(
 
     Returns
     -------
-    str or None
-        A sentence that names a parameter, or the first variable or term in the model's order; None
-        where all looks finite.
+    why : str or None
+        What names a parameter, or the first variable or term in the model's order; None where all
+        looks finite.
+    repair : str
+        Where it is known.
 
     Examples
     --------
@@ -92,7 +94,7 @@ def diagnose(
     >>> start = Start(terms.free[0], np.zeros(()), np.ones(()))
     >>> blocks = make_blocks(assign_guides(None, ["rate"]), [start], np.random.default_rng(0))
     >>> posterior = Posterior(blocks, "float32")
-    >>> print(diagnose(terms, posterior, {"rate": blocks[0].params}, terms.arrays()))
+    >>> print(diagnose(terms, posterior, {"rate": blocks[0].params}, terms.arrays())[0])
     the log-likelihood of 'y' (Exponential) is -inf at every draw of the guide, the first time in \
 row 2, where y = -3.0; it depends on 'rate'
     """
@@ -102,9 +104,8 @@ row 2, where y = -3.0; it depends on 'rate'
         return complaint
     means = {k: np.asarray(v) for k, v in posterior.moments(params)[0].items()}
     looks = [means, *(draw(i) for i in range(_LOOKS if posterior.noise else 0))]
-    return _of_values(terms, looks, data, posterior.dtype) or _of_gradients(
-        terms, looks[:4], data, posterior.dtype
-    )
+    why = _of_values(terms, looks, data, posterior.dtype)
+    return why or _of_gradients(terms, looks[:4], data, posterior.dtype), ""
 
 
 def _graphs(terms: Terms) -> list[tuple[str, str, str, Any]]:

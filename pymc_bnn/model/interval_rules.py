@@ -256,7 +256,7 @@ RULES: dict[str, Callable[..., Interval]] = {
     "Log1mexp": lambda node, x: Interval(-_INF, 0.0) if x.high <= 0 else UNDEFINED,
     "Sin": _within(-1.0, 1.0),
     "Cos": _within(-1.0, 1.0),
-    "Sign": _within(-1.0, 1.0),
+    "Sign": lambda node, x: YES if x.positive else _monotone(np.sign, strict=False)(node, x),
     "Floor": _monotone(np.floor, strict=False),
     "Ceil": _monotone(np.ceil, strict=False),
     "Trunc": _monotone(np.trunc, strict=False),

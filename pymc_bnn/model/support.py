@@ -102,12 +102,11 @@ prior that is positive (HalfNormal, Gamma)
                     stacklevel=3,
                 )
 
-    def complaint(self, draw: Draw, data: Mapping[str, Any]) -> str | None:
-        """Say which condition does not hold, if any."""
+    def complaint(self, draw: Draw, data: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Return which condition does not hold, if any, and the repair."""
         for c, share, low, high in self._broken(*self._look(draw, data)[:3])[:1]:
-            return f"'{c.variable}' is a {c.law} with {c.rule}, and the guide has " + (
-                f"{_got(c, share, low, high)}; {_repair(c)}"
-            )
+            got = _got(c, share, low, high)
+            return f"'{c.variable}' is a {c.law} with {c.rule}, and the guide has {got}", _repair(c)
         return None
 
     def _look(self, draw: Draw, data: Mapping[str, Any]) -> list[np.ndarray]:
