@@ -17,7 +17,7 @@ from pytensor.tensor.shape import Reshape, SpecifyShape
 from pytensor.tensor.special import Softmax
 from pytensor.tensor.subtensor import AdvancedSubtensor, IncSubtensor, Subtensor
 
-from pymc_bnn.model.interval_rules import ANYTHING, TRUTH, YES, Interval, carry, union
+from pymc_bnn.model.interval_rules import ANYTHING, YES, Interval, carry, union
 
 __all__ = ["Intervals"]
 
@@ -90,19 +90,18 @@ class Intervals:
             return Interval(low, high, x.positive or x.low < 0, x.high < 0 or x.open_high, defined)
         if isinstance(op, Elemwise):
             if self._share(node) is not None:
-                found = Interval(0.0, 1.0) if own[0].positive else TRUTH
-                return found._replace(defined=defined)
+                return Interval(0.0, 1.0, open_high=False, defined=defined)
             return carry(node, *own)
         return ANYTHING
 
     def _share(self, node: Apply) -> tuple[int, ...] | None:
-        """Return the axes over which x / x.sum(axis) adds up to 1; x is at least 0."""
+        """Return the axes over which x / x.sum(axis) adds up to 1; x is above 0."""
         if type(node.op.scalar_op).__name__ != "TrueDiv":
             return None
         x, total = node.inputs
         while total.owner is not None and isinstance(total.owner.op, DimShuffle):
             total = total.owner.inputs[0]
-        if total.owner is None or not isinstance(total.owner.op, Sum) or self[x].low < 0:
+        if total.owner is None or not isinstance(total.owner.op, Sum) or not self[x].positive:
             return None
         axis = total.owner.op.axis
         same = total.owner.inputs[0] is x and (total.ndim == 0 or total.ndim < x.ndim)

@@ -1,5 +1,7 @@
 """Interval analysis: whatever the inputs, numbers lie in the interval that was found."""
 
+import os
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -11,6 +13,7 @@ from pytensor.graph.traversal import ancestors
 from pymc_bnn.model.intervals import Intervals
 from pymc_bnn.to_jax import INTERPRETED
 
+EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", 100))  # more in tests/long
 X, DATA = pt.vector("x", dtype="float64"), pt.vector("data", dtype="float64")
 ONE = {
     "neg": lambda a: -a, "exp": pt.exp, "log": pt.log, "log1p": pt.log1p, "sqrt": pt.sqrt,
@@ -47,7 +50,7 @@ GRAPHS = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 100)
 @given(graph=GRAPHS, x=NUMBERS, data=NUMBERS)
 def test_numbers_lie_in_their_interval(graph, x, data):
     x, data = np.array(x), np.array(data)

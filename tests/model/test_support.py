@@ -1,5 +1,6 @@
 """Parameters outside their support: against PyMC's own log-density, and in fits."""
 
+import os
 import warnings
 
 import numpy as np
@@ -16,6 +17,7 @@ from pymc_bnn.model.conditions import conditions
 from pymc_bnn.model.support import Support
 from pymc_bnn.to_jax import INTERPRETED
 
+EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", 25))  # more in tests/long
 QUIET = {"progressbar": False, "random_seed": 1}
 RNG = np.random.default_rng(0)
 
@@ -70,7 +72,7 @@ LINKS = {
 }
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 25)
 @given(
     law=st.sampled_from(sorted(LAWS)),
     links=st.lists(st.sampled_from(sorted(LINKS)), min_size=2, max_size=2),
@@ -92,7 +94,8 @@ def test_conditions_are_broken_where_pymcs_log_density_is(law, links, at):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                fine = model.compile_logp(mode=INTERPRETED)(point) > -np.inf
+                model.compile_logp(mode=INTERPRETED)(point)
+            fine = True
         except ParameterValueError:
             fine = False
     assert all(truth) == fine
