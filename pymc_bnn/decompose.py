@@ -64,7 +64,8 @@ class Free:
     def spread(self) -> float:
         """Standard deviation of the initial values; 0 where all are equal."""
         # Rounding gives equal numbers a tiny one.
-        return float(np.std(self.start)) if self.start.size and np.ptp(self.start) > 0 else 0.0
+        known = self.start.size and np.isfinite(self.start).all()
+        return float(np.std(self.start)) if known and np.ptp(self.start) > 0 else 0.0
 
     @property
     def normal(self) -> tuple[TensorVariable, TensorVariable] | None:
@@ -112,6 +113,7 @@ class Terms:
     row_density: TensorVariable | None  # (rows,) log-density of each example, unscaled
     rest_logp: TensorVariable  # () log-likelihood that does not come row by row
     potential_logp: TensorVariable  # () potentials that no example belongs to
+    potentials: dict[str, TensorVariable]  # each one as the model has it
     deterministics: dict[str, TensorVariable]  # named expressions of values and data
     n_rows: int | None  # the number of examples taken row by row; None where nothing is
     n_found: int | None  # the number of examples, by rows or not; None where none are found
@@ -344,6 +346,7 @@ def decompose(
         row_density=pt.add(*found.densities, zero) if found.densities else None,
         rest_logp=pt.add(*found.rest, zero) if found.rest else zero,
         potential_logp=pt.add(*found.prior, zero) if found.prior else zero,
+        potentials=dict(zip([p.name for p in model.potentials], potentials, strict=True)),
         deterministics=dict(
             zip([d.name for d in model.deterministics], deterministics, strict=True)
         ),

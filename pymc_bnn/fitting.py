@@ -24,7 +24,9 @@ from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Posterior, assign_guides
 from pymc_bnn.interrupts import interrupts, say_interrupted
 from pymc_bnn.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
+from pymc_bnn.model.diagnosis import check_first, diagnose
 from pymc_bnn.model.labels import warn_of_few
+from pymc_bnn.model.support import Support
 from pymc_bnn.noise import seed_of
 from pymc_bnn.optimizer import adam
 from pymc_bnn.rows import by_rows, narrow, rows_stand_alone, take_apart
@@ -302,6 +304,12 @@ def fit(
         with precision(dtype):
             blocks = starting_blocks(terms, assigned, start, dtype, seed)
             posterior = Posterior(blocks, dtype)
+            first = {b.name: b.params for b in blocks}
+            support, shown = Support(terms, stream is None), {}
+            if stream is not None:
+                shown = {k: v[: stream.peek().size] for k, v in stream.peek().rows.items()}
+            check_first(terms, posterior, first)
+            support.check_start(posterior.draws(first, seed), shown)
             elbo = assemble(terms, posterior, dtype, estimator)
             step = Step(
                 elbo=elbo,
@@ -315,7 +323,6 @@ def fit(
                 groups=terms.groups,
                 mesh=mesh,
             )
-            first = {b.name: b.params for b in blocks}
             state = step.first_state(first, seed)
             arrays = {k: narrow(v, dtype) for k, v in terms.arrays().items()}
             arrays = everywhere(arrays, mesh)
@@ -342,7 +349,7 @@ def fit(
                     predictors=predictors,
                 )
 
-            return _run(
+            fitted = _run(
                 loop,
                 state,
                 steps,
@@ -353,6 +360,8 @@ def fit(
                 result,
                 weight_at,
             )
+            support.warn_at_end(posterior.draws(fitted.params, seed), shown)
+            return fitted
 
 
 def _check_rows_of(batch: Batch, terms: Terms, seed: int, dtype: str) -> None:
@@ -460,14 +469,23 @@ def _non_finite(
     where = f"the gradient of '{bad[0]}'" if bad else "a parameter after the optimiser's update"
     if len(bad) > 1:
         where += f" (and of {len(bad) - 1} more variables)"
-    outside = "Check that the observed values lie in the likelihood's support. "
+    fitted, why, repair = approximation, None, ""
+    if jax.process_count() == 1:
+        why, repair = diagnose(fitted.terms, fitted.posterior, fitted.params, loop.last)
+    if not repair and why is not None and state.step == 0:
+        repair = (
+            "check that the observed values lie in the likelihood's support, and start the "
+            "variables where they do: pass initval= to them, or start= to fit"
+        )
+    repair = repair or (
+        "try a smaller learning_rate and scale_learning_rate, a guide with a smaller "
+        "init_scale, or data and priors on a scale near 1; "
+        'dtype="float64" tells overflow from a wrong model'
+    )
     return NonFiniteError(
-        f"fit stopped at step {int(state.step) + 1}: {where} became NaN or infinite; negative "
-        f"log-likelihood {nll:.6g}, KL {kl:.6g} at that step.\n"
-        + (outside if np.isposinf(nll) else "")
-        + "Try a smaller learning_rate and scale_learning_rate, a guide with a smaller "
-        "init_scale, or data and "
-        'priors on a scale near 1; dtype="float64" tells overflow from a wrong model.\n'
+        f"fit stopped at step {int(state.step) + 1}: {why or where + ' became NaN or infinite'} "
+        f"(negative log-likelihood {nll:.6g}, KL {kl:.6g} at that step).\n"
+        f"{repair[0].upper()}{repair[1:]}.\n"
         f"The state after step {int(state.step)} is kept in this error's `approximation`.",
         approximation,
     )

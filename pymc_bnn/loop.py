@@ -185,6 +185,11 @@ class Loop:
         self._run = Compiled(_in_one_loop(step), donate_argnums=0)
         self._gradient = jax.jit(step.gradient)
 
+    @property
+    def last(self) -> dict[str, jax.Array]:
+        """The data that the last step saw."""
+        return self._data
+
     def advance(
         self, state: State, steps: int, interrupted: Callable[[], bool] | None = None
     ) -> tuple[State, np.ndarray]:
@@ -252,6 +257,11 @@ class StreamLoop:
             lambda s, b, *rows: step.gradient_on(s, b, step.row_weights(*rows))
         )
         self._error: Exception | None = None
+
+    @property
+    def last(self) -> dict[str, jax.Array]:
+        """The data of the batch whose step was not finite."""
+        return self._bad[0]
 
     def advance(
         self, state: State, steps: int, interrupted: Callable[[], bool] | None = None

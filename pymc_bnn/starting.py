@@ -219,11 +219,12 @@ def _first_scales(
         guide = assigned[f.name][1]
         own: Any = 1.0
         if guide.relative_to == "prior":
-            # A flat prior has none.
-            own = np.where(np.isfinite(sigmas[f.name]), sigmas[f.name], 1.0)
+            own = sigmas[f.name]
         elif guide.relative_to == "start":
             # A vague prior says nothing about the scale of its variable.
             own = f.spread or min(float(np.median(sigmas.get(f.name, 1.0))), 1.0)
+        # A flat prior has none, and one outside its support is named later.
+        own = np.where(np.isfinite(own) & (np.asarray(own) > 0), own, 1.0)
         scales[f.name] = np.broadcast_to(guide.init_scale * own, f.start.shape).astype(float)
     return scales
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
@@ -15,9 +17,11 @@ from pymc_bnn.compilation import Compiled
 from pymc_bnn.guides.base import Block, Drawn, Guide, Start
 from pymc_bnn.guides.mean_field import MeanField
 from pymc_bnn.noise import Noise, draw_noise
-from pymc_bnn.to_jax import lift
+from pymc_bnn.to_jax import lift, precision
 
 __all__ = ["Posterior", "assign_guides", "make_blocks"]
+
+_LOOK = 0x100C  # tag of the random numbers of looks at a guide, which no step uses
 
 Params = Mapping[str, Mapping[str, Any]]
 
@@ -191,6 +195,17 @@ class Posterior:
         return Compiled(
             lambda params, key: self.draw(params, draw_noise(key, self.noise, 0, self.dtype))
         )
+
+    def draws(self, params: Params, seed: int) -> Callable[[int], dict[str, Any]]:
+        """Return a function from a number to a draw, for looks at a guide beside its fit."""
+        key = jax.random.fold_in(jax.random.key(seed), _LOOK)
+
+        def draw(i: int) -> dict[str, Any]:
+            with precision(self.dtype):
+                cast = jax.tree.map(lambda a: jnp.asarray(a, self.dtype), dict(params))
+                return self.draw_from(cast, jax.random.fold_in(key, i))
+
+        return draw
 
     def moments(self, params: Params) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return means and standard deviations of each free variable, unconstrained."""

@@ -1,0 +1,229 @@
+"""Which term of a model is the first that is not finite, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from pytensor.graph.traversal import ancestors
+
+from pymc_bnn._checks import invalid
+from pymc_bnn.compilation import Compiled
+from pymc_bnn.model.conditions import law_of, op_of
+from pymc_bnn.model.support import Support
+from pymc_bnn.to_jax import lift, precision
+
+if TYPE_CHECKING:
+    from pymc_bnn.decompose import Terms
+    from pymc_bnn.guides import Posterior
+
+__all__ = ["check_first", "diagnose"]
+
+_LOOKS = 100  # draws of the guide
+_GRADIENTS = 20  # terms of which gradients are taken
+_ROWS = 4096
+
+
+def check_first(terms: Terms, posterior: Posterior, params: Mapping[str, Any]) -> None:
+    """Raise unless every free variable starts at finite unconstrained values.
+
+    Those of ordered cutpoints, say, are not where all start at one number.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.guides import Posterior, assign_guides, Start, make_blocks
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> start = Start(decompose(model).free[0], np.zeros(()), np.ones(()))
+    >>> blocks = make_blocks(assign_guides(None, ["mu"]), [start], np.random.default_rng(0))
+    >>> check_first(decompose(model), Posterior(blocks, "float32"), {"mu": blocks[0].params})
+    """
+    if all(np.isfinite(a).all() for roles in params.values() for a in roles.values()):
+        return
+    means, _ = posterior.moments(params)
+    for f in terms.free:
+        if np.isfinite(means[f.name]).all():
+            continue
+        value, law = f.value.name, law_of(op_of(terms.model[f.name]))
+        got = f"{value} = {np.array2string(means[f.name], threshold=6, precision=4)}"
+        of = "increasing numbers, say" if "ordered" in value else "numbers inside its support"
+        raise invalid(
+            f.name,
+            f"start inside the support of this {law}, where its unconstrained values are finite",
+            got,
+            f'pass initval= to it, {of}, or start={{"{f.name}": …}} to fit',
+        )
+
+
+def diagnose(
+    terms: Terms, posterior: Posterior, params: Mapping[str, Any], data: Mapping[str, Any]
+) -> tuple[str | None, str]:
+    """Say which term is not finite at a guide, looked for at its means and 100 draws.
+
+    Parameters
+    ----------
+    terms : Terms
+        The model.
+    posterior : Posterior
+        The guides.
+    params : mapping
+        Their parameters.
+    data : mapping from str to array
+        All data by name, with any number of rows.
+
+    Returns
+    -------
+    why : str or None
+        What names a parameter, or the first variable or term in the model's order; None where all
+        looks finite.
+    repair : str
+        Where it is known.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.guides import Posterior, assign_guides, Start, make_blocks
+    >>> with pm.Model() as model:
+    ...     y = pm.Exponential("y", pm.HalfNormal("rate"), observed=[1.0, 2.0, -3.0])
+    >>> terms = decompose(model)
+    >>> start = Start(terms.free[0], np.zeros(()), np.ones(()))
+    >>> blocks = make_blocks(assign_guides(None, ["rate"]), [start], np.random.default_rng(0))
+    >>> posterior = Posterior(blocks, "float32")
+    >>> print(diagnose(terms, posterior, {"rate": blocks[0].params}, terms.arrays())[0])
+    the log-likelihood of 'y' (Exponential) is -inf at every draw of the guide, the first time in \
+row 2, where y = -3.0; it depends on 'rate'
+    """
+    draw = posterior.draws(params, 0)
+    complaint = Support(terms, held=False).complaint(draw, data)
+    if complaint is not None:
+        return complaint
+    means = {k: np.asarray(v) for k, v in posterior.moments(params)[0].items()}
+    looks = [means, *(draw(i) for i in range(_LOOKS if posterior.noise else 0))]
+    why = _of_values(terms, looks, data, posterior.dtype)
+    return why or _of_gradients(terms, looks[:4], data, posterior.dtype), ""
+
+
+def _graphs(terms: Terms) -> list[tuple[str, str, str, Any]]:
+    """Return kind, name, law and graph of all that must be finite, in the model's order."""
+    found = []
+    for f in terms.free:
+        law = law_of(op_of(terms.model[f.name]))
+        found += [("value", f.name, law, f.constrained), ("log-prior", f.name, law, f.logp)]
+    found += [("log-likelihood", o.name, law_of(op_of(o.rv)), o.logp) for o in terms.observed]
+    found += [("potential", name, "", graph) for name, graph in terms.potentials.items()]
+    return found
+
+
+def _of_values(terms: Terms, looks: Any, data: Mapping[str, Any], dtype: str) -> str | None:
+    """Say which term is not finite."""
+    graphs = _graphs(terms)
+    outputs = [*(graph for *_, graph in graphs), *(o.value for o in terms.observed)]
+    functions: dict[str, Any] = {}
+
+    def evaluate(values: Mapping[str, Any], rows: np.ndarray | None, dtype: str) -> list[Any]:
+        if dtype not in functions:
+            inputs = [*terms.values, *terms.inputs]
+            functions[dtype] = Compiled(lift(inputs, outputs, dtype, gradient=False))
+        with precision(dtype):
+            flat = [np.asarray(values[f.name], dtype) for f in terms.free]
+            return [np.asarray(a) for a in functions[dtype](*flat, *_some(terms, data, rows))]
+
+    bad: dict[int, int] = {}
+    first = None
+    for i, values in enumerate(looks):
+        for rows in _chunks(terms, data, None if i == 0 else i):
+            found = evaluate(values, rows, dtype)
+            not_finite = [k for k, a in enumerate(found[: len(graphs)]) if not np.isfinite(a).all()]
+            for k in not_finite:
+                bad[k] = bad.get(k, 0) + 1
+            if not_finite and first is None:
+                first = not_finite[0], values, rows, found
+            if not_finite:
+                break
+    if first is None:
+        return None
+    k, values, rows, found = first
+    kind, name, law, graph = graphs[k]
+    where = tuple(int(j) for j in np.argwhere(~np.isfinite(found[k]))[0])
+    number = float(found[k][where])
+    text = f"the {kind} of '{name}'" + (f" ({law})" if law else "") + f" is {_number(number)}"
+    share = bad[k] / len(looks)
+    text += " at every draw of the guide" if share == 1 else f" at {share:.0%} of its guide's draws"
+    if kind == "log-likelihood":
+        text += _where(terms, name, where, rows, found[len(graphs) :])
+    elif where:
+        text += f", the first time at index {where if len(where) > 1 else where[0]}"
+    of = [f"'{n}'" for n in _depends(terms, graph) if n != name]
+    if of:
+        text += f"; it depends on {', '.join(of[:4])}" + (", …" if len(of) > 4 else "")
+    if dtype == "float32" and np.isfinite(evaluate(values, rows, "float64")[k]).all():
+        text += '; it is finite with dtype="float64"'
+    return text
+
+
+def _of_gradients(terms: Terms, looks: Any, data: Mapping[str, Any], dtype: str) -> str | None:
+    """Say which term is finite, and its gradient not."""
+    graphs = [g for g in _graphs(terms) if g[0] != "value"][::-1][:_GRADIENTS]
+    for kind, name, law, graph in graphs:
+        lifted = lift([*terms.values, *terms.inputs], [graph.sum()], dtype)
+
+        def total(values: Any, arrays: Any, lifted: Any = lifted) -> Any:
+            return lifted(*(values[f.name] for f in terms.free), *arrays)[0]
+
+        with precision(dtype):
+            gradient = Compiled(jax.grad(total))
+            for i, values in enumerate(looks):
+                rows = next(iter(_chunks(terms, data, i)))
+                cast = {f.name: np.asarray(values[f.name], dtype) for f in terms.free}
+                found = gradient(cast, _some(terms, data, rows))
+                bad = [n for n, g in found.items() if not np.isfinite(g).all()]
+                if bad:
+                    law = f" ({law})" if law else ""
+                    return (
+                        f"the {kind} of '{name}'{law} is finite, and its gradient by '{bad[0]}' "
+                        "is not"
+                    )
+    return None
+
+
+def _chunks(terms: Terms, data: Mapping[str, Any], number: int | None) -> Any:
+    """Return indices of rows, some thousand at a time: of one chunk, or of all; None for all."""
+    lengths = [len(data[d.name]) for d in terms.data if d.per_example]
+    if not lengths or min(lengths) <= _ROWS:
+        return [None]
+    n = min(lengths)
+    if number is not None:
+        return [(number * _ROWS + np.arange(_ROWS)) % n]
+    return (np.minimum(np.arange(i, i + _ROWS), n - 1) for i in range(0, n, _ROWS))
+
+
+def _some(terms: Terms, data: Mapping[str, Any], rows: np.ndarray | None) -> list[np.ndarray]:
+    return [
+        np.asarray(data[d.name] if rows is None or not d.per_example else data[d.name][rows])
+        for d in terms.data
+    ]
+
+
+def _where(terms: Terms, name: str, where: Any, rows: Any, values: list[np.ndarray]) -> str:
+    """Say in which row, and what was observed there."""
+    k = [o.name for o in terms.observed].index(name)
+    if not where or not values[k].ndim:
+        return ""
+    row = where[0] if rows is None else int(rows[where[0]])
+    observed = values[k][where[0]] if len(where) < values[k].ndim else values[k][where]
+    shown = np.array2string(np.asarray(observed), threshold=6) if np.ndim(observed) else observed
+    return f", the first time in row {row}, where {name} = {shown}"
+
+
+def _number(x: float) -> str:
+    return "NaN" if np.isnan(x) else f"{x}"
+
+
+def _depends(terms: Terms, graph: Any) -> list[str]:
+    roots = set(ancestors([graph]))
+    return [f.name for f in terms.free if f.value in roots]
