@@ -25,6 +25,7 @@ from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Observed, Terms, decompose
 from pymc_bnn.devices import everywhere, gathered, put_rows
 from pymc_bnn.masks import random_masks
+from pymc_bnn.model.rules import DataRules
 from pymc_bnn.noise import words_of
 from pymc_bnn.prediction import ClassTotal, DensityTotal, Prediction, ValueTotal
 from pymc_bnn.to_jax import INTERPRETED, lift, substitute
@@ -106,7 +107,7 @@ class Predictor:
                 f"only {sorted(given)}",
                 f"add {missing}",
             )
-        self.used = used
+        self.used, self.rules = used, DataRules.of(terms)
         self._take(given)
         values = terms.values
         inputs = [*values, *(root for root, _ in masks), *(d.variable for d in used)]
@@ -155,6 +156,7 @@ class Predictor:
 
     def _take(self, given: Mapping[str, np.ndarray]) -> None:
         """Set the data: rows, and what does not vary per example."""
+        self.rules.check({**self.terms.arrays(), **given}, "new_data['{name}']", only=given)
         arrays = {d.name: given.get(d.name, d.value) for d in self.used}
         self.rows = {d.name: arrays[d.name] for d in self.used if d.per_example}
         self.rest = {d.name: arrays[d.name] for d in self.used if not d.per_example}

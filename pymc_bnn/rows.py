@@ -8,19 +8,17 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pymc as pm
-from pymc.distributions.discrete import Categorical
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.batches import Batches, check_rows
 from pymc_bnn.compilation import Compiled
-from pymc_bnn.decompose import Data, Terms, check_model, decompose, find_rows
+from pymc_bnn.decompose import Terms, check_model, decompose, find_rows
 from pymc_bnn.elbo import find_layers
+from pymc_bnn.model.rules import DataRules
 from pymc_bnn.to_jax import lift, precision
 
 __all__ = [
     "by_rows",
-    "check_labels",
-    "label_classes",
     "narrow",
     "rows_stand_alone",
     "take_apart",
@@ -101,13 +99,14 @@ def take_apart(
         row_terms = decompose(model, roots, random_seed=seed) if roots else None
         uses = find_layers(row_terms) if layers and row_terms is not None else None
         if uses is not None and (uses.layers or uses.elsewhere):
-            _check_all_labels(row_terms)
+            DataRules.of(row_terms).check(row_terms.arrays())
             rows_stand_alone(row_terms, seed, dtype)
             return row_terms, Batches(n, n), row_terms
     except (ValueError, NotImplementedError):
         pass  # something belongs to the examples, or rows depend on each other
     whole = decompose(model, random_seed=seed)
-    _check_all_labels(whole)
+    for terms in filter(None, (row_terms, whole)):  # by rows no index is folded into a constant
+        DataRules.of(terms).check(terms.arrays())
     return whole, None, row_terms
 
 
@@ -132,7 +131,7 @@ def by_rows(model: pm.Model, rows: Any, seed: int, dtype: str) -> Terms:
 
 def _checked_rows(model: pm.Model, roots: Any, seed: int, dtype: str) -> Terms:
     terms = decompose(model, roots, random_seed=seed)
-    _check_all_labels(terms)
+    DataRules.of(terms).check(terms.arrays())
     rows_stand_alone(terms, seed, dtype)
     return terms
 
@@ -163,51 +162,6 @@ def rows_stand_alone(terms: Terms, seed: int, dtype: str) -> None:
         if as_many:
             suspects += f" (free variables with as many rows: {as_many})"
         check_rows(partial(logp, values), per_example, rest, rng, suspects)
-
-
-def label_classes(terms: Terms) -> list[tuple[str, Data, int]]:
-    """Return for each categorical observed variable its name, its data and its number of classes.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     y = pm.Categorical("y", logit_p=pm.Normal("a", shape=3), observed=np.zeros(5, int))
-    >>> [(name, k) for name, _, k in label_classes(decompose(model))]
-    [('y', 3)]
-    """
-    found = []
-    for observed in terms.observed:
-        if not isinstance(observed.rv.owner.op, Categorical.rv_type):
-            continue
-        k = observed.rv.owner.op.dist_params(observed.rv.owner)[0].type.shape[-1]
-        root = next((d for d in terms.data if d.root is observed.root), None)
-        if root is not None and k is not None:
-            found.append((observed.name, root, k))
-    return found
-
-
-def check_labels(argument: str, labels: np.ndarray, k: int) -> None:
-    """Raise unless labels are integers in 0…k − 1.
-
-    Examples
-    --------
-    >>> check_labels("y", np.array([0, 2]), 3)
-    """
-    if not np.issubdtype(labels.dtype, np.integer) and labels.dtype != bool:
-        raise invalid(argument, "be integer labels", f"{labels.dtype}", "pass y.astype(int)")
-    low, high = labels.min(), labels.max()
-    if low < 0 or high >= k:
-        raise invalid(
-            argument,
-            f"be labels in 0…{k - 1}, as the network has {k} outputs",
-            f"labels in {low}…{high}",
-            "recode the labels or give the network more outputs",
-        )
-
-
-def _check_all_labels(terms: Terms) -> None:
-    for name, data, k in label_classes(terms):
-        check_labels(name, data.value, k)
 
 
 def narrow(value: np.ndarray, dtype: str) -> np.ndarray:

@@ -16,7 +16,8 @@ import numpy as np
 from pymc_bnn._checks import check_finite, check_int, check_positive, invalid
 from pymc_bnn.batches import Streamed
 from pymc_bnn.decompose import Terms
-from pymc_bnn.rows import check_labels, label_classes, narrow
+from pymc_bnn.model.rules import DataRules
+from pymc_bnn.rows import narrow
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
@@ -85,8 +86,9 @@ class Form:
     names: tuple[str, ...]  # in the order of the model
     shapes: Mapping[str, tuple[int, ...]]  # without the axis of the examples
     dtypes: Mapping[str, np.dtype]
-    classes: Mapping[str, int]  # of labels
+    rest: Mapping[str, np.ndarray]  # data that do not vary per example
     dtype: str  # of the fit
+    rules: DataRules | None = None
 
     @classmethod
     def of(cls, terms: Terms, dtype: str) -> Form:
@@ -113,8 +115,9 @@ class Form:
             tuple(d.name for d in rows),
             {d.name: d.value.shape[1:] for d in rows},
             {d.name: narrow(np.zeros(0, d.value.dtype), dtype).dtype for d in rows},
-            {d.name: k for _, d, k in label_classes(terms)},
+            {d.name: d.value for d in terms.data if not d.per_example},
             dtype,
+            DataRules.of(terms),
         )
 
     def arrays(self, raw: Any, number: int) -> dict[str, np.ndarray]:
@@ -142,8 +145,9 @@ class Form:
             raise invalid("data", "yield batches with rows", f"none in batch {number}", repair)
         for name, value in arrays.items():
             check_finite(f"data['{name}'] of batch {number}", value)
-            if name in self.classes:
-                check_labels(f"data['{name}'] of batch {number}", value, self.classes[name])
+        if self.rules is not None:
+            label = f"data['{{name}}'] of batch {number}"
+            self.rules.check({**self.rest, **arrays}, label, only=arrays)
         return arrays
 
     def _array(self, name: str, item: Any, number: int) -> np.ndarray:
