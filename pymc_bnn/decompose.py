@@ -23,6 +23,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn.model.columns import columns_of
 from pymc_bnn.to_jax import lift, merge, substitute
 
 __all__ = [
@@ -74,6 +75,7 @@ class Data:
     value: np.ndarray
     per_example: bool  # the first axis runs over the examples
     root: Variable  # the shared variable or constant of the model
+    columns: tuple | None = None  # their names, where they are known
 
 
 @dataclass(frozen=True)
@@ -536,7 +538,7 @@ def _inputs(
         check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
         static = (None, *value.shape[1:]) if root in rows else value.shape
         replace[root] = pt.tensor(name, dtype=root.type.dtype, shape=static)
-        data.append(Data(name, replace[root], value, root in rows, root))
+        data.append(Data(name, replace[root], value, root in rows, root, columns_of(root, model)))
     return data, replace
 
 

@@ -25,6 +25,7 @@ from pymc_bnn.devices import everywhere, mesh_of
 from pymc_bnn.elbo import assemble, check_spec, needs_rows
 from pymc_bnn.guides import Posterior, assign_guides
 from pymc_bnn.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
+from pymc_bnn.model.columns import with_columns
 from pymc_bnn.noise import seed_of
 from pymc_bnn.optimizer import adam
 from pymc_bnn.rows import by_rows, narrow, rows_stand_alone, take_apart
@@ -287,10 +288,11 @@ def fit(
                 model, batch_size, rows, seed, dtype, needs_rows(estimator) or mesh is not None
             )
         else:
-            terms = row_terms = by_rows(model, rows, seed, dtype)
+            terms = by_rows(model, rows, seed, dtype)
+            form = Form.of(terms, dtype)
             stream, batches = open_stream(
                 data,
-                Form.of(terms, dtype),
+                form,
                 total_size=total_size,
                 batch_size=batch_size,
                 epochs=epochs,
@@ -298,6 +300,7 @@ def fit(
             )
             stack.enter_context(stream)
             _check_rows_of(stream.peek(), terms, seed, dtype)
+            terms = row_terms = with_columns(terms, form.columns)
         if mesh is not None and batches is None:
             rule = "be left out where the likelihood does not come by rows"
             raise invalid("devices", rule, repr(devices), "pass batch_size=128, say")

@@ -14,6 +14,7 @@ from pymc_bnn.batches import Batches, check_rows
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Terms, check_model, decompose, find_rows
 from pymc_bnn.elbo import find_layers
+from pymc_bnn.model.columns import check_rows_aligned
 from pymc_bnn.model.rules import DataRules
 from pymc_bnn.to_jax import lift, precision
 
@@ -107,6 +108,7 @@ def take_apart(
     whole = decompose(model, random_seed=seed)
     for terms in filter(None, (row_terms, whole)):  # by rows no index is folded into a constant
         DataRules.of(terms).check(terms.arrays())
+    check_rows_aligned(whole)
     return whole, None, row_terms
 
 
@@ -131,6 +133,7 @@ def by_rows(model: pm.Model, rows: Any, seed: int, dtype: str) -> Terms:
 
 def _checked_rows(model: pm.Model, roots: Any, seed: int, dtype: str) -> Terms:
     terms = decompose(model, roots, random_seed=seed)
+    check_rows_aligned(terms)
     DataRules.of(terms).check(terms.arrays())
     rows_stand_alone(terms, seed, dtype)
     return terms
