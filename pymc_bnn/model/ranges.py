@@ -141,10 +141,13 @@ class _Evaluation:
         data: Mapping[Variable, str],
     ):
         behind = set(ancestors([index, indexed]))
+        used = {v: name for v, name in data.items() if v in behind}
+        # Of any length: new data may have more rows, or more entries in a table.
+        fresh = {v: v.type.clone(shape=(None, *v.type.shape[1:]))() for v in used if v.type.ndim}
+        index, indexed = substitute([pt.as_tensor(index), indexed], fresh)
         static = indexed.type.shape[axis]
-        length = pt.shape(indexed)[axis] if static is None else pt.constant(static)
-        self.outputs = [pt.as_tensor(index), length]
-        self.data = {v: name for v, name in data.items() if v in behind}
+        self.outputs = [index, pt.shape(indexed)[axis] if static is None else pt.constant(static)]
+        self.data = {fresh.get(v, v): name for v, name in used.items()}
         self.values = {v: value for v, value in values.items() if v in behind}
         self.function: Any = None
 
