@@ -24,6 +24,7 @@ from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.model.columns import columns_of
+from pymc_bnn.model.ranges import indices_must_fit
 from pymc_bnn.to_jax import lift, merge, substitute
 
 __all__ = [
@@ -330,7 +331,8 @@ def decompose(
     parameters = [tuple(next(parts) for _ in own) for own in parameters]
     observed_rvs = [by_values([rv], but=rv)[0] for rv in observed_rvs]
 
-    start = model.initial_point(random_seed=random_seed)
+    with indices_must_fit():
+        start = model.initial_point(random_seed=random_seed)
     free = [
         Free(
             name=model.free_RVs[i].name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytensor.tensor as pt
 from pytensor.compile.builders import OpFromGraph
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors, toposort
+from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.subtensor import (
     AdvancedIncSubtensor,
     AdvancedSubtensor,
@@ -26,7 +28,7 @@ from pymc_bnn.to_jax import substitute
 if TYPE_CHECKING:
     from pymc_bnn.decompose import Terms
 
-__all__ = ["IndexUse", "Indices"]
+__all__ = ["IndexUse", "Indices", "indices_must_fit"]
 
 _INCREMENTS = IncSubtensor, AdvancedIncSubtensor  # their second input is what is written
 
@@ -129,6 +131,22 @@ the first 7 at index 2; recode it, or give 'mu' more entries
             raise invalid(label, rule, got, repair)
 
 
+@contextmanager
+def indices_must_fit() -> Iterator[None]:
+    """Turn PyTensor's own error about an index, of a prior, into one that says what to do.
+
+    Examples
+    --------
+    >>> with indices_must_fit():
+    ...     pass
+    """
+    try:
+        yield
+    except IndexError as error:
+        rule, got = "look up entries that exist", str(error).splitlines()[0]
+        raise invalid("model", rule, got, "recode the group numbers, from 0") from error
+
+
 class _Evaluation:
     """Computes indices and the length of what they index; compiled when first used."""
 
@@ -168,7 +186,9 @@ def _lookups(
 ) -> Iterator[tuple[Variable, Variable, int]]:
     """Yield all integer indices, inner ones first: the numbers, the indexed tensor, its axis."""
     for node in toposort(outputs, blockers=inputs):
-        op = node.op
+        op, axis = node.op, 0
+        if isinstance(op, Blockwise):
+            op, axis = op.core_op, op.batch_ndim(node)
         if isinstance(op, OpFromGraph):  # a layer
             inside = substitute(
                 op.inner_outputs, dict(zip(op.inner_inputs, node.inputs, strict=True))
@@ -177,7 +197,6 @@ def _lookups(
         if not isinstance(op, Subtensor | AdvancedSubtensor | IncSubtensor | AdvancedIncSubtensor):
             continue
         first = 2 if isinstance(op, _INCREMENTS) else 1
-        axis = 0
         for index in indices_from_subtensor(node.inputs[first:], op.idx_list):
             number = isinstance(index, Variable) and index.type.dtype != "bool"
             if number:

@@ -38,6 +38,7 @@ LAYOUTS = {
     "one-hot": (lambda mu, nu, g, h: pt.eye(K)[g] @ mu, K, None),
     "increment": (lambda mu, nu, g, h: mu.mean() * pt.zeros(K)[g].inc(1.0)[g], K, None),
     "expression": (lambda mu, nu, g, h: (mu**2 + 1)[g], K, None),
+    "vectorized": (lambda mu, nu, g, h: pt.vectorize(lambda i: mu[i], "()->()")(g), K, None),
     "mu[2 - g]": (lambda mu, nu, g, h: mu[2 - pt.as_tensor(g)], K, None),
     "beside the author's": (
         lambda mu, nu, g, h: mu[g] + mu[-1] + mu[np.array([-1, 0])].sum() + nu[1:-1, -2:].sum(),
@@ -129,6 +130,20 @@ def test_lengths_may_come_with_the_data():
     with pytest.raises(ValueError, match=r"`g` must hold indices in 0…1, as 'b' has 2 entries"):
         indices.check({**arrays, "g": np.array([0, 2, 0])})
     indices.check({"table": np.ones(3), "g": np.array([0, 2, 0]), "y": np.zeros(3)})
+
+
+def test_groups_of_groups():
+    for last, match in (
+        (-1, r"`index of 'a'` must hold indices in 0…2.*pandas"),
+        (5, "index 5 is"),
+    ):
+        with pm.Model() as model:
+            a = pm.Normal("a", shape=3)
+            b = pm.Normal("b", a[pm.Data("of", [0, 1, last])], shape=3)
+            pm.Normal("y", b[np.array([0, 1, 2, 2])], observed=np.zeros(4))
+        match = match.replace("index of 'a'", "of")
+        with pytest.raises(ValueError, match=match):
+            Indices.of(terms := decompose(model)).check(terms.arrays())
 
 
 def test_clipped_and_wrapped_indices_are_the_authors():
