@@ -92,6 +92,8 @@ def bayesian(
         parameters (``pytensor_ml.params.trainable``).
     x : pm.Data, tensor, array or DataFrame, of shape (n, ...)
         Inputs. Integers are cast to floatX, unscaled, unless the network looks up embeddings.
+        The columns' names of a DataFrame are remembered, for `predict` to put new ones in order;
+        those of ``pm.Data("x", frame)`` only with ``dims=(…)`` and ``infer_dims_and_coords=True``.
         All sizes but the first are fixed at what they are now; ``pm.set_data`` may change the
         number of rows.
     prior : Prior or mapping from str to Prior, optional

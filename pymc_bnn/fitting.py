@@ -109,7 +109,8 @@ def fit(
         generator over memory-mapped files. The model then holds a small sample, of which names,
         shapes and types are taken, and each batch maps the names of all data that vary per example
         (of `pm.Data` and observed variables) to arrays, or is a tuple of them in the model's order:
-        anything ``np.asarray`` takes, with any number of rows up to the batch size. It is gone over
+        anything ``np.asarray`` takes, with any number of rows up to the batch size (of DataFrames
+        the first tells the order of the columns). It is gone over
         again and again, as long as it can be; the order is its own. A thread checks batches, pads
         them and puts them on the device, two ahead. Each batch stands for all N examples: shuffle
         them, and leave a much shorter last one out.

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pymc_bnn._frames import as_numbers, check_aligned, column_names, reordered
 
@@ -86,6 +88,27 @@ def test_the_repairs_work():
 def test_arrays_are_checked_too(value, error, match):
     with pytest.raises(error, match=match):
         as_numbers("x", value)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(names=st.permutations("abcd"), known=st.permutations("abcd"), change=st.sampled_from("-+=x"))
+def test_columns_are_put_in_order_or_refused(names, known, change):
+    values = np.arange(12.0).reshape(3, 4)
+    frame = pd.DataFrame(values, columns=list(names))
+    if change == "x":
+        frame = frame.rename(columns={names[0]: "new"})
+    if change == "-":
+        frame = frame.drop(columns=names[1])
+    if change == "+":
+        frame.insert(2, "new", 0.0)
+    if change == "=":
+        found = as_numbers("x", reordered("x", frame, known))
+        assert np.array_equal(found, frame[list(known)].to_numpy())
+        assert np.array_equal(as_numbers("x", reordered("x", frame, None)), values)
+        return
+    named = names[1] if change == "-" else "new"
+    with pytest.raises(ValueError, match=rf"`x` must have the columns .*got .*'{named}'"):
+        reordered("x", frame, known)
 
 
 class Polars:

@@ -3,13 +3,18 @@
 import sys
 from pathlib import Path
 
-from hypothesis import settings
+from hypothesis import given, settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
 import test_ranges
 
 if __name__ == "__main__":
     examples = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
-    search = test_ranges.test_indices_outside_are_refused_and_others_are_not
-    settings(max_examples=examples, deadline=None, derandomize=False)(search)()
+
+    @settings(max_examples=examples, deadline=None, database=None)
+    @given(**test_ranges.ARGUMENTS)
+    def search(**arguments):
+        test_ranges.check_one(**arguments)
+
+    search()
     print(f"{examples:,} models with integer indices: each refused or accepted as it should be")
