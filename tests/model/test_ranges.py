@@ -38,7 +38,11 @@ LAYOUTS = {
     "one-hot": (lambda mu, nu, g, h: pt.eye(K)[g] @ mu, K, None),
     "increment": (lambda mu, nu, g, h: mu.mean() * pt.zeros(K)[g].inc(1.0)[g], K, None),
     "expression": (lambda mu, nu, g, h: (mu**2 + 1)[g], K, None),
-    "vectorized": (lambda mu, nu, g, h: pt.vectorize(lambda i: mu[i], "()->()")(g), K, None),
+    "vectorized": (
+        lambda mu, nu, g, h: pt.vectorize(lambda i: mu[i], "()->()")(pt.as_tensor(g)),
+        K,
+        None,
+    ),
     "mu[2 - g]": (lambda mu, nu, g, h: mu[2 - pt.as_tensor(g)], K, None),
     "beside the author's": (
         lambda mu, nu, g, h: mu[g] + mu[-1] + mu[np.array([-1, 0])].sum() + nu[1:-1, -2:].sum(),
