@@ -74,13 +74,16 @@ def check_int(argument: str, value: Any, low: int, high: int | None, repair: str
 
 
 def check_finite(argument: str, array: np.ndarray) -> None:
-    """Raise unless every element of a floating-point `array` is finite.
+    """Raise unless every element of a floating-point `array` is finite, and none complex.
 
     Examples
     --------
     >>> check_finite("x", np.array([0.0, 1.0]))
     """
     array = np.asarray(array)
+    if array.dtype.kind == "c":
+        repair = "pass real and imaginary parts as columns of their own"
+        raise invalid(argument, "hold real numbers", array.dtype, repair, TypeError)
     if not np.issubdtype(array.dtype, np.inexact):
         return
     bad = ~np.isfinite(array)

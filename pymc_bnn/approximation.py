@@ -432,7 +432,9 @@ class Approximation:
         new_data : mapping from str to array_like, optional
             New values of the model's data, by name; by default the model's own data (of a streamed
             fit: its sample). Observed variables may be included: then log-densities of them come
-            back, too.
+            back, too. Columns of a DataFrame are put in order by name where the names are known:
+            from a frame given to `bayesian` or yielded by `data`, or from the coords of the second
+            dim. ``pm.Data("x", frame)`` without dims keeps an array: there positions count.
         draws : int, optional
             Posterior draws.
         batch_size : int, optional
@@ -460,7 +462,10 @@ class Approximation:
         Raises
         ------
         ValueError
-            For unknown names, missing data, wrong shapes, NaN, or draws of more than 2 GiB.
+            For unknown names, missing data, wrong shapes, NaN, other columns, labels or indices out
+            of range, or draws of more than 2 GiB.
+        TypeError
+            For data that are not numbers; the error names the columns.
 
         Examples
         --------

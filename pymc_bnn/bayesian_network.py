@@ -25,7 +25,9 @@ from pytensor_ml.layers import EmbeddingLayer, LinearLayer
 from pytensor_ml.params import NonTrainableParameter, TrainableParameter
 
 from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn._frames import as_numbers
 from pymc_bnn.dropout import mark
+from pymc_bnn.model.columns import remember
 from pymc_bnn.networks import Network
 from pymc_bnn.noise import seed_of
 from pymc_bnn.priors import Prior, Site, assign, build, fan_in_normal
@@ -90,6 +92,8 @@ def bayesian(
         parameters (``pytensor_ml.params.trainable``).
     x : pm.Data, tensor, array or DataFrame, of shape (n, ...)
         Inputs. Integers are cast to floatX, unscaled, unless the network looks up embeddings.
+        The columns' names of a DataFrame are remembered, for `predict` to put new ones in order;
+        those of ``pm.Data("x", frame)`` only with ``dims=(…)`` and ``infer_dims_and_coords=True``.
         All sizes but the first are fixed at what they are now; ``pm.set_data`` may change the
         number of rows.
     prior : Prior or mapping from str to Prior, optional
@@ -250,18 +254,13 @@ def _prefix(name: str | None) -> str:
 def _source(x: Any) -> TensorVariable:
     """Return x as a tensor, after checking the data it is or is computed from."""
     if not isinstance(x, Variable):
-        try:
-            value = np.asarray(x)
-            if value.dtype.kind not in "biuf":
-                raise TypeError
-        except (TypeError, ValueError):
-            rule, repair = "hold numbers", "pass pm.Data, a tensor or an array of numbers"
-            raise invalid("x", rule, f"{type(x).__name__}", repair, TypeError) from None
+        table, value = x, as_numbers("x", x)
         value = value.astype(config.floatX) if value.dtype.kind == "f" else value
         if value.ndim == 0:
             raise invalid("x", "have one row per example", "a scalar", "pass shape (n, features)")
         # Shared, not constant: the number of rows must not be built into the graph.
         x = pytensor.shared(value, name="x", shape=(None, *value.shape[1:]))
+        remember(x, table)
     if not isinstance(x, TensorVariable) or x.type.dtype.startswith("complex"):
         rule, repair = "be a tensor of numbers", "pass pm.Data, a tensor or an array"
         raise invalid("x", rule, f"a variable of {x.type}", repair, TypeError)

@@ -22,7 +22,9 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn.model.columns import columns_of
 from pymc_bnn.model.likelihood import Term, sort_terms, stand_apart
+from pymc_bnn.model.ranges import indices_must_fit
 from pymc_bnn.model.roots import (
     data_roots,
     find_likelihood_data,
@@ -84,6 +86,7 @@ class Data:
     per_example: bool  # the first axis runs over the examples
     root: Variable  # the shared variable or constant of the model
     group: int | None = None  # the first axis runs over this one of the other samples
+    columns: tuple | None = None  # their names, where they are known
 
 
 @dataclass(frozen=True)
@@ -277,7 +280,8 @@ def decompose(
     parameters = [tuple(next(parts) for _ in own) for own in parameters]
     observed_rvs = [by_values([rv], but=rv)[0] for rv in observed_rvs]
 
-    start = model.initial_point(random_seed=random_seed)
+    with indices_must_fit():
+        start = model.initial_point(random_seed=random_seed)
     free = [
         Free(
             name=model.free_RVs[i].name,
@@ -507,7 +511,8 @@ def _inputs(
         sampled = root in rows or group is not None
         static = (None, *value.shape[1:]) if sampled else value.shape
         replace[root] = pt.tensor(name, dtype=root.type.dtype, shape=static)
-        data.append(Data(name, replace[root], value, root in rows, root, group))
+        columns = columns_of(root, model)
+        data.append(Data(name, replace[root], value, root in rows, root, group, columns))
     return data, replace
 
 

@@ -24,6 +24,7 @@ from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Posterior, assign_guides
 from pymc_bnn.interrupts import interrupts, say_interrupted
 from pymc_bnn.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
+from pymc_bnn.model.columns import with_columns
 from pymc_bnn.model.diagnosis import check_first, diagnose
 from pymc_bnn.model.labels import warn_of_few
 from pymc_bnn.model.support import Support
@@ -97,7 +98,8 @@ def fit(
         generator over memory-mapped files. The model then holds a small sample, of which names,
         shapes and types are taken, and each batch maps the names of all data that vary per example
         (of `pm.Data` and observed variables) to arrays, or is a tuple of them in the model's order:
-        anything ``np.asarray`` takes, with any number of rows up to the batch size. It is gone over
+        anything ``np.asarray`` takes, with any number of rows up to the batch size (of DataFrames
+        the first tells the order of the columns). It is gone over
         again and again, as long as it can be; the order is its own. A thread checks batches, pads
         them and puts them on the device, two ahead. A row counts as often as there are batches in
         the first pass, whatever its batch (see :class:`pymc_bnn.passes.Passes`): the order may be
@@ -278,10 +280,11 @@ def fit(
                 model, batch_size, rows, seed, dtype, needs_rows(estimator) or mesh is not None
             )
         else:
-            terms = row_terms = by_rows(model, rows, seed, dtype)
+            terms = by_rows(model, rows, seed, dtype)
+            form = Form.of(terms, dtype)
             stream, batches = open_stream(
                 data,
-                Form.of(terms, dtype),
+                form,
                 total_size=total_size,
                 batch_size=batch_size,
                 epochs=epochs,
@@ -289,6 +292,7 @@ def fit(
             )
             stack.enter_context(stream)
             _check_rows_of(stream.peek(), terms, seed, dtype)
+            terms = row_terms = with_columns(terms, form.columns)
         warn_of_few(terms, batches.n if batches else terms.n_observed, stream is None)
         if mesh is not None and batches is None:
             rule = "be left out where the likelihood does not come by rows"

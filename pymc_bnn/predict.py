@@ -21,10 +21,12 @@ from pytensor.tensor.random.type import RandomType, random_generator_type
 from pytensor.tensor.shape import Shape, Shape_i
 
 from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn._frames import as_numbers, check_aligned, reordered
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Observed, Terms, decompose
 from pymc_bnn.devices import everywhere, gathered, put_rows
 from pymc_bnn.masks import random_masks
+from pymc_bnn.model.rules import DataRules
 from pymc_bnn.noise import words_of
 from pymc_bnn.prediction import ClassTotal, DensityTotal, Prediction, ValueTotal
 from pymc_bnn.to_jax import INTERPRETED, lift, substitute
@@ -106,7 +108,7 @@ class Predictor:
                 f"only {sorted(given)}",
                 f"add {missing}",
             )
-        self.used = used
+        self.used, self.rules = used, DataRules.of(terms)
         self._take(given)
         values = terms.values
         inputs = [*values, *(root for root, _ in masks), *(d.variable for d in used)]
@@ -155,6 +157,7 @@ class Predictor:
 
     def _take(self, given: Mapping[str, np.ndarray]) -> None:
         """Set the data: rows, and what does not vary per example."""
+        self.rules.check({**self.terms.arrays(), **given}, "new_data['{name}']", only=given)
         arrays = {d.name: given.get(d.name, d.value) for d in self.used}
         self.rows = {d.name: arrays[d.name] for d in self.used if d.per_example}
         self.rest = {d.name: arrays[d.name] for d in self.used if not d.per_example}
@@ -402,29 +405,27 @@ def _check_names(terms: Terms, new_data: Mapping[str, Any] | None) -> dict[str, 
     unknown = [name for name in new_data if name not in known]
     if unknown:
         raise invalid("new_data", "name data of the model", unknown, f"choose from {sorted(known)}")
+    check_aligned("new_data", new_data)
     given = {}
     for name, value in new_data.items():
-        old, value = known[name].value, np.asarray(value)
+        label, old = f"new_data['{name}']", known[name].value
+        value = as_numbers(label, reordered(label, value, known[name].columns))
         if value.ndim != old.ndim or value.shape[1:] != old.shape[1:]:
             expected = str(("n", *old.shape[1:])).replace("'", "")
             raise invalid(
-                f"new_data['{name}']",
+                label,
                 f"have the shape {expected}",
                 value.shape,
                 "reshape it as the training data were",
             )
-        if not (np.issubdtype(value.dtype, np.number) or value.dtype == bool):
-            raise invalid(f"new_data['{name}']", "hold numbers", value.dtype, "convert it")
         integers = np.issubdtype(old.dtype, np.integer)
         if integers and not (np.issubdtype(value.dtype, np.integer) or value.dtype == bool):
-            raise invalid(
-                f"new_data['{name}']", "hold integers", value.dtype, "convert it by .astype(int)"
-            )
-        check_finite(f"new_data['{name}']", value)
+            raise invalid(label, "hold integers", value.dtype, "convert it by .astype(int)")
+        check_finite(label, value)
         given[name] = value.astype(old.dtype)
         if integers and (given[name] != value).any():
             raise invalid(
-                f"new_data['{name}']",
+                label,
                 f"fit {old.dtype}, the type of the training data",
                 f"{value.dtype} in {value.min()}…{value.max()}",
                 "convert it as the training data were",

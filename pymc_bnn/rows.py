@@ -15,8 +15,9 @@ from pymc_bnn.batches import Batches, check_rows
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Terms, check_model, decompose, find_rows
 from pymc_bnn.elbo import find_layers
-from pymc_bnn.model.labels import check_all_labels
+from pymc_bnn.model.columns import check_rows_aligned
 from pymc_bnn.model.roots import find_groups
+from pymc_bnn.model.rules import DataRules
 from pymc_bnn.to_jax import lift, precision
 
 __all__ = [
@@ -109,13 +110,15 @@ def take_apart(
         apart = layers and row_terms is not None and why is None
         uses = find_layers(row_terms) if apart else None
         if uses is not None and (uses.layers or uses.elsewhere):
-            check_all_labels(row_terms)
+            DataRules.of(row_terms).check(row_terms.arrays())
             rows_stand_alone(row_terms, seed, dtype, n)
             return row_terms, Batches(n, n), row_terms
     except (ValueError, NotImplementedError):
         pass  # something belongs to the examples, or rows depend on each other
     whole = decompose(model, random_seed=seed)
-    check_all_labels(whole)
+    for terms in filter(None, (row_terms, whole)):  # by rows no index is folded into a constant
+        DataRules.of(terms).check(terms.arrays())
+    check_rows_aligned(whole)
     if why is not None and free_choice and (whole.n_found or 0) > _AUTO_BATCH:
         warnings.warn(
             f"Every step uses all {whole.n_found:,} rows, as with batch_size=None: {why}",
@@ -146,7 +149,8 @@ def by_rows(model: pm.Model, rows: Any, seed: int, dtype: str) -> Terms:
 def _checked_rows(model: pm.Model, roots: Any, seed: int, dtype: str, size: int) -> Terms:
     groups = [group for group in find_groups(model, roots) if group[1] > size]
     terms = decompose(model, roots, random_seed=seed, groups=groups)
-    check_all_labels(terms)
+    check_rows_aligned(terms)
+    DataRules.of(terms).check(terms.arrays())
     rows_stand_alone(terms, seed, dtype, size)
     return terms
 

@@ -60,9 +60,8 @@ def write_predictions(
         "complete": 0,
     }
 
-    def prepare(raw: Any, number: int, visit: int) -> dict[str, np.ndarray]:
-        items = named(raw, order, number, "batches")
-        return {name: np.asarray(value) for name, value in items.items()}
+    def prepare(raw: Any, number: int, visit: int) -> dict[str, Any]:
+        return named(raw, order, number, "batches")  # tables keep their columns' names
 
     written, padded, first = 0, 0, None
     try:

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,10 @@ import jax
 import numpy as np
 
 from pymc_bnn._checks import check_finite, check_int, check_positive, invalid
+from pymc_bnn._frames import as_numbers, check_aligned, column_names, reordered
 from pymc_bnn.batches import Streamed
 from pymc_bnn.decompose import Terms
-from pymc_bnn.model.labels import check_labels, label_classes
+from pymc_bnn.model.rules import DataRules
 from pymc_bnn.rows import narrow
 
 if TYPE_CHECKING:
@@ -86,8 +87,10 @@ class Form:
     names: tuple[str, ...]  # in the order of the model
     shapes: Mapping[str, tuple[int, ...]]  # without the axis of the examples
     dtypes: Mapping[str, np.dtype]
-    classes: Mapping[str, int]  # of labels
+    rest: Mapping[str, np.ndarray]  # data that do not vary per example
     dtype: str  # of the fit
+    rules: DataRules | None = None
+    columns: dict[str, tuple] = field(default_factory=dict)  # names, of tables seen so far
 
     @classmethod
     def of(cls, terms: Terms, dtype: str) -> Form:
@@ -114,8 +117,10 @@ class Form:
             tuple(d.name for d in rows),
             {d.name: d.value.shape[1:] for d in rows},
             {d.name: narrow(np.zeros(0, d.value.dtype), dtype).dtype for d in rows},
-            {d.name: k for _, d, k in label_classes(terms)},
+            {d.name: d.value for d in terms.data if not d.per_example},
             dtype,
+            DataRules.of(terms),
+            {d.name: d.columns for d in rows if d.columns is not None},
         )
 
     def arrays(self, raw: Any, number: int) -> dict[str, np.ndarray]:
@@ -133,6 +138,10 @@ class Form:
             got = f"{list(items)} in batch {number}"
             missing = [name for name in self.names if name not in items]
             raise invalid("data", rule, got, f"add {missing}")
+        check_aligned(f"batch {number} of data", items)
+        for name, item in items.items():
+            if column_names(item) is not None:
+                self.columns.setdefault(name, column_names(item))
         arrays = {name: self._array(name, items[name], number) for name in self.names}
         lengths = {name: len(value) for name, value in arrays.items()}
         if len(set(lengths.values())) > 1:
@@ -143,12 +152,16 @@ class Form:
             raise invalid("data", "yield batches with rows", f"none in batch {number}", repair)
         for name, value in arrays.items():
             check_finite(f"data['{name}'] of batch {number}", value)
-            if name in self.classes:
-                check_labels(f"data['{name}'] of batch {number}", value, self.classes[name])
+        if self.rules is not None:
+            label = f"data['{{name}}'] of batch {number}"
+            self.rules.check({**self.rest, **arrays}, label, only=arrays)
         return arrays
 
     def _array(self, name: str, item: Any, number: int) -> np.ndarray:
         argument, where = f"data['{name}']", f"in batch {number}"
+        if hasattr(item, "to_numpy"):
+            label = f"{argument} of batch {number}"
+            item = as_numbers(label, reordered(label, item, self.columns.get(name)))
         try:
             value = np.asarray(item)
         except Exception as error:

@@ -13,7 +13,7 @@ import pymc_bnn
 PACKAGE = Path(pymc_bnn.__file__).parent
 # A file imports only from lower numbers.
 LEVELS = {
-    "_checks": 0, "uncertainty": 0, "datasets": 0, "convolutions": 0, "errors": 0,
+    "_checks": 0, "_frames": 0, "uncertainty": 0.5, "datasets": 0, "convolutions": 0, "errors": 0,
     "interrupts": 0,
     "networks": 1, "priors": 1, "to_jax": 1, "noise": 1, "dropout": 1, "compilation": 1,
     "devices": 1, "schedules": 1, "model": 1.5,

@@ -1,4 +1,4 @@
-"""Labels of categorical observed variables."""
+"""Observed labels and counts: which data they are, and what these must hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pymc_bnn._checks import invalid
 if TYPE_CHECKING:
     from pymc_bnn.decompose import Data, Terms
 
-__all__ = ["check_all_labels", "check_labels", "label_classes", "warn_of_few"]
+__all__ = ["check_labels", "check_whole", "label_classes", "truncated", "warn_of_few"]
 
 
 def label_classes(terms: Terms) -> list[tuple[str, Data, int]]:
@@ -47,31 +47,51 @@ def check_labels(argument: str, labels: np.ndarray, k: int) -> None:
     --------
     >>> check_labels("y", np.array([0, 2]), 3)
     """
-    if not np.issubdtype(labels.dtype, np.integer) and labels.dtype != bool:
+    if labels.dtype.kind not in "biu":
+        check_whole(argument, labels)
         raise invalid(argument, "be integer labels", f"{labels.dtype}", "pass y.astype(int)")
     low, high = labels.min(), labels.max()
     if low < 0 or high >= k:
+        missing = "; pandas writes -1 for a missing category" if low == -1 else ""
         raise invalid(
             argument,
             f"be labels in 0…{k - 1}, as the network has {k} outputs",
             f"labels in {low}…{high}",
-            "recode the labels or give the network more outputs",
+            f"recode the labels or give the network more outputs{missing}",
         )
 
 
-def check_all_labels(terms: Terms) -> None:
-    """Raise unless the labels of every categorical observed variable are classes of it.
+def truncated(terms: Terms) -> frozenset[str]:
+    """Return the names of the floating-point data that discrete variables cast to integers.
 
     Examples
     --------
     >>> import pymc as pm
     >>> from pymc_bnn.decompose import decompose
     >>> with pm.Model() as model:
-    ...     y = pm.Categorical("y", logit_p=pm.Normal("a", shape=3), observed=np.ones(5, int))
-    >>> check_all_labels(decompose(model))
+    ...     counts = pm.Data("counts", [0.0, 2.0])
+    ...     y = pm.Poisson("y", pm.Exponential("rate"), observed=counts)
+    >>> sorted(truncated(decompose(model)))
+    ['counts']
     """
-    for name, data, k in label_classes(terms):
-        check_labels(name, data.value, k)
+    roots = {o.root for o in terms.observed if o.value.type.dtype.startswith(("int", "uint"))}
+    return frozenset(d.name for d in terms.data if d.root in roots and d.value.dtype.kind == "f")
+
+
+def check_whole(argument: str, values: np.ndarray) -> None:
+    """Raise unless floating-point labels or counts are whole numbers, which a cast leaves alone.
+
+    Examples
+    --------
+    >>> check_whole("y", np.array([0.0, 2.0]))
+    """
+    bad = values != np.trunc(values)
+    if bad.any():
+        at = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = at[0] if len(at) == 1 else at
+        got = f"{int(bad.sum())} other of {bad.size}, the first {values[at]} at index {where}"
+        rule = "be integers, as labels and counts are: what follows the point would be cut off"
+        raise invalid(argument, rule, got, "recode or round them")
 
 
 def warn_of_few(terms: Terms, n: int, whole: bool = True) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from pymc_bnn._checks import check_finite, invalid
 
 __all__ = [
+    "ONE_VARIABLE",
     "as_array",
     "as_numbers",
     "check_choice",
@@ -20,16 +21,18 @@ __all__ = [
     "check_share",
     "check_votes",
     "normalised",
+    "one_variable",
     "rank",
 ]
 
 SUM_TOLERANCE = 1e-3
+ONE_VARIABLE = "pass an array, or what `predict` returned for one variable: prediction['y']"
 
 
 def as_array(argument: str, values: Any) -> np.ndarray:
     """Return an array, or one error for nested sequences of unequal length."""
     try:
-        return np.asarray(values)
+        return np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
     except ValueError as error:
         raise invalid(
             argument,
@@ -39,17 +42,42 @@ def as_array(argument: str, values: Any) -> np.ndarray:
         ) from None
 
 
-def as_numbers(argument: str, values: Any) -> np.ndarray:
-    """Return a finite float64 array."""
+def one_variable(argument: str, pred: Any, classes: bool) -> Any:
+    """Return the one variable with classes, or with values, of what `predict` returned.
+
+    Anything else comes back as it is; what predicts the other kind is refused.
+    """
+    variables = getattr(pred, "variables", None)
+    if isinstance(variables, Mapping) and variables:
+        kind = {
+            name: v
+            for name, v in variables.items()
+            if hasattr(v, "samples") and hasattr(v, "mean_probs") == classes
+        }
+        if len(kind) > 1:
+            got = f"{list(kind)} of one prediction"
+            repair = f"choose one: prediction[{next(iter(kind))!r}]"
+            raise invalid(argument, "be the prediction of one variable", got, repair)
+        pred = next(iter(kind.values()), next(iter(variables.values())))
+    if hasattr(pred, "samples") and hasattr(pred, "mean_probs") != classes:
+        own, other = ("classes", "values")[:: 1 if classes else -1]
+        names = "evaluate_values, interval_coverage, value_interval or crps"
+        if not classes:
+            names = "evaluate, summary or conformal"
+        rule, got = f"predict {own}, which this is for", f"a {type(pred).__name__} of {other}"
+        raise invalid(argument, rule, got, f"for {other} there is {names}", TypeError)
+    return pred
+
+
+def as_numbers(argument: str, values: Any, repair: str = "pass an array of numbers") -> np.ndarray:
+    """Return a finite float64 array; `repair` is for what is no array at all."""
     array = as_array(argument, values)
     if array.dtype.kind not in "fiub":
         raise invalid(
             argument,
             "be an array of real numbers",
             f"a {type(values).__name__} (dtype {array.dtype})",
-            "convert it with numpy.asarray(…, dtype=float)"
-            if array.ndim
-            else "pass an array, or what `predict` returned for one variable: prediction['y']",
+            "convert it with numpy.asarray(…, dtype=float)" if array.ndim else repair,
             TypeError,
         )
     check_finite(argument, array)
@@ -61,12 +89,13 @@ def check_probs(argument: str, probs: Any) -> np.ndarray:
 
     Of an array, or of a prediction that kept its draws.
     """
+    probs = one_variable(argument, probs, classes=True)
     probs = getattr(probs, "probs", probs)
     if probs is None:
         rule, got = "hold posterior draws, (draws, n, classes)", "a prediction without draws"
         repair = "pass what predict(…, keep_draws=True) returned, or an array"
         raise invalid(argument, rule, got, repair)
-    probs = as_numbers(argument, probs)
+    probs = as_numbers(argument, probs, ONE_VARIABLE)
     if probs.ndim != 3:
         raise invalid(
             argument,
@@ -126,7 +155,7 @@ def check_classes(argument: str, labels: np.ndarray, n_classes: int | None = Non
             argument,
             "hold integers",
             f"dtype {labels.dtype}",
-            f"convert it: {argument}.astype(int)",
+            _as_classes(argument, labels),
             TypeError,
         )
     if labels.min() < 0 or (n_classes is not None and labels.max() >= n_classes):
@@ -138,6 +167,15 @@ def check_classes(argument: str, labels: np.ndarray, n_classes: int | None = Non
             "number the classes from 0, or raise their number",
         )
     return labels.astype(np.int64)
+
+
+def _as_classes(argument: str, labels: np.ndarray) -> str:
+    """Say how labels that are not integers become class numbers."""
+    if labels.dtype.kind not in "bf":
+        return f"number the classes from 0: pandas.Categorical({argument}, categories=…).codes"
+    if labels.dtype.kind == "f" and (labels != np.trunc(labels)).any():
+        return "this is for classes; for values there is evaluate_values"
+    return f"convert it: {argument}.astype(int)"
 
 
 def check_votes(argument: str, votes: Any) -> np.ndarray:

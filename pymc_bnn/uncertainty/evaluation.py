@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pymc_bnn._checks import check_int, check_seed
+from pymc_bnn._frames import check_aligned
 from pymc_bnn.uncertainty.calibration import calibration_floor, expected_calibration_error
 from pymc_bnn.uncertainty.entropies import entropy
 from pymc_bnn.uncertainty.intervals import tails, wilson
@@ -130,9 +131,9 @@ def evaluate_values(
 
     Parameters
     ----------
-    samples : array_like of shape (draws, n)
-        Predictive samples of the observations, with their noise, at least two draws:
-        ``prediction["y"].samples``.
+    samples : array_like of shape (draws, n), or prediction
+        Predictive samples of the observations, with their noise, at least two draws: what
+        `predict` returned, of one variable or of all where only one has values.
     y : array_like of shape (n,)
         The observations, which the fit did not see.
     log_density : array_like of shape (n,), optional
@@ -179,6 +180,7 @@ def evaluate_values(
     Name: value, dtype: float64
     """
     samples = check_samples("samples", samples, least=2)
+    check_aligned("log_density", {"y": y, "log_density": log_density})
     y = check_values("y", y, samples.shape[1])
     if log_density is not None:
         log_density = check_values("log_density", log_density, len(y))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pymc_bnn._checks import check_int, check_seed, invalid
+from pymc_bnn._frames import check_aligned
 from pymc_bnn.uncertainty.arrays import as_array, check_choice, check_labels, check_share, rank
 from pymc_bnn.uncertainty.intervals import tails
 from pymc_bnn.uncertainty.predictions import ClassPrediction, read_mean
@@ -143,6 +144,7 @@ def conformal(
     check_choice("method", method, _METHODS)
     coverage = check_share("coverage", coverage, "pass coverage=0.9")
     mean = read_mean("calibration_pred", calibration_pred)
+    check_aligned("calibration_y", {"calibration_pred": calibration_pred, "y": calibration_y})
     y = check_labels("calibration_y", calibration_y, *mean.shape)
     n = len(y)
     needed = _needed_rank(n, coverage, "calibration_pred")

@@ -7,12 +7,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._frames import check_aligned
 from pymc_bnn.uncertainty.arrays import (
+    ONE_VARIABLE,
     as_numbers,
     check_labels,
     check_probs,
     check_votes,
     normalised,
+    one_variable,
 )
 from pymc_bnn.uncertainty.entropies import entropy
 
@@ -55,6 +58,7 @@ def read_prediction(
     pred: ClassPrediction, votes: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """Return mean probabilities, expected entropy (nats), votes and kept draws, checked."""
+    pred = one_variable("pred", pred, classes=True)
     names = ("mean_probs", "expected_entropy", "label_votes", "class_votes", "draws", "probs")
     missing = [name for name in names if not hasattr(pred, name)]
     if missing:
@@ -92,9 +96,10 @@ def read_prediction(
 
 def read_mean(argument: str, pred: ClassPrediction | Any) -> np.ndarray:
     """Return mean probabilities (n, classes) of draws, of their mean or of an object with them."""
+    pred = one_variable(argument, pred, classes=True)
     if hasattr(pred, "mean_probs"):
         return _streamed_mean(argument, pred)
-    probs = as_numbers(argument, pred)
+    probs = as_numbers(argument, pred, ONE_VARIABLE)
     if probs.ndim == 2:
         return normalised(argument, probs)
     if probs.ndim == 3:
@@ -110,11 +115,13 @@ def read_mean(argument: str, pred: ClassPrediction | Any) -> np.ndarray:
 def read_labelled(pred: ClassPrediction | Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return mean probabilities (n, classes) and labels (n,), checked."""
     mean = read_mean("pred", pred)
+    check_aligned("y", {"pred": pred, "y": y})
     return mean, check_labels("y", y, *mean.shape)
 
 
 def read_moments(argument: str, pred: ClassPrediction | Any) -> tuple[np.ndarray, np.ndarray]:
     """Return mean probabilities (n, classes) and expected entropy (n,), nats, of draws."""
+    pred = one_variable(argument, pred, classes=True)
     if hasattr(pred, "mean_probs") and hasattr(pred, "expected_entropy"):
         mean = _streamed_mean(argument, pred)
         return mean, _streamed_entropy(argument, pred, len(mean))

@@ -1,7 +1,8 @@
 """Regression: intervals of predicted values, how they score, and what their spread is made of.
 
 Predictive samples have shape (draws, n): a new observation of each example under each posterior
-draw, noise included, as ``prediction["y"].samples``.
+draw, noise included, as ``prediction["y"].samples``; what `predict` returned will do as well, if it
+kept its draws: of one variable, ``prediction["y"]``, or of all, where only one has values.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.uncertainty.arrays import as_numbers
+from pymc_bnn.uncertainty.arrays import ONE_VARIABLE, as_numbers, one_variable
 from pymc_bnn.uncertainty.intervals import tails, wilson
 
 __all__ = [
@@ -56,7 +57,7 @@ def value_interval(samples: Any, level: float = 0.95) -> np.ndarray:
 
     Parameters
     ----------
-    samples : array_like of shape (draws, n)
+    samples : array_like of shape (draws, n), or prediction
         One value per posterior draw and example.
     level : float, optional
         Probability of the interval, in (0, 1). Default 0.95: from the 2.5 % to the 97.5 %
@@ -94,7 +95,7 @@ def interval_coverage(samples: Any, y: Any, level: float = 0.95) -> Coverage:
 
     Parameters
     ----------
-    samples : array_like of shape (draws, n)
+    samples : array_like of shape (draws, n), or prediction
         Predictive samples of the observations: with their noise.
     y : array_like of shape (n,)
         The observations, which the fit did not see.
@@ -142,7 +143,7 @@ def crps(samples: Any, y: Any) -> np.ndarray:
 
     Parameters
     ----------
-    samples : array_like of shape (draws, n)
+    samples : array_like of shape (draws, n), or prediction
         Predictive samples of the observations, at least two draws: with their noise.
     y : array_like of shape (n,)
         The observations.
@@ -196,7 +197,7 @@ def variance_parts(means: Any, noise_stds: Any) -> VarianceParts:
 
     Parameters
     ----------
-    means : array_like of shape (draws, n)
+    means : array_like of shape (draws, n), or prediction of one variable
         Mean function of each posterior draw, at least two of them.
     noise_stds : array_like of shape (draws, n), (draws, 1) or ()
         Standard deviation of the noise, 0 or more: of each draw, for each example or for all, or
@@ -226,7 +227,13 @@ def variance_parts(means: Any, noise_stds: Any) -> VarianceParts:
     >>> parts.epistemic, parts.aleatoric
     (array([0., 0.]), array([0.5, 0.5]))
     """
+    names = [name for name, v in getattr(means, "variables", {}).items() if hasattr(v, "mean")]
+    if names:
+        rule, got = "be draws of the mean function alone", "a whole prediction"
+        repair = f"choose its variable (predict has var_names=), as in prediction[{names[-1]!r}]"
+        raise invalid("means", rule, got, repair, TypeError)
     means = check_samples("means", means, least=2)
+    noise_stds = getattr(noise_stds, "samples", noise_stds)
     noise_stds = as_numbers("noise_stds", noise_stds)
     draws, n = means.shape
     if noise_stds.shape not in ((), (draws, 1), (draws, n)):
@@ -246,7 +253,13 @@ def variance_parts(means: Any, noise_stds: Any) -> VarianceParts:
 
 def check_samples(argument: str, samples: Any, least: int = 1) -> np.ndarray:
     """Return values (draws, n) as float64, with at least so many draws and one example."""
-    samples = as_numbers(argument, samples)
+    samples = one_variable(argument, samples, classes=False)
+    samples = getattr(samples, "samples", samples)
+    if samples is None:
+        rule, got = "hold posterior draws, (draws, n)", "a prediction without draws"
+        repair = "pass what predict(…, keep_draws=True) returned, or an array"
+        raise invalid(argument, rule, got, repair)
+    samples = as_numbers(argument, samples, ONE_VARIABLE)
     if samples.ndim != 2 or len(samples) < least or samples.shape[1] == 0:
         raise invalid(
             argument,

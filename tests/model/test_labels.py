@@ -1,56 +1,76 @@
-"""A single example and a single class are warned of; what only looks like it is not."""
+"""Labels and counts are integers in their range, wherever data come in."""
 
 import numpy as np
 import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
+from pymc_bnn.decompose import decompose
+from pymc_bnn.model.labels import truncated
+from pymc_bnn.model.rules import DataRules
 
-X = np.random.default_rng(1).normal(size=(40, 2))
-QUIET = {"steps": 2, "random_seed": 1, "progressbar": False}
+OPTIONS = {"steps": 3, "progressbar": False, "random_seed": 0}
+COUNTS = [0.0, 1.0, 2.0, 5.0, 3.0, 1.0]
+CUT = r"must be integers, as labels and counts are.*got 1 other of \d+, the first 1.7 at index 1"
 
 
-def classifier(y, kind="bernoulli", x=X):
-    x = x[: len(y)]
+def counts_model(counts):
     with pm.Model() as model:
-        if kind == "bernoulli":
-            pm.Bernoulli("y", logit_p=pm.Data("x", x) @ pm.Normal("w", shape=2), observed=y)
-        else:
-            pm.Categorical("y", logit_p=pm.Data("x", x) @ pm.Normal("w", shape=(2, 3)), observed=y)
+        pm.Poisson("y", pm.Exponential("rate"), observed=pm.Data("counts", counts))
     return model
 
 
-@pytest.mark.parametrize("kind", ["bernoulli", "categorical"])
-@pytest.mark.parametrize("dtype", [int, bool, np.int8])
-@pytest.mark.parametrize("label", [0, 1])
-def test_a_single_class(kind, dtype, label):
-    model = classifier(np.full(40, label, dtype), kind)
-    with pytest.warns(UserWarning, match=f"all 40 labels of 'y' are {label}, so that"):
-        bnn.fit(model, batch_size=10, **QUIET)
+def test_counts_that_pymc_would_cut_off_are_refused_everywhere():
+    bad = [0.0, 1.7, 2.0, 5.0, 3.0, 1.0]
+    with pytest.raises(ValueError, match=f"`counts` {CUT}"):
+        bnn.fit(counts_model(bad), **OPTIONS)
+    fitted = bnn.fit(counts_model(COUNTS), **OPTIONS)
+    assert np.isfinite(fitted.nll({"counts": [0.0, 4.0]}, draws=2))
+    with pytest.raises(ValueError, match=rf"`new_data\['counts'\]` {CUT}"):
+        fitted.nll({"counts": bad}, draws=2)
+    with pytest.raises(ValueError, match=rf"`data\['counts'\] of batch 2` {CUT}"):
+        bnn.fit(counts_model(COUNTS), data=[(COUNTS,), (bad,)], total_size=12, **OPTIONS)
 
 
-def test_several_classes_and_a_coin_are_silent():
-    bnn.fit(classifier(np.arange(40) % 2), **QUIET)
-    bnn.fit(classifier(np.arange(40) % 2, "categorical"), **QUIET)  # of three
-    with pm.Model() as coin:
-        pm.Bernoulli("y", p=pm.Beta("p", 1, 1), observed=np.ones(20, int))
-    bnn.fit(coin, **QUIET)
-
-
-def test_the_sample_of_a_stream_may_be_of_one_class():
-    y = np.arange(40) % 2
-    bnn.fit(classifier(np.ones(6, int)), data=[(X, y)], total_size=40, **QUIET)
-
-
-@pytest.mark.parametrize("batch_size", ["auto", None, 1])
-def test_a_single_example(batch_size):
+@pytest.mark.parametrize(
+    ("law", "whole"),
+    [
+        (lambda y: pm.Bernoulli("y", 0.5, observed=y), True),
+        (lambda y: pm.Binomial("y", 9, 0.5, observed=y), True),
+        (lambda y: pm.NegativeBinomial("y", 2.0, 1.0, observed=y), True),
+        (lambda y: pm.Normal("y", 2.0, 1.0, observed=y), False),
+    ],
+)
+def test_only_discrete_laws_ask_for_whole_numbers(law, whole):
     with pm.Model() as model:
-        pm.Normal("y", pm.Data("x", X[:1]) @ pm.Normal("w", shape=2), 1, observed=X[:1, 0])
-    with pytest.warns(UserWarning, match="there is a single example of 'y'; are the data whole"):
-        bnn.fit(model, batch_size=batch_size, **QUIET)
+        pm.Normal("free")
+        law(pm.Data("counts", [0.0, 1.0]))
+    assert truncated(decompose(model)) == ({"counts"} if whole else set())
 
 
-def test_an_observed_number_is_no_data_set():
+def test_labels_outside_name_pandas_code():
     with pm.Model() as model:
-        pm.Binomial("y", n=10, p=pm.Beta("p", 1, 1), observed=7)
-    bnn.fit(model, **QUIET)
+        pm.Categorical("y", logit_p=pm.Normal("a", shape=3), observed=np.array([0, 1, 2]))
+    rules = DataRules.of(decompose(model))
+    with pytest.raises(ValueError, match=r"`y` must be labels in 0…2.*pandas writes -1"):
+        rules.check({"y": np.array([0, -1])})
+    with pytest.raises(ValueError, match=r"`y` must be labels in 0…2.*got labels in 0…3"):
+        rules.check({"y": np.array([0, 3])})
+    with pytest.raises(ValueError, match=r"`y` must be integers, as labels"):
+        rules.check({"y": np.array([0.0, 1.5])})
+
+
+def test_complex_data_are_refused():
+    def model(x):
+        with pm.Model() as model:
+            pm.Normal("y", pm.Normal("b") * pm.Data("x", x), 1.0, observed=np.zeros(6))
+        return model
+
+    with pytest.raises(TypeError, match="`x` must hold real numbers, got complex128"):
+        bnn.fit(model(np.arange(6) * 1j), **OPTIONS)
+    real = model(np.arange(6.0))
+    with pytest.raises(TypeError, match=r"`data\['x'\] of batch 1` must hold real numbers"):
+        bnn.fit(real, data=[([1j] * 6, [0.0] * 6)], total_size=6, **OPTIONS)
+    fitted = bnn.fit(real, **OPTIONS)
+    with pytest.raises(TypeError, match=r"`new_data\['x'\]` must hold .*real"):
+        fitted.predict({"x": [1j, 2.0]}, draws=2)
