@@ -10,24 +10,20 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytensor
-import pytensor.tensor as pt
 from jax.sharding import Mesh
-from pymc.distributions.discrete import Bernoulli, Categorical
-from pymc.distributions.shape_utils import change_dist_size
-from pytensor.graph.basic import Constant, Variable
-from pytensor.graph.traversal import ancestors, toposort
-from pytensor.tensor.random.type import RandomType, random_generator_type
-from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.graph.basic import Variable
+from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn._checks import invalid
 from pymc_bnn.compilation import Compiled
-from pymc_bnn.decompose import Observed, Terms, decompose
+from pymc_bnn.decompose import decompose
 from pymc_bnn.devices import everywhere, gathered, put_rows
 from pymc_bnn.masks import random_masks
 from pymc_bnn.noise import words_of
 from pymc_bnn.prediction import ClassTotal, DensityTotal, Prediction, ValueTotal
-from pymc_bnn.to_jax import INTERPRETED, lift, substitute
+from pymc_bnn.prediction.requests import check_names
+from pymc_bnn.prediction.sampler import Sampler, is_class, probabilities
+from pymc_bnn.to_jax import lift
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
@@ -68,13 +64,13 @@ class Predictor:
             raise invalid("var_names", rule, unknown, repair)
         self.checked = fitted.terms.n_rows is not None  # the fit found rows independent
         terms = fitted.row_terms or fitted.terms
-        given = _check_names(terms, new_data)
+        given = check_names(terms, new_data)
         if terms.n_rows is None and given:
             terms = decompose(terms.model, {d.root for d in terms.data if d.name in given})
         self.terms = terms
         targets = [o for o in terms.observed if o.rv.owner is not None]
-        self.classes = {o.name: _probabilities(o) for o in targets if _is_class(o)}
-        self.others = {o.name: _Sampler(o) for o in targets if not _is_class(o)}
+        self.classes = {o.name: probabilities(o) for o in targets if is_class(o)}
+        self.others = {o.name: Sampler(o) for o in targets if not is_class(o)}
         outputs: list[Variable] = [*self.classes.values()]
         for sampler in self.others.values():
             outputs.extend(sampler.parameters)
@@ -176,7 +172,7 @@ class Predictor:
     def with_data(self, new_data: Mapping[str, Any] | None) -> Predictor:
         """Return the same compiled functions with other values of the same data."""
         other = copy(self)
-        other._take(_check_names(self.terms, new_data))
+        other._take(check_names(self.terms, new_data))
         return other
 
     def without_data(self) -> Predictor:
@@ -320,113 +316,3 @@ def _one_ahead(items: Iterator[Any]) -> Iterator[Any]:
         yield held
         held = item
     yield held
-
-
-class _Sampler:
-    """Draws an observed variable given its parameters, by PyTensor's own NumPy code."""
-
-    def __init__(self, observed: Observed):
-        rv, n = observed.rv, pt.lscalar("n")
-        batch_ndim = rv.ndim - rv.owner.op.ndim_supp
-        # A variable that does not go by the examples keeps the number of rows observed.
-        self.rows = None if observed.per_example else observed.n
-        if batch_ndim:
-            rv = change_dist_size(rv, [n, *observed.value.type.shape[1:batch_ndim]])
-        # Parameters are where the part of the graph that is not random enters the part that is.
-        drawn: set[Variable] = {n, *(v for v in ancestors([rv]) if isinstance(v.type, RandomType))}
-        frontier: dict[Variable, Variable] = {}
-        for node in toposort([rv]):
-            if drawn.isdisjoint(node.inputs):
-                continue
-            drawn.update(node.outputs)
-            fixed = (i for i in node.inputs if i not in drawn and not isinstance(i, Constant))
-            frontier |= {i: i.type() for i in fixed}
-        # A shape is not a parameter: what it is the shape of is.
-        for v in [v for v in frontier if v.type.dtype == "int64"]:
-            measured = [
-                node.inputs[0] for node in toposort([v]) if isinstance(node.op, Shape | Shape_i)
-            ]
-            if measured and _only_through(v, measured):
-                del frontier[v]
-                frontier |= {m: m.type() for m in measured}
-        rngs = {v: random_generator_type() for v in drawn if v.owner is None and v is not n}
-        self.n_rngs, self.parameters = len(rngs), list(frontier)
-        [sample] = substitute([rv], {**frontier, **rngs})
-        self.function = pytensor.function(
-            [n, *rngs.values(), *frontier.values()],
-            sample,
-            mode=INTERPRETED,
-            on_unused_input="ignore",
-        )
-
-    def __call__(self, rng: np.random.Generator, parameters: list[Any], n: int) -> np.ndarray:
-        rngs = rng.spawn(self.n_rngs)  # children of their own for each variable
-        types = (p.type.dtype for p in self.parameters)
-        values = (np.asarray(p, t) for p, t in zip(parameters, types, strict=True))
-        return self.function(self.rows or n, *rngs, *values)
-
-
-def _only_through(v: Variable, measured: list[Variable]) -> bool:
-    """Tell whether an expression depends on data only through the shapes of some variables."""
-    free = (a for a in ancestors([v], blockers=measured) if a.owner is None)
-    return all(isinstance(a, Constant) or a in measured for a in free)
-
-
-def _is_class(observed: Observed) -> bool:
-    op = observed.rv.owner.op
-    if isinstance(op, Categorical.rv_type):
-        return observed.rv.ndim == 1
-    return isinstance(op, Bernoulli.rv_type) and observed.rv.ndim == 1
-
-
-def _probabilities(observed: Observed) -> Variable:
-    """Write the class probabilities of a categorical or Bernoulli variable, class axis last."""
-    node = observed.rv.owner
-    [p] = node.op.dist_params(node)
-    return pt.stack([1 - p, p], axis=-1) if isinstance(node.op, Bernoulli.rv_type) else p
-
-
-def _check_names(terms: Terms, new_data: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
-    """Check new data against the model's: names, axes, numbers."""
-    if new_data is None:
-        return {}
-    if not isinstance(new_data, Mapping) or len(new_data) == 0:
-        raise invalid(
-            "new_data",
-            "be a dictionary of the model's data",
-            type(new_data).__name__ if not isinstance(new_data, Mapping) else "an empty one",
-            f"pass some of {[d.name for d in terms.data]} by name",
-            TypeError,
-        )
-    known = {d.name: d for d in terms.data}
-    unknown = [name for name in new_data if name not in known]
-    if unknown:
-        raise invalid("new_data", "name data of the model", unknown, f"choose from {sorted(known)}")
-    given = {}
-    for name, value in new_data.items():
-        old, value = known[name].value, np.asarray(value)
-        if value.ndim != old.ndim or value.shape[1:] != old.shape[1:]:
-            expected = str(("n", *old.shape[1:])).replace("'", "")
-            raise invalid(
-                f"new_data['{name}']",
-                f"have the shape {expected}",
-                value.shape,
-                "reshape it as the training data were",
-            )
-        if not (np.issubdtype(value.dtype, np.number) or value.dtype == bool):
-            raise invalid(f"new_data['{name}']", "hold numbers", value.dtype, "convert it")
-        integers = np.issubdtype(old.dtype, np.integer)
-        if integers and not (np.issubdtype(value.dtype, np.integer) or value.dtype == bool):
-            raise invalid(
-                f"new_data['{name}']", "hold integers", value.dtype, "convert it by .astype(int)"
-            )
-        check_finite(f"new_data['{name}']", value)
-        given[name] = value.astype(old.dtype)
-        if integers and (given[name] != value).any():
-            raise invalid(
-                f"new_data['{name}']",
-                f"fit {old.dtype}, the type of the training data",
-                f"{value.dtype} in {value.min()}…{value.max()}",
-                "convert it as the training data were",
-            )
-    return given
