@@ -185,7 +185,7 @@ class Approximation:
         """
         check_int("draws", draws, 2, None, "pass draws=10")
         check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
-        warn_of_changed_data(self.terms, "elbo")
+        warn_of_changed_data(self.terms, self.objective, rows=not self.streamed)
         return evaluate_elbo(self, draws, data, batch_size, seed_of(random_seed))
 
     def kl(self, draws: int = 20, random_seed: Any = 0) -> pd.Series:
@@ -385,6 +385,7 @@ class Approximation:
                 raise invalid(
                     "var_names", "match some variable", var_names, f"choose from {list(available)}"
                 )
+        warn_of_changed_data(self.terms, "sample", [available[name] for name in names])
         key = jax.random.key(seed_of(random_seed))
         with precision(self.dtype):
             function = constrain(self.terms, [available[name] for name in names], self.dtype)

@@ -23,6 +23,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn.model.names import array_name
 from pymc_bnn.to_jax import lift, merge, substitute
 
 __all__ = [
@@ -536,7 +537,7 @@ def _inputs(
         if value.size == 0 and root in observations:
             rule, repair = "have at least one observed value", "check the data"
             raise invalid("model", rule, f"'{root.name}' of shape {value.shape}", repair)
-        name = root.name if root.name else f"constant_{len(data)}"
+        name = root.name or array_name(model, root)
         if name in {d.name for d in data}:
             name = f"{name}_{len(data)}"
         bound = isinstance(root, TensorConstant) and root not in observations

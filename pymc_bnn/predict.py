@@ -116,7 +116,7 @@ class Predictor:
         self.used = [d for d in terms.data if any(d.variable in b for b in self.behind.values())]
         missing = [d.name for d in self.used if d.per_example]
         if request.rows is not None and set(missing) - request.rows:
-            raise not_enough(request, [name for name in missing if name not in request.rows])
+            raise not_enough(terms, request, [name for name in missing if name not in request.rows])
         self.programs: dict[Any, list[Program]] = {}
         self.key = jax.random.key(0)
         self._take(request)
@@ -159,8 +159,9 @@ class Predictor:
         """How each variable that is predicted depends on rows: "rows", "none", or what mixes."""
         found, kinds = {}, self.outputs.kinds
         for name in (*self.classes, *self.others, *self.var_names):
-            keys = [key for key in self.graphs if key[0] == name and kinds[key] != "none"]
-            mixed = [self.outputs.why[key] or "mixed" for key in keys if key not in self.by_row]
+            keys = [key for key in self.graphs if key[0] == name]
+            keys = [key for key in keys if kinds[key] not in ("none", "length")]
+            mixed = [self.outputs.why[key] for key in keys if key not in self.by_row]
             mixed += [self.across[name]] if name in self.across else []
             o = self.observed.get(name)
             rows = o.per_example if o is not None else keys or self.parents[name]

@@ -37,7 +37,7 @@ class Outputs:
     """
 
     graphs: dict[Any, Variable]
-    kinds: dict[Any, str]  # "none", "rows" along the first axis, "mixed" or "unknown"
+    kinds: dict[Any, str]  # as of RowUse; "rows" along the first axis
     why: dict[Any, str]
     masks: list[Any]
 
@@ -56,11 +56,9 @@ class Outputs:
         inputs = [*row_inputs, *(root for root, _ in masks)]
         kinds, why = {}, {}
         for name, use in zip(graphs, row_use(variables, inputs), strict=True):
-            kind = use.kind if use.kind in ("none", "rows", "unknown") else "mixed"
-            if kind == "rows" and use.axis != 0:
-                kind = "mixed"
+            kind = "mixed" if use.kind == "rows" and use.axis != 0 else use.kind
             kinds[name] = "rows" if kind == "unknown" and name in trusted else kind
-            why[name] = use.why
+            why[name] = use.why or f"rows along axis {use.axis}"
         return cls(dict(zip(graphs, variables, strict=True)), kinds, why, masks)
 
     def behind(self) -> set[Variable]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.basic import Constant
+from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
@@ -108,8 +108,12 @@ def changed_data(terms: Terms) -> dict[str, np.ndarray]:
     }
 
 
-def warn_of_changed_data(terms: Terms, what: str) -> None:
+def warn_of_changed_data(
+    terms: Terms, what: str, graphs: Sequence[Variable] | None = None, rows: bool = True
+) -> None:
     """Warn that a figure is of the data of the fit, where the model holds other data now.
+
+    Of the data that `graphs` depend on, if given; without those of the examples if not `rows`.
 
     Examples
     --------
@@ -118,7 +122,15 @@ def warn_of_changed_data(terms: Terms, what: str) -> None:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     >>> warn_of_changed_data(decompose(model), "elbo")
     """
-    names = list(changed_data(terms))
+    changed = changed_data(terms)
+    behind = None if graphs is None else set(ancestors(list(graphs)))
+    names = [
+        d.name
+        for d in terms.data
+        if d.name in changed
+        and (behind is None or d.variable in behind)
+        and (rows or not d.per_example)
+    ]
     if names:
         warnings.warn(
             f"{what} is of the data of the fit: pm.set_data has changed {names} since",
@@ -316,15 +328,17 @@ def check_names(
     return given
 
 
-def not_enough(request: Request, missing: Sequence[str]) -> Exception:
+def not_enough(terms: Terms, request: Request, missing: Sequence[str]) -> Exception:
     """Build the error for rows that predictions need and that were not given."""
     if not request.asked:
         got = f"new rows of {sorted(request.rows or ())} alone"
         rule = "set all data of the same rows that predictions need"
         return invalid("pm.set_data", rule, got, f"set {list(missing)}, too")
+    unnamed = [name for name in missing if name not in terms.model.named_vars]
+    hint = f", or make pm.Data of the arrays behind {unnamed} in the model" if unnamed else ""
     return invalid(
         "new_data",
         "hold all data that vary per example and that predictions need",
         f"only {sorted(request.rows or ())}",
-        f"add {list(missing)}",
+        f"add {list(missing)}" + hint,
     )

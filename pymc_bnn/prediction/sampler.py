@@ -26,6 +26,9 @@ from pymc_bnn.to_jax import INTERPRETED, substitute
 __all__ = ["Sampler", "cannot_be_drawn", "is_class", "probabilities", "vote"]
 
 
+_NESTED = 9
+
+
 class Sampler:
     """Draws a variable given its parameters, which JAX computes.
 
@@ -109,23 +112,30 @@ class Sampler:
 
 def _lengths_without_draws(graph: Variable, blockers: Sequence[Variable]) -> Variable:
     """Put expressions for the shapes of random variables that are asked for nothing else."""
-    measured = {
-        node: node.inputs[0]
-        for node in toposort([graph], blockers=list(blockers))
-        if isinstance(node.op, Shape | Shape_i)
-        and any(isinstance(v.type, RandomType) for v in ancestors(node.inputs, blockers=blockers))
-    }
-    if not measured:
-        return graph
-    feature = ShapeFeature()
-    FunctionGraph(outputs=[graph], clone=False, features=[feature])
-    swap = {
-        node.outputs[0]: pt.stack(feature.shape_tuple(v))
-        if isinstance(node.op, Shape)
-        else feature.shape_tuple(v)[node.op.i]
-        for node, v in measured.items()
-    }
-    return substitute([graph], swap)[0]
+    for _ in range(_NESTED):  # the shape of one may be that of another
+        measured = {
+            node: node.inputs[0]
+            for node in toposort([graph], blockers=list(blockers))
+            if isinstance(node.op, Shape | Shape_i) and _is_random(node.inputs[0], blockers)
+        }
+        if not measured:
+            break
+        feature = ShapeFeature()
+        FunctionGraph(outputs=[graph], clone=False, features=[feature])
+        swap = {}
+        for node, v in measured.items():
+            lengths = [
+                length if known is None else pt.constant(known, dtype="int64")
+                for length, known in zip(feature.shape_tuple(v), v.type.shape, strict=True)
+            ]
+            one = isinstance(node.op, Shape_i)
+            swap[node.outputs[0]] = lengths[node.op.i] if one else pt.stack(lengths)
+        [graph] = substitute([graph], swap)
+    return graph
+
+
+def _is_random(v: Variable, blockers: Sequence[Variable]) -> bool:
+    return any(isinstance(a.type, RandomType) for a in ancestors([v], blockers=list(blockers)))
 
 
 def _as_long_as(
