@@ -90,17 +90,16 @@ def graphs_of(
     for o in terms.observed:
         root = next((d.name for d in terms.data if d.root is o.root), None)
         if o.name in drawn and request.asked and root in (request.rows or ()):
-            given[drawn.pop(o.name)] = o.value
+            given[o.name] = o.value
     found = {}
     for name in names:
         graph = terms.joint.get(name, plain[name])
-        others = {v for k, v in {**drawn, **{v: v for v in given}}.items() if k != name}
-        behind = set(ancestors([graph], blockers=[v for v in others if v is not graph]))
-        here = {v: value for v, value in given.items() if v in behind and v is not graph}
-        if here:
-            [graph] = substitute([graph], here)
-        parents = {k: v for k, v in drawn.items() if k != name and v in behind}
-        found[name] = graph, parents
+        others = {k: v for k, v in drawn.items() if k != name}
+        behind = set(ancestors([graph], blockers=list(others.values())))
+        parents = {k: v for k, v in others.items() if v in behind}
+        values = {v: given.get(k, v) for k, v in parents.items()}
+        [graph] = substitute([graph], values)
+        found[name] = graph, {k: v for k, v in parents.items() if k not in given}
     return found
 
 
