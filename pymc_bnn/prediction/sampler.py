@@ -43,8 +43,9 @@ class Sampler:
 
     Examples
     --------
+    >>> import pymc as pm
     >>> mu, n = pt.vector("mu"), pt.lscalar("n")
-    >>> sampler = Sampler(pt.random.normal(mu, 1.0, size=(n,)), n)
+    >>> sampler = Sampler(pm.Normal.dist(mu, 1.0, shape=(n,)), n)
     >>> sampler.parameters[0].ndim
     1
     """
