@@ -161,12 +161,14 @@ def check_rows(
     rest: Mapping[str, np.ndarray],
     rng: np.random.Generator,
     suspects: str,
+    batch_size: int,
+    exact: bool = True,
 ) -> None:
-    """Check that the log-likelihood of a few rows alone equals those rows of the full one.
+    """Check that the log-likelihood of each row is the same in batches in another order.
 
     This catches data that have as many rows as there are examples by coincidence (a table of
-    groups), and layers that mix examples. Beyond 4,096 rows the full likelihood is that of 4,096
-    random rows, in random order.
+    groups), and layers that mix examples. Every row is compared, beyond 4,096 rows the first 2,048
+    and as many others.
 
     Parameters
     ----------
@@ -175,9 +177,13 @@ def check_rows(
     rows, rest : mapping from str to numpy.ndarray
         Data that vary per example, and other data.
     rng : numpy.random.Generator
-        Chooses the rows.
+        Shuffles the rows.
     suspects : str
         What the error lists: the data taken per example.
+    batch_size : int
+        Rows of a batch.
+    exact : bool, optional
+        Whether `row_logp` computes in float64.
 
     Raises
     ------
@@ -187,12 +193,14 @@ def check_rows(
     Examples
     --------
     >>> rows = {"y": np.arange(5.0)}
-    >>> check_rows(lambda data: -data["y"] ** 2, rows, {}, np.random.default_rng(0), "y")
+    >>> check_rows(lambda data: -data["y"] ** 2, rows, {}, np.random.default_rng(0), "y", 2)
     """
     n = len(next(iter(rows.values())))
-    block = rng.permutation(n)[:_REFERENCE_ROWS]
-    few = max(1, min(5, len(block) // 2))  # fewer than all, or nothing is compared
-    chosen = np.sort(rng.choice(len(block), size=few, replace=False))
+    block = np.arange(n)
+    if n > _REFERENCE_ROWS:
+        half = _REFERENCE_ROWS // 2
+        more = rng.choice(n - half, size=half, replace=False) + half
+        block = np.concatenate([block[:half], np.sort(more)])
     repair = (
         f"taken per example are {suspects}: name the right ones by `rows=` or give them dims, "
         "or pass batch_size=None"
@@ -218,15 +226,24 @@ def check_rows(
             )
         return logp
 
-    full, alone = evaluate(block)[chosen], evaluate(block[chosen])
-    tolerance = 2e-4 * (1 + np.abs(full))
-    equal = (np.abs(full - alone) <= tolerance) | (full == alone)
-    if not equal.all():
-        worst = int(np.argmax(np.where(np.isnan(full - alone), np.inf, np.abs(full - alone))))
-        raise invalid(
-            "batch_size",
-            "be None where the likelihood of a row depends on other rows",
-            f"{alone[worst]:.6g} for row {block[chosen][worst]} alone and {full[worst]:.6g} among "
-            "all rows",
-            repair,
-        )
+    full = evaluate(block)
+    tolerance = 1e-7 + 1e-11 * np.abs(full) if exact else 2e-4 * (1 + np.abs(full))
+    order = rng.permutation(len(block))
+    size = min(batch_size, -(-len(block) // 2))  # fewer than all, or nothing is compared
+    # The last batch overlaps with the one before, so that all have one size.
+    starts = np.unique(np.minimum(np.arange(0, len(block), size), len(block) - size))
+    for start in starts:
+        chosen = order[start : start + size]
+        alone, among = evaluate(block[chosen]), full[chosen]
+        equal = (np.abs(among - alone) <= tolerance[chosen]) | (among == alone)
+        equal |= np.isnan(among) & np.isnan(alone)
+        if not equal.all():
+            gap = np.where(np.isnan(among - alone), np.inf, np.abs(among - alone))
+            worst = int(np.argmax(np.where(equal, -1, gap)))
+            raise invalid(
+                "batch_size",
+                "be None where the likelihood of a row depends on other rows",
+                f"{alone[worst]:.6g} for row {block[chosen][worst]} in a batch and "
+                f"{among[worst]:.6g} among all rows",
+                repair,
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_field
 
 import numpy as np
 import pymc as pm
@@ -14,16 +15,23 @@ from pymc.distributions.shape_utils import change_dist_size
 from pymc.logprob.basic import transformed_conditional_logp
 from pymc.logprob.utils import replace_rvs_by_values
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.basic import NormalRV
 from pytensor.tensor.random.op import RandomVariable
-from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn.model.likelihood import Term, sort_terms, stand_apart
 from pymc_bnn.model.names import array_name
+from pymc_bnn.model.roots import (
+    data_roots,
+    find_likelihood_data,
+    find_rows,
+    length_of,
+    numbers_of,
+    unbatched_root,
+)
 from pymc_bnn.to_jax import lift, merge, substitute
 
 __all__ = [
@@ -75,6 +83,7 @@ class Data:
     value: np.ndarray
     per_example: bool  # the first axis runs over the examples
     root: Variable  # the shared variable or constant of the model
+    group: int | None = None  # the first axis runs over this one of the other samples
 
 
 @dataclass(frozen=True)
@@ -86,9 +95,10 @@ class Observed:
     value: TensorVariable  # what was observed, an expression of the data
     logp: TensorVariable  # elementwise log-likelihood
     per_example: bool
-    multiplier: float  # `total_size` over the number of rows, where `pm.Minibatch` was used
+    multiplier: float  # of the term: `total_size` over the shape, where it was given
     root: Variable  # the data behind `value`, before casts
     n: int  # its number of rows, 1 for a scalar
+    total: int  # the number that these stand for: the same, or the first of `total_size`
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,8 @@ class Terms:
     potential_logp: TensorVariable  # () potentials that no example belongs to
     deterministics: dict[str, TensorVariable]  # named expressions of values and data
     n_rows: int | None  # the number of examples taken row by row; None where nothing is
+    n_found: int | None  # the number of examples, by rows or not; None where none are found
+    unsure: str  # why rows have to be compared to see that they stand alone; empty where proven
     dims: dict[str, tuple[str, ...]]  # of the model's variables, where all are named
     coords: dict[str, list]  # as they were when the model was taken apart
     # Observed variables and deterministics, the observed ones they depend on still random; empty
@@ -123,102 +135,28 @@ class Terms:
 
     @property
     def n_observed(self) -> int:
-        """The largest number of examples, or `total_size`, of an observed variable; at least 1."""
-        return round(max([o.n * o.multiplier for o in self.observed], default=1))
+        """The largest number of examples, or `total_size`, of a likelihood term; at least 1."""
+        return max([o.total for o in self.observed], default=self.n_found or 1)
+
+    @property
+    def groups(self) -> tuple[tuple[frozenset[str], int], ...]:
+        """Samples beside the examples of which a part will do: names of their data, lengths."""
+        found: dict[int, list[Data]] = {}
+        for d in self.data:
+            if d.group is not None:
+                found.setdefault(d.group, []).append(d)
+        return tuple((frozenset(d.name for d in g), len(g[0].value)) for g in found.values())
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the data's values by name."""
         return {d.name: d.value for d in self.data}
 
 
-def find_rows(
-    model: pm.Model, rows: str | Sequence[str] | None = None
-) -> tuple[set[Variable], int]:
-    """Find the data that vary per example, and the number of examples.
-
-    Parameters
-    ----------
-    model : pymc.Model
-        The model.
-    rows : str or sequence of str, optional
-        A dimension, or names of the data that vary per example (observed variables included). By
-        default the examples' dimension is the first one of the observed variables: by name where
-        dims were given, otherwise by length.
-
-    Returns
-    -------
-    roots : set of Variable
-        Shared variables and constants whose first axis runs over the examples.
-    n : int
-        The number of examples.
-
-    Raises
-    ------
-    ValueError
-        If the observed variables disagree on the number of examples, or a name is unknown.
-
-    Examples
-    --------
-    >>> with pm.Model(coords={"obs": range(4)}) as model:
-    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4), dims="obs")
-    >>> find_rows(model)[1]
-    4
-    """
-    values = {rv.name: _unbatched_root(model.rvs_to_values[rv]) for rv in model.observed_RVs}
-    first_dim = {
-        name: dims[0] for name, dims in model.named_vars_to_dims.items() if dims and dims[0]
-    }
-    graphs = [*model.observed_RVs, *model.potentials, *model.rvs_to_values.values()]
-    direct = set(_roots(graphs, blockers=model.free_RVs))  # not by way of a free variable's prior
-    roots = [r for r in _roots(graphs) if r in direct or isinstance(r, SharedVariable)]
-    named = {**{r.name: r for r in roots if r.name in model.named_vars}, **values}
-    if rows is not None:
-        if not isinstance(rows, str | list | tuple | set):
-            repair = f"use some of {sorted(named)}"
-            raise invalid("rows", "be a name or names", repr(rows), repair, TypeError)
-        names = [rows] if isinstance(rows, str) else list(rows)
-        if isinstance(rows, str) and rows in model.coords:
-            names = [name for name in named if first_dim.get(name) == rows]
-        unknown = [name for name in names if name not in named]
-        if unknown or not names:
-            raise invalid(
-                "rows",
-                "name a dimension, or data and observed variables of the model",
-                rows if isinstance(rows, str) else unknown,
-                f"use some of {sorted(named)}",
-            )
-        chosen = {named[name] for name in names}
-        lengths = {name: _length(named[name]) for name in names}
-        if len(set(lengths.values())) > 1:
-            raise invalid(
-                "rows", "name data of one length", lengths, "check the data or name other data"
-            )
-        return chosen, next(iter(lengths.values()))
-
-    lengths = {name: _length(root) for name, root in values.items() if _length(root)}
-    if not lengths or len(set(lengths.values())) > 1:
-        raise invalid(
-            "rows",
-            "be given where the observed variables have different numbers of rows",
-            lengths or "no observed variable with rows",
-            "name the dimension or the data to batch over, or pass batch_size=None",
-        )
-    n = next(iter(lengths.values()))
-    row_dims = {first_dim[name] for name in values if name in first_dim}
-    chosen = set(values.values())
-    for root in roots:
-        dim = first_dim.get(root.name)
-        if dim is not None and row_dims:
-            belongs = dim in row_dims
-        else:
-            belongs = _length(root) == n
-        if belongs:
-            chosen.add(root)
-    return chosen, n
-
-
 def decompose(
-    model: pm.Model, rows: Iterable[Variable] = (), random_seed: int | None = None
+    model: pm.Model,
+    rows: Iterable[Variable] = (),
+    random_seed: int | None = None,
+    groups: Sequence[tuple[set[Variable], int]] = (),
 ) -> Terms:
     """Take a model apart into free variables, data and log-density terms.
 
@@ -234,6 +172,9 @@ def decompose(
         taken row by row.
     random_seed : int, optional
         Seed of random initial values, where the model asks for such.
+    groups : sequence of (set of Variable, int), optional
+        Samples beside the examples, from :func:`find_groups`, of which a part may be given to the
+        graphs instead of the whole, where the terms allow it.
 
     Returns
     -------
@@ -255,6 +196,7 @@ def decompose(
     """
     rows = set(rows)
     check_model(model)
+    likelihood_data, n_found, _ = find_likelihood_data(model)
     batch_outputs = {
         out: tensor
         for node in _nodes([*model.basic_RVs, *model.potentials, *model.rvs_to_values.values()])
@@ -266,14 +208,14 @@ def decompose(
     for rv in model.observed_RVs:
         scaled = rv.owner is not None and isinstance(rv.owner.op, MinibatchRandomVariable)
         observed_rvs.append(rv.owner.inputs[0] if scaled else rv)
-        totals.append(rv.owner.inputs[1] if scaled else None)
+        totals.append(rv.owner.inputs[1:] if scaled else [])
     values = [model.rvs_to_values[rv] for rv in model.observed_RVs]
 
     graphs = [*model.free_RVs, *observed_rvs, *model.potentials, *model.deterministics, *values]
     # Twice: first the batches of pm.Minibatch give way to whole data, then data to inputs.
     graphs = substitute(graphs, batch_outputs)
-    observations = {_unbatched_root(value) for value in values}
-    data, replace = _inputs(model, graphs, rows, observations)
+    observations = {unbatched_root(value) for value in values}
+    data, replace = _inputs(model, graphs, rows, observations, groups)
     graphs = substitute(graphs, replace)
     parts = iter(graphs)
     free_rvs = [next(parts) for _ in model.free_RVs]
@@ -282,7 +224,9 @@ def decompose(
     deterministics = [next(parts) for _ in model.deterministics]
     values = list(parts)
     row_inputs = {d.variable for d in data if d.per_example}
-    by_row = [bool(row_inputs & set(ancestors([value]))) for value in values]
+    in_groups = {g: {d.variable for d in data if d.group == g} for g in range(len(groups))}
+    sampled = row_inputs.union(*in_groups.values())
+    by_row = [bool(sampled & set(ancestors([value]))) for value in values]
     resized: dict[Variable, Variable] = {}
     for rv, value, per_example in zip(list(observed_rvs), values, by_row, strict=True):
         if per_example:  # in the model's order, as a later one may depend on an earlier one
@@ -353,26 +297,46 @@ def decompose(
     ]
 
     observed = []
-    for rv, value, logp, total, original, per_example in zip(
-        observed_rvs, values, logps[len(free) :], totals, model.observed_RVs, by_row, strict=True
+    for rv, value, logp, total, original in zip(
+        observed_rvs, values, logps[len(free) :], totals, model.observed_RVs, strict=True
     ):
-        root, multiplier = _unbatched_root(model.rvs_to_values[original]), 1.0
-        if isinstance(total, Constant) and total.data is not None:
-            multiplier = float(total.data) / _length(root)
-        n = _length(root) or 1
-        observed.append(Observed(original.name, rv, value, logp, per_example, multiplier, root, n))
+        root = unbatched_root(model.rvs_to_values[original])
+        shape = numbers_of(root).shape
+        ratios = [_ratio(size, length) for size, length in zip(total, shape, strict=False)]
+        n = length_of(root) or 1
+        all_rows = round(n * (ratios or [1.0])[0])
+        observed.append(
+            Observed(
+                name=original.name,
+                rv=rv,
+                value=value,
+                logp=logp,
+                per_example=bool(row_inputs & set(ancestors([value]))),
+                multiplier=float(np.prod(ratios)),
+                root=root,
+                n=n,
+                total=all_rows,
+            )
+        )
 
     _check_belonging(free, observed, row_inputs, rows)
-    row_densities = [_by_row(o.name, o.logp) for o in observed if o.per_example]
-    multipliers = [o.multiplier for o in observed if o.per_example]
-    row_terms = [d * m for d, m in zip(row_densities, multipliers, strict=True)]
-    rest_terms = [o.logp.sum() * o.multiplier for o in observed if not o.per_example]
-    potential_terms = []
-    for original, potential in zip(model.potentials, potentials, strict=True):
-        if row_inputs & set(ancestors([potential])):
-            row_terms.append(_by_row(original.name, potential))
-        else:
-            potential_terms.append(potential.sum())
+    likelihood_data |= rows | set(model.observed_RVs)
+
+    def uses_data(potential: Variable) -> bool:  # and not by way of a free variable's prior
+        return bool(likelihood_data & set(ancestors([potential], blockers=model.free_RVs)))
+
+    terms = [Term(o.name, o.logp, o.multiplier) for o in observed]
+    terms += [
+        Term(original.name, potential, observed=False, prior=not uses_data(original))
+        for original, potential in zip(model.potentials, potentials, strict=True)
+    ]
+    priors = [f.logp for f in free]
+    fit = [g for i, g in enumerate(groups) if stand_apart(terms, priors, in_groups[i], row_inputs)]
+    if len(fit) < len(groups):
+        return decompose(model, rows, random_seed, fit)
+    lengths = {i: n for i, (_, n) in enumerate(groups)}
+    found = sort_terms(terms, row_inputs, in_groups, lengths)
+    observed = [replace_field(o, per_example=o.name in found.by_rows) for o in observed]
     zero = pt.constant(0.0)
     n_rows = next((d.value.shape[0] for d in data if d.per_example), None)
     return Terms(
@@ -380,14 +344,16 @@ def decompose(
         free=tuple(free),
         data=tuple(data),
         observed=tuple(observed),
-        row_logp=merge(pt.add(*row_terms, zero)) if row_terms else None,
-        row_density=pt.add(*row_densities, zero) if row_densities else None,
-        rest_logp=pt.add(*rest_terms, zero) if rest_terms else zero,
-        potential_logp=pt.add(*potential_terms, zero) if potential_terms else zero,
+        row_logp=merge(pt.add(*found.rows, zero)) if found.rows else None,
+        row_density=pt.add(*found.densities, zero) if found.densities else None,
+        rest_logp=pt.add(*found.rest, zero) if found.rest else zero,
+        potential_logp=pt.add(*found.prior, zero) if found.prior else zero,
         deterministics=dict(
             zip([d.name for d in model.deterministics], deterministics, strict=True)
         ),
         n_rows=n_rows,
+        n_found=n_found,
+        unsure=found.unsure,
         dims={k: v for k, v in model.named_vars_to_dims.items() if v and None not in v},
         coords={k: list(v) for k, v in model.coords.items() if v is not None},
         joint=dict(zip(names, joint, strict=True)) if chained else {},
@@ -424,6 +390,12 @@ def normal_sigmas(
     function = lift([*terms.values, *terms.inputs], list(normal.values()), dtype)
     sigmas = function(*(values[f.name] for f in terms.free), *terms.arrays().values())
     return {name: np.asarray(s) for name, s in zip(normal, sigmas, strict=True)}
+
+
+def _ratio(total: Variable, length: int) -> float:
+    """Return how many rows of all that `total_size` names one row of an axis stands for."""
+    known = isinstance(total, Constant) and total.data is not None
+    return float(total.data) / length if known else 1.0
 
 
 def _any_length(rv: TensorVariable, value: TensorVariable) -> TensorVariable:
@@ -505,35 +477,26 @@ def _check_belonging(
         )
 
 
-def _by_row(name: str, logp: TensorVariable) -> TensorVariable:
-    """Sum an elementwise log-likelihood over all axes but the first."""
-    if logp.ndim == 0:
-        raise invalid(
-            "batch_size",
-            "be None where the likelihood does not come apart by example",
-            f"one number for all rows of '{name}'",
-            "pass batch_size=None, or give the term one value per row",
-        )
-    return logp.sum(axis=tuple(range(1, logp.ndim))) if logp.ndim > 1 else logp
-
-
 def _inputs(
     model: pm.Model,
     graphs: Sequence[Variable],
     rows: set[Variable],
     observations: set[Variable],
+    groups: Sequence[tuple[set[Variable], int]],
 ) -> tuple[list[Data], dict[Variable, Variable]]:
     """Turn data into graph inputs: shared variables, observations, constants of the examples."""
     data: list[Data] = []
     replace: dict[Variable, Variable] = {}
     lengths = set(model.dim_lengths.values())
-    for root in _roots(graphs):
+    for root in data_roots(graphs):
         if root in lengths and root.name not in model.named_vars:
             replace[root] = pt.constant(root.get_value())
             continue
-        if isinstance(root, TensorConstant) and root not in rows | observations:
+        group = next((i for i, (roots, _) in enumerate(groups) if root in roots), None)
+        known = root in rows | observations or group is not None
+        if isinstance(root, TensorConstant) and not known:
             continue
-        value = _numbers(root)
+        value = numbers_of(root)
         if value.size == 0 and root in observations:
             rule, repair = "have at least one observed value", "check the data"
             raise invalid("model", rule, f"'{root.name}' of shape {value.shape}", repair)
@@ -543,43 +506,12 @@ def _inputs(
         bound = isinstance(root, TensorConstant) and root not in observations
         # A constant of the model may be infinite: a bound, a mask.
         check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
-        static = (None, *value.shape[1:]) if root in rows else value.shape
+        sampled = root in rows or group is not None
+        static = (None, *value.shape[1:]) if sampled else value.shape
         replace[root] = pt.tensor(name, dtype=root.type.dtype, shape=static)
-        data.append(Data(name, replace[root], value, root in rows, root))
+        data.append(Data(name, replace[root], value, root in rows, root, group))
     return data, replace
-
-
-def _roots(graphs: Iterable[Variable], blockers: Iterable[Variable] = ()) -> list[Variable]:
-    """Shared tensors, and constants with at least one axis, in a stable order."""
-    found = []
-    for v in ancestors(list(graphs), blockers=list(blockers)):
-        shared = isinstance(v, TensorSharedVariable)
-        constant = isinstance(v, TensorConstant) and v.ndim > 0
-        if (shared or constant) and v not in found:
-            found.append(v)
-    return found
 
 
 def _nodes(graphs: Iterable[Variable]) -> list:
     return list(dict.fromkeys(v.owner for v in ancestors(list(graphs)) if v.owner is not None))
-
-
-def _unbatched_root(value: Variable) -> Variable:
-    """Find the data behind an observed value: itself, or what casts and minibatches come from."""
-    while value.owner is not None:
-        node = value.owner
-        if isinstance(node.op, MinibatchOp):
-            value = node.inputs[node.outputs.index(value)]
-        else:
-            value = node.inputs[0]
-    return value
-
-
-def _numbers(root: Variable) -> np.ndarray:
-    value = root.get_value(borrow=True) if isinstance(root, SharedVariable) else root.data
-    return np.asarray(value)
-
-
-def _length(root: Variable) -> int | None:
-    value = _numbers(root)
-    return value.shape[0] if value.ndim else None

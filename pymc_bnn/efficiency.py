@@ -284,5 +284,6 @@ def _step(
         dtype=fitted.dtype,
         n=n or terms.n_observed,
         particles=particles,
+        groups=terms.groups,
     )
     return step, step.first_state({b.name: b.params for b in blocks}, 0)

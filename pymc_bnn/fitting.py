@@ -322,6 +322,7 @@ def fit(
                 dtype=dtype,
                 n=batches.n if batches else terms.n_observed,
                 particles=particles,
+                groups=terms.groups,
                 mesh=mesh,
             )
             first = {b.name: b.params for b in blocks}
@@ -398,7 +399,8 @@ def _check_rows_of(batch: Batch, terms: Terms, seed: int, dtype: str) -> None:
         return
     rows = {name: np.asarray(value)[: batch.size] for name, value in batch.rows.items()}
     data = tuple(replace(d, value=rows.get(d.name, d.value)) for d in terms.data)
-    rows_stand_alone(replace(terms, data=data, n_rows=batch.size), seed, dtype)
+    terms = replace(terms, data=data, n_rows=batch.size)
+    rows_stand_alone(terms, seed, dtype, batch.size)
 
 
 def _run(

@@ -15,7 +15,7 @@ import optax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.sharding import Mesh
 
-from pymc_bnn.batches import Batches, Streamed
+from pymc_bnn.batches import Batches, Streamed, shuffled
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.devices import everywhere, keep_everywhere, split_rows
 from pymc_bnn.elbo import Elbo, Parts
@@ -50,6 +50,7 @@ class Step:
     dtype: str
     n: int  # the loss is the negative ELBO over n, so that learning rates mean the same for any n
     particles: int = 1  # draws of everything that is random, over which the ELBO is averaged
+    groups: tuple[tuple[frozenset[str], int], ...] = ()  # other samples: their data, their lengths
     mesh: Mesh | None = None  # devices over which the rows of a batch are split
 
     @property
@@ -98,6 +99,11 @@ class Step:
         batch = {
             k: split_rows(v[index], self.mesh) if k in self.rows else v for k, v in data.items()
         }
+        for number, (names, n) in enumerate(self.groups):
+            if n > self.capacity and self.mesh is None:  # a sample anew in every step
+                key = jax.random.fold_in(jax.random.fold_in(state.key, 2 + number), state.step)
+                part = shuffled(jnp.arange(self.capacity), n, words_of(key))
+                batch |= {name: data[name][part] for name in names}
         return batch, self.row_weights(size)
 
     def row_weights(self, size: Any) -> jax.Array:

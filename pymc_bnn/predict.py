@@ -387,6 +387,9 @@ class Predictor:
         if not self.terms.observed:
             repair = "there is no density of new data by a potential"
             raise invalid("model", "have observed variables", "potentials only", repair)
+        if self.terms.row_density is None or len({o.n for o in self.terms.observed}) > 1:
+            rule = "be of a model whose log-likelihood has one value for each row"
+            raise invalid("new_data", rule, sorted(self.rows), "compute it from predictions")
         raise invalid(
             "new_data",
             "contain the observed variables",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from pymc_bnn.batches import Batches, check_rows
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Data, Terms, check_model, decompose, find_rows
 from pymc_bnn.elbo import find_layers
+from pymc_bnn.model.roots import find_groups
 from pymc_bnn.to_jax import lift, precision
 
 __all__ = [
@@ -82,32 +84,43 @@ def take_apart(
             "batch_size", 'be an integer, "auto" or None', repr(batch_size), "pass 128, say"
         )
     check_model(model)  # its errors come before those about its rows
-    whole_is_fine = batch_size is None or (batch_size == "auto" and rows is None)
-    roots, n = set(), None
+    free_choice = rows is None and isinstance(batch_size, str)
+    roots, n, why = set(), None, None
     try:
         roots, n = find_rows(model, rows)
-    except ValueError:
-        if not whole_is_fine or rows is not None:
+    except ValueError as error:
+        if rows is not None or not (batch_size is None or free_choice):
             raise
+        why = error
     size = n
     if n is not None and batch_size is not None:
         size = min(_AUTO_BATCH, n) if batch_size == "auto" else batch_size
         check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
     if size != n:
-        terms = _checked_rows(model, roots, seed, dtype)
-        return terms, Batches(n, size), terms
+        try:
+            terms = _checked_rows(model, roots, seed, dtype, size)
+            return terms, Batches(n, size), terms
+        except (ValueError, NotImplementedError) as error:
+            if not free_choice:
+                raise
+            why = error
     row_terms = None
     try:
-        row_terms = decompose(model, roots, random_seed=seed) if roots else None
+        row_terms = decompose(model, roots, random_seed=seed) if roots and why is None else None
         uses = find_layers(row_terms) if layers and row_terms is not None else None
         if uses is not None and (uses.layers or uses.elsewhere):
             _check_all_labels(row_terms)
-            rows_stand_alone(row_terms, seed, dtype)
+            rows_stand_alone(row_terms, seed, dtype, n)
             return row_terms, Batches(n, n), row_terms
     except (ValueError, NotImplementedError):
         pass  # something belongs to the examples, or rows depend on each other
     whole = decompose(model, random_seed=seed)
     _check_all_labels(whole)
+    if why is not None and free_choice and (whole.n_found or 0) > _AUTO_BATCH:
+        warnings.warn(
+            f"Every step uses all {whole.n_found:,} rows, as with batch_size=None: {why}",
+            stacklevel=3,
+        )
     return whole, None, row_terms
 
 
@@ -127,42 +140,48 @@ def by_rows(model: pm.Model, rows: Any, seed: int, dtype: str) -> Terms:
         rule = f"hold a sample of at least {_LEAST_ROWS} examples"
         repair = "else their axis is taken for another one; observe a few more"
         raise invalid("model", rule, n, repair)
-    return _checked_rows(model, roots, seed, dtype)
+    return _checked_rows(model, roots, seed, dtype, n)
 
 
-def _checked_rows(model: pm.Model, roots: Any, seed: int, dtype: str) -> Terms:
-    terms = decompose(model, roots, random_seed=seed)
+def _checked_rows(model: pm.Model, roots: Any, seed: int, dtype: str, size: int) -> Terms:
+    groups = [group for group in find_groups(model, roots) if group[1] > size]
+    terms = decompose(model, roots, random_seed=seed, groups=groups)
     _check_all_labels(terms)
-    rows_stand_alone(terms, seed, dtype)
+    rows_stand_alone(terms, seed, dtype, size)
     return terms
 
 
-def rows_stand_alone(terms: Terms, seed: int, dtype: str) -> None:
-    """Raise unless the likelihood of a few rows alone is what it is among all rows.
+def rows_stand_alone(terms: Terms, seed: int, dtype: str, size: int) -> None:
+    """Raise unless the likelihood of rows in batches is what it is among all rows.
+
+    Where the graph says so, nothing is computed; else batches of `size` rows are compared with all.
 
     Examples
     --------
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(30))
-    >>> rows_stand_alone(decompose(model, find_rows(model)[0]), 0, "float32")
+    >>> rows_stand_alone(decompose(model, find_rows(model)[0]), 0, "float32", 10)
     """
+    if not terms.unsure:
+        return
     rng = np.random.default_rng(seed)
     # Away from constant starts, where much of a model may cancel.
     values = [
         f.start + (0.1 if f.spread else 1.0) * rng.standard_normal(f.start.shape)
         for f in terms.free
     ]
-    with precision(dtype):
-        lifted = lift([*terms.values, *terms.inputs], [terms.row_logp], dtype)
-        values = [jnp.asarray(v, dtype) for v in values]
+    exact = any(f.value.dtype == "float64" for f in terms.free)  # what the graph itself can tell
+    with precision("float64"):
+        lifted = lift([*terms.values, *terms.inputs], [terms.row_logp], "float64")
+        values = [jnp.asarray(v, "float64") for v in values]
         logp = Compiled(lambda v, data: lifted(*v, *(data[d.name] for d in terms.data))[0])
-        per_example = {d.name: narrow(d.value, dtype) for d in terms.data if d.per_example}
-        rest = {d.name: narrow(d.value, dtype) for d in terms.data if not d.per_example}
+        per_example = {d.name: narrow(d.value, "float64") for d in terms.data if d.per_example}
+        rest = {d.name: narrow(d.value, "float64") for d in terms.data if not d.per_example}
         suspects = ", ".join(f"'{name}' {value.shape}" for name, value in per_example.items())
         as_many = [f.name for f in terms.free if f.start.shape[:1] == (terms.n_rows,)]
         if as_many:
             suspects += f" (free variables with as many rows: {as_many})"
-        check_rows(partial(logp, values), per_example, rest, rng, suspects)
+        check_rows(partial(logp, values), per_example, rest, rng, suspects, size, exact=exact)
 
 
 def label_classes(terms: Terms) -> list[tuple[str, Data, int]]:

@@ -104,7 +104,7 @@ def graphs_of(
 
 
 def has_density(terms: Terms, request: Request) -> bool:
-    """Tell whether the data asked for hold all that was observed of each row.
+    """Tell whether the data asked for hold all that was observed of each row, of one sample.
 
     Examples
     --------
@@ -115,8 +115,9 @@ def has_density(terms: Terms, request: Request) -> bool:
     >>> has_density(decompose(model, find_rows(model)[0]), Request({}, None, False))
     True
     """
-    if terms.row_density is None or request.rows is None:
-        return terms.row_density is not None
+    if terms.row_density is None:
+        return False
     behind = set(ancestors([o.value for o in terms.observed]))
-    observed = {d.name for d in terms.data if d.variable in behind and d.per_example}
-    return observed <= request.rows
+    observed = {d.name: d.value for d in terms.data if d.variable in behind and d.per_example}
+    lengths = {len(request.values.get(name, value)) for name, value in observed.items()}
+    return len(lengths) == 1 and (request.rows is None or set(observed) <= request.rows)

@@ -66,6 +66,8 @@ def _alloc(op: Alloc, node: Apply, inputs: list[RowUse]) -> RowUse:
     use, *shape = inputs
     ndim = len(shape)
     value = node.inputs[0]
+    if use.kind == "unknown":
+        return use
     if use.kind == "rows":
         use = RowUse("rows", use.axis + ndim - value.type.ndim)
     elif any(s.kind != "none" for s in shape):
