@@ -153,7 +153,9 @@ def test_refusals():
         decompose(nan)
     with pm.Model() as dense:
         pm.MvNormal("y", pm.Normal("mu") * np.ones(30), np.eye(30), observed=Y)
-    with pytest.raises(ValueError, match=r"`batch_size` must be None .*'y' .*of the number of rows"):
+    with pytest.raises(
+        ValueError, match=r"`batch_size` must be None .*'y' .*of the number of rows"
+    ):
         decompose(dense, find_rows(dense)[0])
 
 

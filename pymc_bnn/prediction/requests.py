@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
+from pymc.distributions.shape_utils import change_dist_size
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
@@ -166,7 +167,7 @@ def row_groups(terms: Terms) -> dict[str, set[str]]:
     """
     groups = {}
     for o in terms.observed:
-        behind = set(ancestors([o.rv, o.value]))
+        behind = set(ancestors([o.rv, o.value, terms.joint.get(o.name, o.rv)]))
         groups[o.name] = {d.name for d in terms.data if d.variable in behind and _is_of(d, o)}
     return groups
 
@@ -236,12 +237,21 @@ def _free_length(terms: Terms, names: set[str]) -> Terms:
     for o, rv, value in zip(terms.observed, rvs, values, strict=True):
         per_example = bool(new & set(ancestors([rv, value])))
         observed.append(replace(o, rv=rv, value=value, per_example=per_example))
+    deterministics = {name: next(parts) for name in known}
+    joint = {name: next(parts) for name in terms.joint}
+    resized: dict[Variable, Variable] = {}
+    for o in observed:  # in the model's order, as a later one may depend on an earlier one
+        if o.name in joint and o.per_example:
+            [rv] = substitute([joint[o.name]], resized)
+            size = [o.value.shape[i] for i in range(rv.ndim - rv.owner.op.ndim_supp)]
+            resized[joint[o.name]] = change_dist_size(rv, size) if size else rv
+    joint = dict(zip(joint, substitute(list(joint.values()), resized), strict=True))
     return replace(
         terms,
         data=tuple(data),
         observed=tuple(observed),
-        deterministics={name: next(parts) for name in known},
-        joint={name: next(parts) for name in terms.joint},
+        deterministics=deterministics,
+        joint=joint,
         row_logp=None,
         row_density=None,
         n_rows=next((len(d.value) for d in data if d.per_example), None),

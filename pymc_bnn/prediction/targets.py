@@ -58,7 +58,7 @@ def asked_for(terms: Terms, request: Request, var_names: Sequence[str]) -> list[
     if not touched:
         return targets
     # Of a variable that shares no rows with the data given, the data of the fit would be used.
-    behind = {o.name: set(ancestors([o.rv])) for o in targets}
+    behind = {o.name: set(ancestors([graphs[o.name]])) for o in targets}
     needs = {
         o.name: {d.name for d in terms.data if d.variable in behind[o.name]} & groups[o.name]
         for o in targets
