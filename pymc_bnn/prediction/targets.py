@@ -59,8 +59,12 @@ def asked_for(terms: Terms, request: Request, var_names: Sequence[str]) -> list[
         return targets
     # Of a variable that shares no rows with the data given, the data of the fit would be used.
     behind = {o.name: set(ancestors([graphs[o.name]])) for o in targets}
-    needs = {
-        o.name: {d.name for d in terms.data if d.variable in behind[o.name]} & groups[o.name]
+    needs = {  # its own values give but its length
+        o.name: {
+            d.name
+            for d in terms.data
+            if d.variable in behind[o.name] and d.name in groups[o.name] and d.root is not o.root
+        }
         for o in targets
     }
     return [o for o in targets if o.name in touched or not needs[o.name]]
