@@ -27,6 +27,7 @@ from pymc_bnn.guides import Posterior
 from pymc_bnn.noise import key_of, seed_of
 from pymc_bnn.predict import Predictor
 from pymc_bnn.prediction import LIMIT_BYTES, Prediction
+from pymc_bnn.prediction.requests import Request, warn_of_changed_data, warn_of_one_draw
 from pymc_bnn.starting import prior_scales
 from pymc_bnn.stores import write_predictions
 from pymc_bnn.streams import STALL_S
@@ -196,6 +197,7 @@ class Approximation:
         """
         check_int("draws", draws, 2, None, "pass draws=10")
         check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
+        warn_of_changed_data(self.terms, self.objective, rows=not self.streamed)
         return evaluate_elbo(self, draws, data, batch_size, seed_of(random_seed))
 
     def kl(self, draws: int = 20, random_seed: Any = 0) -> pd.Series:
@@ -382,6 +384,7 @@ class Approximation:
                 raise invalid(
                     "var_names", "match some variable", var_names, f"choose from {list(available)}"
                 )
+        warn_of_changed_data(self.terms, "sample", [available[name] for name in names])
         key = key_of(random_seed, "sample")
         with precision(self.dtype):
             function = constrain(self.terms, [available[name] for name in names], self.dtype)
@@ -481,18 +484,19 @@ class Approximation:
         _check_prediction(draws, batch_size, at)
         mesh = mesh_of(devices)
         predictor = self._predictor(new_data, var_names, mc_dropout)
+        warn_of_one_draw(draws, predictor.has_values)
         return self.predict_with(predictor, draws, batch_size, at, keep_draws, random_seed, mesh)
 
     def _predictor(
         self,
         new_data: Mapping[str, Any] | None,
-        var_names: str | Sequence[str] = (),
+        var_names: str | Sequence[str] | None = (),
         mc_dropout: bool = False,
     ) -> Predictor:
         """Return a compiled predictor; the same data and deterministics compile but once."""
-        names = frozenset(new_data) if isinstance(new_data, Mapping) else None
-        key = names, var_names if isinstance(var_names, str) else tuple(var_names), mc_dropout
-        if key in self.predictors and (names or new_data is None):
+        names = var_names if isinstance(var_names, str | None) else tuple(var_names)
+        key = Request.of(self.row_terms or self.terms, new_data).key, names, mc_dropout
+        if key in self.predictors:
             return self.predictors[key].with_data(new_data)
         predictor = Predictor(self, new_data, var_names, mc_dropout)
         self.predictors[key] = predictor.without_data()
@@ -528,7 +532,7 @@ class Approximation:
         """
         key = key_of(random_seed, "predict")
         # With fixed weights class probabilities do not vary; samples of other variables do.
-        count = draws if at == "draws" or predictor.others else 1
+        count = draws if at == "draws" or predictor.others or predictor.with_masks else 1
 
         def weights(i: int) -> dict[str, Any]:
             if at == "mean":
@@ -642,7 +646,8 @@ class Approximation:
         True
         """
         check_int("draws", draws, 1, None, "pass draws=100")
-        predictor = self._predictor(new_data)
+        predictor = self._predictor(new_data, None)
+        predictor.need_density()
         return predictor.mean_nll(
             self.predict_with(predictor, draws, keep_draws=False, random_seed=random_seed)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from dataclasses import replace as replace_field
 
 import numpy as np
@@ -24,6 +24,7 @@ from pytensor.tensor.variable import TensorConstant, TensorVariable
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.model.columns import columns_of
 from pymc_bnn.model.likelihood import Term, sort_terms, stand_apart
+from pymc_bnn.model.names import array_name
 from pymc_bnn.model.ranges import indices_must_fit
 from pymc_bnn.model.roots import (
     data_roots,
@@ -123,6 +124,9 @@ class Terms:
     unsure: str  # why rows have to be compared to see that they stand alone; empty where proven
     dims: dict[str, tuple[str, ...]]  # of the model's variables, where all are named
     coords: dict[str, list]  # as they were when the model was taken apart
+    # Observed variables and deterministics, the observed ones they depend on still random; empty
+    # where none depends on another.
+    joint: dict[str, TensorVariable] = field(default_factory=dict)
 
     @property
     def values(self) -> list[TensorVariable]:
@@ -267,18 +271,22 @@ def decompose(
         for rv in free_rvs
     ]
 
-    def by_values(graphs: list[Variable], but: Variable | None = None) -> list[Variable]:
-        known = {rv: value for rv, value in rvs_to_values.items() if rv is not but}
+    def by_values(graphs: list[Variable], but: Sequence[Variable] = ()) -> list[Variable]:
+        known = {rv: value for rv, value in rvs_to_values.items() if rv not in but}
         transforms = {rv: rvs_to_transforms[rv] for rv in known}
         return replace_rvs_by_values(graphs, rvs_to_values=known, rvs_to_transforms=transforms)
 
+    names = [v.name for v in (*model.observed_RVs, *model.deterministics)]
+    chained = any(set(observed_rvs) & set(ancestors([v])) - {v} for v in observed_rvs)
+    chained |= bool(set(observed_rvs) & set(ancestors(deterministics)))
+    joint = by_values([*observed_rvs, *deterministics], but=observed_rvs) if chained else []
     flat = [parameter for own in parameters for parameter in own]
     parts = iter(by_values([*free_rvs, *potentials, *deterministics, *flat]))
     constrained = [next(parts) for _ in free_rvs]
     potentials = [next(parts) for _ in potentials]
     deterministics = [next(parts) for _ in deterministics]
     parameters = [tuple(next(parts) for _ in own) for own in parameters]
-    observed_rvs = [by_values([rv], but=rv)[0] for rv in observed_rvs]
+    observed_rvs = [by_values([rv], but=[rv])[0] for rv in observed_rvs]
 
     with indices_must_fit():
         start = model.initial_point(random_seed=random_seed)
@@ -359,6 +367,7 @@ def decompose(
         unsure=found.unsure,
         dims={k: v for k, v in model.named_vars_to_dims.items() if v and None not in v},
         coords={k: list(v) for k, v in model.coords.items() if v is not None},
+        joint=dict(zip(names, joint, strict=True)) if chained else {},
     )
 
 
@@ -502,7 +511,7 @@ def _inputs(
         if value.size == 0 and root in observations:
             rule, repair = "have at least one observed value", "check the data"
             raise invalid("model", rule, f"'{root.name}' of shape {value.shape}", repair)
-        name = root.name if root.name else f"constant_{len(data)}"
+        name = root.name or array_name(model, root)
         if name in {d.name for d in data}:
             name = f"{name}_{len(data)}"
         bound = isinstance(root, TensorConstant) and root not in observations

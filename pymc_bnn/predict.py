@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from jax.sharding import Mesh
-from pymc.distributions.discrete import Bernoulli, Categorical
-from pymc.distributions.shape_utils import change_dist_size
-from pytensor.graph.basic import Constant, Variable
-from pytensor.graph.traversal import ancestors, toposort
-from pytensor.tensor.random.type import RandomType, random_generator_type
-from pytensor.tensor.shape import Shape, Shape_i
+from pytensor.graph.basic import Variable
+from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import check_finite, invalid
-from pymc_bnn._frames import as_numbers, check_aligned, reordered
-from pymc_bnn.compilation import Compiled
-from pymc_bnn.decompose import Observed, Terms, decompose
+from pymc_bnn._checks import invalid
 from pymc_bnn.devices import everywhere, gathered, put_rows
-from pymc_bnn.masks import random_masks
+from pymc_bnn.model.independence import row_use
 from pymc_bnn.model.rules import DataRules
-from pymc_bnn.noise import words_of
 from pymc_bnn.prediction import ClassTotal, DensityTotal, Prediction, ValueTotal
-from pymc_bnn.to_jax import INTERPRETED, lift, substitute
+from pymc_bnn.prediction.programs import Outputs, Program, same_rows
+from pymc_bnn.prediction.requests import Request, not_enough, terms_for
+from pymc_bnn.prediction.sampler import Sampler, is_class, probabilities, vote
+from pymc_bnn.prediction.targets import asked_for, graphs_of, has_density
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
@@ -37,10 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["Predictor"]
 
 _RESIDENT_BYTES = 2**30  # more rows than that are sent to the device anew for each draw
+_DENSITY = "", 0
 
 
 class Predictor:
     """The model's predictive distribution as a compiled function of weights and rows.
+
+    What stands row by row is evaluated in batches, what looks across rows with all at once.
 
     Parameters
     ----------
@@ -49,7 +45,7 @@ class Predictor:
     new_data : mapping from str to array_like, or None
         New values of its data.
     var_names : str or sequence of str, optional
-        Deterministics to return as well.
+        Deterministics to return as well. None: nothing but the density.
     mc_dropout : bool, optional
         Keep the network's dropout, with a mask of its own for each example and draw.
     """
@@ -58,128 +54,134 @@ class Predictor:
         self,
         fitted: Approximation,
         new_data: Mapping[str, Any] | None,
-        var_names: str | Sequence[str] = (),
+        var_names: str | Sequence[str] | None = (),
         mc_dropout: bool = False,
     ):
-        self.dtype = fitted.dtype
-        var_names = (var_names,) if isinstance(var_names, str) else tuple(var_names)
-        known = fitted.terms.deterministics
-        unknown = [name for name in var_names if name not in known]
-        if unknown:
-            rule, repair = "name deterministics of the model", f"choose from {list(known)}"
-            raise invalid("var_names", rule, unknown, repair)
-        self.checked = fitted.terms.n_rows is not None  # the fit found rows independent
-        terms = fitted.row_terms or fitted.terms
-        given = _check_names(terms, new_data)
-        if terms.n_rows is None and given:
-            terms = decompose(terms.model, {d.root for d in terms.data if d.name in given})
-        self.terms = terms
-        targets = [o for o in terms.observed if o.rv.owner is not None]
-        self.classes = {o.name: _probabilities(o) for o in targets if _is_class(o)}
-        self.others = {o.name: _Sampler(o) for o in targets if not _is_class(o)}
-        outputs: list[Variable] = [*self.classes.values()]
-        for sampler in self.others.values():
-            outputs.extend(sampler.parameters)
-        outputs.extend(terms.deterministics[name] for name in var_names)
-        self.var_names = var_names
-
-        needed = set(ancestors(outputs))
-        behind = set(ancestors([o.value for o in terms.observed]))
-        observable = [d for d in terms.data if d.variable in behind]
-        self.with_density = terms.row_density is not None and (
-            new_data is None or all(d.name in given for d in observable if d.per_example)
-        )
+        self.dtype, self.fitted = fitted.dtype, fitted.row_terms or fitted.terms
+        request = Request.of(self.fitted, new_data)
+        terms = self.terms = terms_for(self.fitted, request)
+        names = [var_names] if isinstance(var_names, str) else list(var_names or ())
+        targets = [] if var_names is None else asked_for(terms, request, names)
+        names = [name for name in names if name not in {o.name for o in targets}]
+        self.var_names, self.observed = names, {o.name: o for o in targets}
+        drawn = graphs_of(terms, request, [*self.observed, *names])
+        self.parents = {name: list(parents) for name, (_, parents) in drawn.items()}
+        self.classes = [o.name for o in targets if is_class(o)]
+        self.others = [name for name in self.observed if name not in self.classes]
+        # Votes of a class depend on its number.
+        voting = [name for name in self.classes if not self.parents[name]]
+        self.numbers = {(name, 0): c for c, name in enumerate(voting)}
+        self.samplers: dict[str, Sampler] = {}
+        self.graphs: dict[tuple[str, int], Variable] = {}  # what JAX computes
+        for name, (graph, by_name) in drawn.items():
+            parents = list(by_name.values())
+            if name in self.others:
+                self.samplers[name] = Sampler.of(self.observed[name], graph, parents)
+                continue
+            graph = probabilities(graph) if name in self.classes else graph
+            if parents:
+                self.samplers[name] = Sampler(graph, pt.lscalar("n"), parents)
+            else:
+                self.graphs[name, 0] = graph
+        for name, sampler in self.samplers.items():
+            self.graphs |= {(name, j): p for j, p in enumerate(sampler.parameters)}
+        self.with_density = has_density(terms, request)
         if self.with_density:
-            outputs.append(terms.row_density)
-            needed = set(ancestors(outputs))
-        masks: list[Any] = []
-        if mc_dropout:
-            outputs, masks = random_masks(outputs)
-            if not masks:
-                rule = "be False for a network without dropout"
-                raise invalid("mc_dropout", rule, True, "leave it out")
-        used = [d for d in terms.data if d.variable in needed]
-        missing = [d.name for d in used if new_data is not None and d.per_example]
-        missing = [name for name in missing if name not in given]
-        if missing:
-            raise invalid(
-                "new_data",
-                "hold all data that vary per example and that predictions need",
-                f"only {sorted(given)}",
-                f"add {missing}",
-            )
-        self.used, self.rules = used, DataRules.of(terms)
-        self._take(given)
-        values = terms.values
-        inputs = [*values, *(root for root, _ in masks), *(d.variable for d in used)]
-        lifted = lift(inputs, outputs, self.dtype, gradient=False)
-        row_inputs = {d.variable for d in used if d.per_example}
-        by_row = [bool(row_inputs & set(ancestors([out]))) for out in outputs]
-        self.by_row = by_row[len(self.classes) :]  # of what is not a class probability
-        names = [f.name for f in terms.free]
-        n_class = len(self.classes)
+            self.graphs[_DENSITY] = terms.row_density
 
-        def vote(classes: Any, key: Any, index: Any) -> list[Any]:
-            labels = []
-            for c, probs in enumerate(classes):
-                # Numbers of their own for each variable and row, whatever the batches.
-                own = jax.random.fold_in(key, c)
-                uniform = jax.vmap(lambda i, k=own: jax.random.uniform(jax.random.fold_in(k, i)))(
-                    index
-                )
-                below = jnp.cumsum(probs, axis=-1) < uniform[:, None]
-                labels.append(jnp.minimum(below.sum(axis=-1), probs.shape[-1] - 1))
-            return labels
-
-        def forward(weights: Any, data: Any, key: Any, index: Any) -> tuple[Any, list[Any]]:
-            drawn = []
-            for m, (_, mask) in enumerate(masks):
-                # A mask of its own for each row, whatever the batches.
-                own = jax.random.fold_in(key, n_class + m)
-                keys = jax.vmap(partial(jax.random.fold_in, own))(index)
-                words = jax.vmap(words_of)(keys)
-                drawn.append(jax.vmap(lambda w, n=mask: n.draw(w, 1, self.dtype)[0])(words))
-            out = lifted(*(weights[name] for name in names), *drawn, *(data[d.name] for d in used))
-            classes = []
-            for probs in out[:n_class]:
-                probs = jnp.broadcast_to(probs, (*index.shape, probs.shape[-1]))
-                classes.append(probs / probs.sum(axis=-1, keepdims=True))
-            parts = []
-            for probs, label in zip(classes, vote(classes, key, index), strict=True):
-                entropy = -jax.scipy.special.xlogy(probs, probs).sum(axis=-1)
-                parts.append((probs, label, jnp.argmax(probs, axis=-1), entropy))
-            return parts, list(out[n_class:])
-
-        self.with_masks = bool(masks)
-        self.vote = Compiled(vote)
-        self.forward = Compiled(forward)
+        # The fit found the rows of the likelihood independent of each other.
+        checked = fitted.terms.n_rows is not None and terms is self.fitted
+        trusted = [key for key in self.graphs if key[0] not in names] if checked else []
+        row_inputs = [d.variable for d in terms.data if d.per_example]
+        self.outputs = Outputs.of(self.graphs, trusted, row_inputs, mc_dropout)
+        self.with_masks = bool(self.outputs.masks)
+        if mc_dropout and not self.with_masks:
+            rule = "be False for a network without dropout"
+            raise invalid("mc_dropout", rule, True, "leave it out")
+        # What is drawn on the host must not look across rows there, either.
+        inputs = [*row_inputs, *(v for _, by_name in drawn.values() for v in by_name.values())]
+        chained = [name for name in drawn if self.parents[name]]
+        uses = row_use([drawn[name][0] for name in chained], inputs)
+        self.across = {
+            name: use.why
+            for name, use in zip(chained, uses, strict=True)
+            if use.kind == "mixed" or (use.kind == "unknown" and name in names)
+        }
+        self.unknown = {key for key, kind in self.outputs.kinds.items() if kind == "unknown"}
+        self.by_row = {
+            key
+            for key, kind in self.outputs.kinds.items()
+            if kind == "rows" or (kind == "none" and self._counts_rows(key))
+        }
+        self.behind = {key: set(ancestors([g])) for key, g in self.outputs.graphs.items()}
+        self.used = [d for d in terms.data if any(d.variable in b for b in self.behind.values())]
+        missing = [d.name for d in self.used if d.per_example]
+        if request.rows is not None and set(missing) - request.rows:
+            raise not_enough(terms, request, [name for name in missing if name not in request.rows])
+        self.programs: dict[Any, list[Program]] = {}
         self.key = jax.random.key(0)
+        self.rules = DataRules.of(terms)
+        self._take(request)
 
-    def _take(self, given: Mapping[str, np.ndarray]) -> None:
+    def _counts_rows(self, key: tuple[str, int]) -> bool:
+        """Tell whether what no row changes is wanted for each row: one probability for all."""
+        return key not in self.numbers or self.observed[key[0]].per_example
+
+    def _take(self, request: Request) -> None:
         """Set the data: rows, and what does not vary per example."""
-        self.rules.check({**self.terms.arrays(), **given}, "new_data['{name}']", only=given)
+        label = f"{'new_data' if request.asked else 'pm.set_data'}['{{name}}']"
+        given = request.values
+        self.rules.check({**self.terms.arrays(), **given}, label, only=given)
         arrays = {d.name: given.get(d.name, d.value) for d in self.used}
         self.rows = {d.name: arrays[d.name] for d in self.used if d.per_example}
         self.rest = {d.name: arrays[d.name] for d in self.used if not d.per_example}
-        lengths = {name: len(value) for name, value in self.rows.items()}
-        if len(set(lengths.values())) > 1:
-            raise invalid("new_data", "have one number of rows", lengths, "pass as many of each")
-        self.n = next(iter(lengths.values()), None)
+        sizes = {d.variable: len(self.rows[d.name]) for d in self.used if d.per_example}
+        self.n = next(iter(sizes.values()), None)
         if self.n == 0:
             raise invalid("new_data", "have at least one row", "none", "pass some examples")
+        self.lengths: dict[str, int] = {}
+        for name in dict.fromkeys(key[0] for key in (*self.graphs, *((k,) for k in self.parents))):
+            behind = set().union(*(self.behind[key] for key in self.graphs if key[0] == name))
+            found = {n for v, n in sizes.items() if v in behind}
+            found |= {self.lengths[p] for p in self.parents.get(name, ()) if p in self.lengths}
+            if len(found) > 1:
+                lengths = {name: len(value) for name, value in self.rows.items()}
+                repair = "pass as many of each"
+                raise invalid("new_data", "have one number of rows", lengths, repair)
+            o = self.observed.get(name)
+            own = o.n if o is not None and not (o.per_example and self.n) else self.n or 1
+            self.lengths[name] = found.pop() if found else own
+        # Likelihoods of several lengths are evaluated whole.
+        self.batched = self.n is not None and len(set(sizes.values())) == 1
 
     @property
     def names(self) -> list[str]:
         """Names of what varies per example and is predicted: variables and deterministics."""
-        others = [name for name, sampler in self.others.items() if sampler.rows is None]
-        parameters = sum(len(sampler.parameters) for sampler in self.others.values())
-        by_row = zip(self.var_names, self.by_row[parameters:], strict=False)
-        return [*self.classes, *others, *(name for name, yes in by_row if yes)]
+        return [name for name in self.kinds if self.kinds[name] == "rows"]
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """How each variable that is predicted depends on rows: "rows", "none", or what mixes."""
+        found, kinds = {}, self.outputs.kinds
+        for name in (*self.classes, *self.others, *self.var_names):
+            keys = [key for key in self.graphs if key[0] == name]
+            keys = [key for key in keys if kinds[key] not in ("none", "length")]
+            mixed = [self.outputs.why[key] for key in keys if key not in self.by_row]
+            mixed += [self.across[name]] if name in self.across else []
+            o = self.observed.get(name)
+            rows = o.per_example if o is not None else keys or self.parents[name]
+            found[name] = mixed[0] if mixed else "rows" if rows else "none"
+        return found
+
+    @property
+    def has_values(self) -> bool:
+        """Whether something is predicted that has a standard deviation."""
+        return bool(self.others or self.var_names)
 
     def with_data(self, new_data: Mapping[str, Any] | None) -> Predictor:
         """Return the same compiled functions with other values of the same data."""
         other = copy(self)
-        other._take(_check_names(self.terms, new_data))
+        other._take(Request.of(self.fitted, new_data))
         return other
 
     def without_data(self) -> Predictor:
@@ -187,6 +189,31 @@ class Predictor:
         other = copy(self)
         other.rows, other.rest = {}, {}
         return other
+
+    def settle(self, weights: Mapping[str, Any], batch_size: int) -> None:
+        """Find out by numbers what the graph does not say: which outputs come row by row."""
+        if self.unknown and self.batched and self.n > 1:
+            program = self._program(sorted(self.unknown), whole=False)
+            rows = {k: v for k, v in self.rows.items() if k in program.data}
+            rest = {k: v for k, v in self.rest.items() if k in program.data}
+            good = same_rows(program, weights, rows, rest, batch_size)
+            self.by_row |= {key for key, yes in good.items() if yes}
+            self.unknown.clear()
+
+    def _program(self, keys: Sequence[tuple[str, int]], whole: bool) -> Program:
+        behind = set().union(*(self.behind[key] for key in keys))
+        data = {d.name: d.variable for d in self.used if d.variable in behind}
+        values = {f.name: f.value for f in self.terms.free}
+        return Program(self.outputs, keys, self.numbers, values, data, self.dtype, whole)
+
+    def _programs(self) -> list[Program]:
+        """Return the program of what comes in batches, and of what needs all rows."""
+        by_row = [key for key in self.graphs if self.batched and key in self.by_row]
+        if tuple(by_row) not in self.programs:
+            rest = [key for key in self.graphs if key not in by_row]
+            parts = [(by_row, False), (rest, True)]
+            self.programs[tuple(by_row)] = [self._program(k, whole) for k, whole in parts if k]
+        return self.programs[tuple(by_row)]
 
     def run(
         self,
@@ -205,114 +232,174 @@ class Predictor:
         The rows of a batch are split over the devices of `mesh`. They are those from `first` on of
         all there are; batches have at least `padded` rows.
         """
-        n = self.n if self.n is not None else self.terms.n_observed
-        size = max(min(batch_size, n), padded) if self.n is not None else n
-        if size < n and not self.checked and not self._rows_stand_alone(weights(0), size):
-            size = n
-        if mesh is not None and self.n is not None:
+        size = max(min(batch_size, self.n or 1), padded)
+        if self.unknown and (size < (self.n or 1) or padded):
+            self.settle(weights(0), size)
+        if mesh is not None:
             size = -(-size // mesh.size) * mesh.size
         totals: dict[str, Any] = {name: ClassTotal() for name in self.classes}
-        totals |= {name: ValueTotal() for name in (*self.others, *self.var_names)}
+        totals |= {name: ValueTotal() for name in self.others}
+        kinds = self.kinds
+        for name in self.var_names:
+            rows = 0 if kinds[name] == "rows" else None
+            mixed = kinds[name] not in ("rows", "none")
+            totals[name] = ValueTotal(self.lengths[name] if mixed else None, rows)
         density = DensityTotal()
         seed = int(jax.random.bits(key, dtype=np.uint32))
-        indices = [np.arange(start, start + size) for start in range(0, n, size)]
-        passes = self._passes(
-            weights, draws, key, indices, n, fixed and not self.with_masks, mesh, first
-        )
-        for draw, batches in enumerate(_one_ahead(passes)):
+        passes = self._passes(weights, draws, key, size, fixed and not self.with_masks, mesh, first)
+        for draw, (classes, found) in enumerate(_one_ahead(passes)):
             rng = np.random.default_rng([seed, draw, *([first] if first else [])])
-            for i, name in enumerate(self.classes):
-                parts = [jax.device_get(classes[i]) for classes, _ in batches]
-                columns = [np.concatenate(c)[:n] for c in zip(*parts, strict=True)]
-                totals[name].add(draw, draws, keep_draws, *columns)
-            # What does not come by row is the same in every batch.
-            rest = iter(
-                [
-                    np.concatenate([np.asarray(out[j]) for _, out in batches])[:n]
-                    if by_row
-                    else np.asarray(batches[0][1][j])
-                    for j, by_row in enumerate(self.by_row)
-                ]
-            )
-            for name, sampler in self.others.items():
-                parameters = [next(rest) for _ in sampler.parameters]
-                sample = sampler(rng, parameters, n)
-                totals[name].add(draw, draws, keep_draws, sample)
-            for name in self.var_names:
-                totals[name].add(draw, draws, keep_draws, next(rest))
+            columns, found = self._gather(classes, found)
+            drawn: dict[str, np.ndarray] = {}
+            for name in (*self.observed, *self.var_names):
+                if name in self.samplers:
+                    sample = self._draw(name, rng, found, drawn)
+                    if name in self.classes:
+                        columns[name] = vote(rng, sample, self.lengths[name])
+                    else:
+                        drawn[name] = sample
+                elif name in self.var_names:
+                    drawn[name] = found[name, 0]
+                if name in columns:
+                    drawn[name] = columns[name][1]
+            for name, total in totals.items():
+                values = columns[name] if name in self.classes else (drawn[name],)
+                total.add(draw, draws, keep_draws, *values)
             if self.with_density:
-                density.add(next(rest))
+                density.add(found[_DENSITY])
         return Prediction(
             {name: total.result(draws) for name, total in totals.items()},
             draws,
             density.result(draws) if self.with_density else None,
         )
 
+    def _draw(
+        self,
+        name: str,
+        rng: np.random.Generator,
+        found: Mapping[Any, Any],
+        drawn: Mapping[str, Any],
+    ) -> np.ndarray:
+        """Draw a variable given its parameters, and the observed variables it depends on."""
+        sampler = self.samplers[name]
+        parameters = [found[name, j] for j in range(len(sampler.parameters))]
+        with self._shapes():
+            parents = [drawn[parent] for parent in self.parents[name]]
+            return sampler(rng, parameters, self.lengths[name], parents)
+
+    def _gather(self, classes: Any, found: Any) -> tuple[dict[str, Any], dict[Any, np.ndarray]]:
+        """Put batches together, on the host."""
+        columns, arrays = {}, {}
+        for key, parts in classes.items():
+            zipped = zip(*jax.device_get(parts), strict=True)
+            columns[key[0]] = [np.concatenate(c)[: self.lengths[key[0]]] for c in zipped]
+        for key, parts in found.items():
+            if self.batched and key in self.by_row and self.outputs.kinds[key] != "none":
+                arrays[key] = np.concatenate([np.asarray(part) for part in parts])[: self.n]
+            else:
+                arrays[key] = np.asarray(parts[0])  # of all rows, or the same in every batch
+        return columns, arrays
+
     def _passes(
         self,
         weights: Callable[[int], Mapping[str, Any]],
         draws: int,
         key: jax.Array,
-        indices: Sequence[np.ndarray],
-        n: int,
+        size: int,
         fixed: bool,
         mesh: Mesh | None,
         first: int,
-    ) -> Iterator[list[Any]]:
-        """Yield, draw by draw, what the model says of each batch of rows, still on the device."""
-
-        def load(index: np.ndarray) -> dict[str, Any]:
-            rows = {k: v[np.minimum(index, n - 1)] for k, v in self.rows.items()}
-            return put_rows(rows, mesh)
-
+    ) -> Iterator[Any]:
+        """Yield, draw by draw, what the programs say of each batch, still on the device."""
         rest = everywhere(self.rest, mesh)
-        few = sum(v.nbytes for v in self.rows.values()) <= _RESIDENT_BYTES
-        resident = [load(index) for index in indices] if few else None
-        batches: list[Any] = []
+        feeds = [(p, *self._feed(p, size, mesh)) for p in self._programs()]
+        before: list[Any] = []
         for draw in range(draws):
             draw_key = jax.random.fold_in(jax.random.fold_in(key, 1), draw)
             draw_key = everywhere(draw_key, mesh)
-            if draw > 0 and fixed:  # the same probabilities, other votes
-                again = []
-                for (classes, out), index in zip(batches, indices, strict=True):
-                    labels = self.vote([c[0] for c in classes], draw_key, first + index)
-                    voted = [(c[0], v, *c[2:]) for c, v in zip(classes, labels, strict=True)]
-                    again.append((voted, out))
-                batches = again
-            else:
-                values = everywhere(weights(draw), mesh)
-                batches = [
-                    self.forward(values, {**rows, **rest}, draw_key, first + index)
-                    for rows, index in zip(resident or map(load, indices), indices, strict=True)
-                ]
-            yield gathered(batches, mesh)
+            classes: dict[Any, list[Any]] = {}
+            found: dict[Any, list[Any]] = {}
+            results = []
+            values = None if draw and fixed else everywhere(weights(draw), mesh)
+            for number, (program, indices, load) in enumerate(feeds):
+                batches = []
+                constants = {k: v for k, v in rest.items() if k in program.data}
+                for i, (index, own) in enumerate(indices):
+                    own = [first + o for o in own]
+                    if values is None:  # the same probabilities, other votes
+                        batches.append(program.again(before[number][i], draw_key, own))
+                        continue
+                    with self._shapes():
+                        batches.append(
+                            program.forward(
+                                values, {**load(i), **constants}, draw_key, first + index, own
+                            )
+                        )
+                results.append(batches)
+                batches = batches if program.whole else gathered(batches, mesh)
+                for c, name in enumerate(program.classes):
+                    classes[name] = [b[0][c] for b in batches]
+                for j, name in enumerate(program.others):
+                    found[name] = [b[1][j] for b in batches]
+            before = results
+            yield classes, found
+
+    def _feed(self, program: Program, size: int, mesh: Mesh | None) -> tuple[list[Any], Any]:
+        """Return the row numbers of each batch of a program, and what loads its rows."""
+        rows = {k: v for k, v in self.rows.items() if k in program.data}
+        if program.whole:
+            rows = everywhere(rows, mesh)
+            own = [np.arange(self.lengths[key[0]]) for key in program.classes]
+            return [(np.arange(self.n or 1), own)], lambda _: rows
+        indices = [np.arange(start, start + size) for start in range(0, self.n, size)]
+
+        def load(i: int) -> dict[str, Any]:
+            index = np.minimum(indices[i], self.n - 1)
+            return put_rows({k: v[index] for k, v in rows.items()}, mesh)
+
+        if sum(v.nbytes for v in rows.values()) <= _RESIDENT_BYTES:
+            resident = [load(i) for i in range(len(indices))]
+            return [(i, [i] * len(program.classes)) for i in indices], resident.__getitem__
+        return [(i, [i] * len(program.classes)) for i in indices], load
+
+    @contextmanager
+    def _shapes(self) -> Iterator[None]:
+        """Turn errors about shapes into one that lists the data."""
+        try:
+            yield
+        except (TypeError, ValueError, IndexError) as error:
+            shapes = ", ".join(f"'{k}' {v.shape}" for k, v in {**self.rows, **self.rest}.items())
+            lengths = {o.n for o in self.terms.observed}
+            bound = [f.name for f in self.terms.free if f.start.ndim and len(f.start) in lengths]
+            repair = "pass as many rows of each, or as many as the fit had"
+            if bound:
+                repair = f"pass as many rows as the fit had: {bound} belong to them"
+            raise invalid(
+                "new_data",
+                "have shapes that the model accepts",
+                f"{shapes} ({str(error).splitlines()[0]})",
+                repair,
+            ) from error
 
     def mean_nll(self, prediction: Prediction) -> float:
         """Return the negative log predictive density per example of a prediction made by this."""
-        if prediction.log_density is None:
-            raise invalid(
-                "new_data",
-                "contain the observed variables",
-                sorted(self.rows),
-                f"add {[o.name for o in self.terms.observed]}",
-            )
         return float(-prediction.log_density.mean())
 
-    def _rows_stand_alone(self, weights: Mapping[str, Any], size: int) -> bool:
-        """Compare a few rows predicted alone with the same rows among others."""
-        few = np.array([0, self.n // 2, self.n - 1])
-        results = []
-        for index in (few, np.concatenate([few, np.arange(size)])):
-            data = {k: v[index] for k, v in self.rows.items()}
-            try:
-                classes, rest = self.forward(weights, {**data, **self.rest}, self.key, index)
-            except (TypeError, ValueError):
-                return False  # shapes of all rows are built in
-            rest = [out for out, by_row in zip(rest, self.by_row, strict=True) if by_row]
-            results.append([np.asarray(out)[:3] for out in (*(c[0] for c in classes), *rest)])
-        return all(
-            a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-5)
-            for a, b in zip(*results, strict=True)
+    def need_density(self) -> None:
+        """Raise unless the data hold what was observed."""
+        if self.with_density:
+            return
+        if not self.terms.observed:
+            repair = "there is no density of new data by a potential"
+            raise invalid("model", "have observed variables", "potentials only", repair)
+        if self.terms.row_density is None or len({o.n for o in self.terms.observed}) > 1:
+            rule = "be of a model whose log-likelihood has one value for each row"
+            raise invalid("new_data", rule, sorted(self.rows), "compute it from predictions")
+        raise invalid(
+            "new_data",
+            "contain the observed variables",
+            sorted(self.rows),
+            f"add {[o.name for o in self.terms.observed]}",
         )
 
 
@@ -323,111 +410,3 @@ def _one_ahead(items: Iterator[Any]) -> Iterator[Any]:
         yield held
         held = item
     yield held
-
-
-class _Sampler:
-    """Draws an observed variable given its parameters, by PyTensor's own NumPy code."""
-
-    def __init__(self, observed: Observed):
-        rv, n = observed.rv, pt.lscalar("n")
-        batch_ndim = rv.ndim - rv.owner.op.ndim_supp
-        # A variable that does not go by the examples keeps the number of rows observed.
-        self.rows = None if observed.per_example else observed.n
-        if batch_ndim:
-            rv = change_dist_size(rv, [n, *observed.value.type.shape[1:batch_ndim]])
-        # Parameters are where the part of the graph that is not random enters the part that is.
-        drawn: set[Variable] = {n, *(v for v in ancestors([rv]) if isinstance(v.type, RandomType))}
-        frontier: dict[Variable, Variable] = {}
-        for node in toposort([rv]):
-            if drawn.isdisjoint(node.inputs):
-                continue
-            drawn.update(node.outputs)
-            fixed = (i for i in node.inputs if i not in drawn and not isinstance(i, Constant))
-            frontier |= {i: i.type() for i in fixed}
-        # A shape is not a parameter: what it is the shape of is.
-        for v in [v for v in frontier if v.type.dtype == "int64"]:
-            measured = [
-                node.inputs[0] for node in toposort([v]) if isinstance(node.op, Shape | Shape_i)
-            ]
-            if measured and _only_through(v, measured):
-                del frontier[v]
-                frontier |= {m: m.type() for m in measured}
-        rngs = {v: random_generator_type() for v in drawn if v.owner is None and v is not n}
-        self.n_rngs, self.parameters = len(rngs), list(frontier)
-        [sample] = substitute([rv], {**frontier, **rngs})
-        self.function = pytensor.function(
-            [n, *rngs.values(), *frontier.values()],
-            sample,
-            mode=INTERPRETED,
-            on_unused_input="ignore",
-        )
-
-    def __call__(self, rng: np.random.Generator, parameters: list[Any], n: int) -> np.ndarray:
-        rngs = rng.spawn(self.n_rngs)  # children of their own for each variable
-        types = (p.type.dtype for p in self.parameters)
-        values = (np.asarray(p, t) for p, t in zip(parameters, types, strict=True))
-        return self.function(self.rows or n, *rngs, *values)
-
-
-def _only_through(v: Variable, measured: list[Variable]) -> bool:
-    """Tell whether an expression depends on data only through the shapes of some variables."""
-    free = (a for a in ancestors([v], blockers=measured) if a.owner is None)
-    return all(isinstance(a, Constant) or a in measured for a in free)
-
-
-def _is_class(observed: Observed) -> bool:
-    op = observed.rv.owner.op
-    if isinstance(op, Categorical.rv_type):
-        return observed.rv.ndim == 1
-    return isinstance(op, Bernoulli.rv_type) and observed.rv.ndim == 1
-
-
-def _probabilities(observed: Observed) -> Variable:
-    """Write the class probabilities of a categorical or Bernoulli variable, class axis last."""
-    node = observed.rv.owner
-    [p] = node.op.dist_params(node)
-    return pt.stack([1 - p, p], axis=-1) if isinstance(node.op, Bernoulli.rv_type) else p
-
-
-def _check_names(terms: Terms, new_data: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
-    """Check new data against the model's: names, axes, numbers."""
-    if new_data is None:
-        return {}
-    if not isinstance(new_data, Mapping) or len(new_data) == 0:
-        raise invalid(
-            "new_data",
-            "be a dictionary of the model's data",
-            type(new_data).__name__ if not isinstance(new_data, Mapping) else "an empty one",
-            f"pass some of {[d.name for d in terms.data]} by name",
-            TypeError,
-        )
-    known = {d.name: d for d in terms.data}
-    unknown = [name for name in new_data if name not in known]
-    if unknown:
-        raise invalid("new_data", "name data of the model", unknown, f"choose from {sorted(known)}")
-    check_aligned("new_data", new_data)
-    given = {}
-    for name, value in new_data.items():
-        label, old = f"new_data['{name}']", known[name].value
-        value = as_numbers(label, reordered(label, value, known[name].columns))
-        if value.ndim != old.ndim or value.shape[1:] != old.shape[1:]:
-            expected = str(("n", *old.shape[1:])).replace("'", "")
-            raise invalid(
-                label,
-                f"have the shape {expected}",
-                value.shape,
-                "reshape it as the training data were",
-            )
-        integers = np.issubdtype(old.dtype, np.integer)
-        if integers and not (np.issubdtype(value.dtype, np.integer) or value.dtype == bool):
-            raise invalid(label, "hold integers", value.dtype, "convert it by .astype(int)")
-        check_finite(label, value)
-        given[name] = value.astype(old.dtype)
-        if integers and (given[name] != value).any():
-            raise invalid(
-                label,
-                f"fit {old.dtype}, the type of the training data",
-                f"{value.dtype} in {value.min()}…{value.max()}",
-                "convert it as the training data were",
-            )
-    return given

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 import xarray as xr
 
 from pymc_bnn._checks import check_positive, invalid
 from pymc_bnn.prediction import ClassPrediction, Prediction
+from pymc_bnn.prediction.requests import warn_of_one_draw
 from pymc_bnn.streams import Stream, check_stream, named
+from pymc_bnn.to_jax import precision
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
@@ -81,7 +84,12 @@ def write_predictions(
                 predictor = fitted._predictor(data, var_names, mc_dropout)
                 if number == 1:
                     padded = min(batch_size, predictor.n)
-                    _check_names(predictor.names, predictor.var_names)
+                    if predictor.unknown:
+                        with precision(fitted.dtype):
+                            weights = fitted._draw(jax.random.key(random_seed))
+                            predictor.settle(weights, padded)
+                    _check_names(predictor.kinds, predictor.var_names)
+                    warn_of_one_draw(draws, predictor.has_values)
                 prediction = fitted.predict_with(
                     predictor,
                     draws,
@@ -118,12 +126,19 @@ def _names(fitted: Approximation) -> list[str]:
     return sorted(known, key=lambda name: (bool(by_row) and name not in by_row, order.index(name)))
 
 
-def _check_names(by_row: Sequence[str], var_names: Sequence[str]) -> None:
-    constant = [name for name in var_names if name not in by_row]
+def _check_names(kinds: Mapping[str, str], var_names: Sequence[str]) -> None:
+    """Refuse what does not vary per example, or looks across examples."""
+    constant = [name for name in var_names if kinds[name] == "none"]
     if constant:
         rule, repair = "vary per example", "draw it by fitted.sample(var_names=…)"
         raise invalid("var_names", rule, constant, repair)
-    if not by_row:
+    for name, kind in kinds.items():
+        if kind not in ("rows", "none"):
+            what = "var_names" if name in var_names else "model"
+            rule = f"predict each example by itself, and '{name}' does not"
+            repair = "use fitted.predict, which evaluates it with all rows at once"
+            raise invalid(what, rule, kind, repair)
+    if "rows" not in kinds.values():
         repair = "use fitted.predict"
         raise invalid("model", "have an observed variable that varies per example", "none", repair)
 

@@ -62,6 +62,7 @@ class ValuePrediction:
     mean: np.ndarray  # (n, ...) over draws
     std: np.ndarray  # (n, ...) over draws; NaN for a single one
     samples: np.ndarray | None  # (draws, n, ...), if kept
+    rows: int | None = 0  # the axis of the examples, of `mean`; None where there is none
 
     def __repr__(self) -> str:
         """Say what it is in a line."""
@@ -157,14 +158,15 @@ class Prediction:
                     dims[f"{name}_probs"] = ["example", "class"]
                     dims[name] = ["example"]
                 continue
-            rest = [f"{name}_dim_{i}" for i in range(1, v.mean.ndim)]
+            axes = range(v.mean.ndim)
+            own = ["example" if i == v.rows else f"{name}_dim_{i}" for i in axes]
             parts = {f"{name}_mean": v.mean, f"{name}_std": v.std}
             if v.samples is None:
                 summed |= parts
-                dims |= {part: ["example", *rest][: v.mean.ndim] for part in parts}
+                dims |= dict.fromkeys(parts, own)
             else:
                 sampled[name] = v.samples[None]
-                dims[name] = ["example", *rest][: v.mean.ndim]
+                dims[name] = own
         dataset = xr.merge(
             [
                 arviz_base.dict_to_dataset(sampled, dims={k: dims[k] for k in sampled}),
@@ -223,6 +225,9 @@ class ClassTotal:
 class ValueTotal:
     """Running mean and variance over draws (Welford), and the draws themselves if kept."""
 
+    def __init__(self, length: int | None = None, rows: int | None = 0):
+        self.length, self.rows = length, rows
+
     def add(self, draw: int, draws: int, keep: bool, value: np.ndarray) -> None:
         """Add a draw's values (n, ...)."""
         value = np.asarray(value)
@@ -240,7 +245,11 @@ class ValueTotal:
         """Return the summary of all draws."""
         one = np.full(self.mean.shape, np.nan)  # a single draw has no spread
         std = np.sqrt(self.squares / (draws - 1)) if draws > 1 else one
-        return ValuePrediction(draws, self.mean, std, self.samples)
+        rows = self.rows
+        if self.length is not None:  # the examples' axis is known by its length alone
+            shape = self.mean.shape
+            rows = shape.index(self.length) if shape.count(self.length) == 1 else None
+        return ValuePrediction(draws, self.mean, std, self.samples, rows)
 
 
 class DensityTotal:

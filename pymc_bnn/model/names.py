@@ -1,0 +1,56 @@
+"""Names of arrays that a model was given as they are, not as `pm.Data`."""
+
+from __future__ import annotations
+
+import inspect
+
+import pymc as pm
+from pytensor.graph.basic import Variable
+from pytensor.graph.traversal import ancestors
+
+__all__ = ["array_name"]
+
+
+def array_name(model: pm.Model, root: Variable) -> str:
+    """Return what a constant array is called: after the observed variable, or its argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pytensor.graph.basic import Constant
+    >>> x = np.arange(4.0)
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("b") * x, 1.0, observed=x + 1)
+    >>> [c] = [v for v in ancestors([y]) if isinstance(v, Constant) and np.array_equal(v.data, x)]
+    >>> array_name(model, c)
+    'y_mu'
+    """
+    for rv in model.observed_RVs:
+        if root in set(ancestors([model.rvs_to_values[rv]])):
+            return rv.name
+    for rv in (*model.observed_RVs, *model.free_RVs):
+        for position, parameter in enumerate(_parameters(rv)):
+            if root in set(ancestors([parameter], blockers=model.basic_RVs)):
+                return f"{rv.name}_{_argument(rv, position)}"
+    for potential in model.potentials:
+        if root in set(ancestors([potential])):
+            return f"{potential.name}_data"
+    return "data"
+
+
+def _parameters(rv: Variable) -> list[Variable]:
+    """Return what a random variable was made of; its inputs where the op has no parameters."""
+    if rv.owner is None:
+        return []
+    found = getattr(rv.owner.op, "dist_params", None)
+    return list(found(rv.owner)) if found is not None else list(rv.owner.inputs)
+
+
+def _argument(rv: Variable, position: int) -> str:
+    """Return the name of an argument of a distribution, by its place."""
+    dist = getattr(pm, type(rv.owner.op).__name__.removesuffix("RV"), None)
+    if dist is None or not hasattr(dist, "dist"):
+        return "data"
+    known = inspect.signature(dist.dist).parameters.values()
+    names = [p.name for p in known if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return names[position] if position < len(names) else "data"

@@ -1,0 +1,349 @@
+"""What a prediction is asked for: which data, and which variables they are enough for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pymc.distributions.shape_utils import change_dist_size
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.subtensor import AdvancedSubtensor
+
+from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn._frames import as_numbers, check_aligned, reordered
+from pymc_bnn.decompose import Data, Observed, Terms, decompose
+from pymc_bnn.to_jax import substitute
+
+__all__ = [
+    "Request",
+    "changed_data",
+    "check_names",
+    "not_enough",
+    "row_groups",
+    "terms_for",
+    "warn_of_changed_data",
+    "warn_of_one_draw",
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """The data that predictions are asked for.
+
+    Examples
+    --------
+    >>> Request({}, None, asked=False).key
+    (None, frozenset(), False)
+    """
+
+    values: dict[str, np.ndarray]  # in place of those of the fit
+    rows: frozenset[str] | None  # whose rows are new; None: those of the fit
+    asked: bool  # by an argument of the user, not by pm.set_data
+
+    @property
+    def key(self) -> Any:
+        """What the programs depend on."""
+        return self.rows, frozenset(self.values), self.asked
+
+    @classmethod
+    def of(cls, terms: Terms, new_data: Mapping[str, Any] | None) -> Request:
+        """Read and check `new_data`; None stands for the data that the model holds now.
+
+        Examples
+        --------
+        >>> import pymc as pm
+        >>> with pm.Model() as model:
+        ...     x = pm.Data("x", np.zeros(4))
+        ...     y = pm.Normal("y", pm.Normal("b") * x, observed=np.zeros(4))
+        >>> terms = decompose(model)
+        >>> pm.set_data({"x": np.ones(3)}, model=model)
+        >>> Request.of(terms, None).values
+        {'x': array([1., 1., 1.])}
+        """
+        changed = changed_data(terms)
+        if new_data is not None:
+            given = check_names(terms, new_data)
+            with_rows = set().union(*row_groups(terms).values())
+            others = {k: v for k, v in changed.items() if k not in with_rows and k not in given}
+            others = check_names(terms, others, "pm.set_data")
+            return cls({**others, **given}, frozenset(given), True)
+        values = check_names(terms, changed, "pm.set_data")
+        lengths = {d.name: len(d.value) for d in terms.data if d.value.ndim}
+        longer = {name for name, v in values.items() if v.ndim and len(v) != lengths[name]}
+        if not longer:
+            return cls(values, None, False)
+        stale = {
+            name
+            for group in row_groups(terms).values()
+            if group & longer
+            for name in group - longer
+            if lengths[name] not in {len(values[k]) for k in group & longer}
+        }
+        values = {d.name: values.get(d.name, d.value) for d in terms.data if d.name not in stale}
+        return cls(values, frozenset(values), False)
+
+
+def changed_data(terms: Terms) -> dict[str, np.ndarray]:
+    """Return the data that `pm.set_data` changed since the model was taken apart.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> with pm.Model() as model:
+    ...     x = pm.Data("x", np.zeros(4))
+    ...     y = pm.Normal("y", pm.Normal("b") * x, observed=np.zeros(4))
+    >>> changed_data(decompose(model))
+    {}
+    """
+    shared = [(d, d.root) for d in terms.data if isinstance(d.root, SharedVariable)]
+    now = {d.name: (d.value, np.asarray(root.get_value(borrow=True))) for d, root in shared}
+    return {
+        name: value
+        for name, (old, value) in now.items()
+        if value is not old and not np.array_equal(value, old)
+    }
+
+
+def warn_of_changed_data(
+    terms: Terms, what: str, graphs: Sequence[Variable] | None = None, rows: bool = True
+) -> None:
+    """Warn that a figure is of the data of the fit, where the model holds other data now.
+
+    Of the data that `graphs` depend on, if given; without those of the examples if not `rows`.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> warn_of_changed_data(decompose(model), "elbo")
+    """
+    changed = changed_data(terms)
+    behind = None if graphs is None else set(ancestors(list(graphs)))
+    names = [
+        d.name
+        for d in terms.data
+        if d.name in changed
+        and (behind is None or d.variable in behind)
+        and (rows or not d.per_example)
+    ]
+    if names:
+        warnings.warn(
+            f"{what} is of the data of the fit: pm.set_data has changed {names} since",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def warn_of_one_draw(draws: int, has_values: bool) -> None:
+    """Warn that one draw has no standard deviation.
+
+    Examples
+    --------
+    >>> warn_of_one_draw(2, True)
+    """
+    if draws == 1 and has_values:
+        warnings.warn(
+            "one draw has no spread: std is NaN; pass draws=100, say", UserWarning, stacklevel=3
+        )
+
+
+def row_groups(terms: Terms) -> dict[str, set[str]]:
+    """Return for each observed variable the names of the data that have its rows.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> with pm.Model() as model:
+    ...     x = pm.Data("x", np.zeros(4))
+    ...     y = pm.Normal("y", pm.Normal("b") * x, observed=np.zeros(4))
+    >>> sorted(row_groups(decompose(model))["y"])
+    ['x', 'y']
+    """
+    groups = {}
+    for o in terms.observed:
+        behind = set(ancestors([o.rv, o.value, terms.joint.get(o.name, o.rv)]))
+        groups[o.name] = {d.name for d in terms.data if d.variable in behind and _is_of(d, o)}
+    return groups
+
+
+def _is_of(data: Data, observed: Observed) -> bool:
+    """Tell whether data have a row for each row of an observed variable."""
+    if observed.per_example:
+        return data.per_example
+    return data.value.ndim > 0 and len(data.value) == observed.n
+
+
+def terms_for(terms: Terms, request: Request, seed: int | None = None) -> Terms:
+    """Return a model's parts with those data taken by rows whose rows are new.
+
+    Where the model cannot be taken apart by rows, because free variables or one term belong to all
+    of them, parts for predictions only are returned: without a density.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> request = Request({"y": np.zeros(2)}, frozenset({"y"}), asked=True)
+    >>> terms_for(decompose(model), request).n_rows
+    4
+    """
+    if request.rows is None:
+        return terms
+    lengths = {d.name: len(d.value) for d in terms.data if d.value.ndim}
+    by_row = {d.name for d in terms.data if d.per_example}
+    moved = {
+        name
+        for name in request.rows
+        if request.values[name].ndim and len(request.values[name]) != lengths[name]
+    }
+    groups = row_groups(terms).values()
+    asked = request.rows if request.asked else moved
+    names = set().union(moved, *(group for group in groups if group & asked))
+    if names <= by_row:
+        return terms
+    imputed = _fully_observed(terms)
+    if imputed is not None:
+        groups = row_groups(imputed).values()
+        names = set().union(moved, *(group for group in groups if group & asked))
+        return _free_length(imputed, names)
+    try:
+        return decompose(terms.model, {d.root for d in terms.data if d.name in names | by_row})
+    except (ValueError, NotImplementedError):
+        return _free_length(terms, names)
+
+
+def _free_length(terms: Terms, names: set[str]) -> Terms:
+    """Let some data have any number of rows, for predictions only."""
+    data = [replace(d, per_example=d.per_example or d.name in names) for d in terms.data]
+    swap = {
+        d.variable: pt.tensor(d.name, dtype=d.variable.dtype, shape=(None, *d.value.shape[1:]))
+        for d in data
+        if d.per_example
+    }
+    data = [replace(d, variable=swap.get(d.variable, d.variable)) for d in data]
+    graphs = [*(o.rv for o in terms.observed), *(o.value for o in terms.observed)]
+    known = terms.deterministics
+    parts = iter(substitute([*graphs, *known.values(), *terms.joint.values()], swap))
+    rvs, values = [next(parts) for _ in terms.observed], [next(parts) for _ in terms.observed]
+    new = set(swap.values())
+    observed = []
+    for o, rv, value in zip(terms.observed, rvs, values, strict=True):
+        per_example = bool(new & set(ancestors([rv, value])))
+        observed.append(replace(o, rv=rv, value=value, per_example=per_example))
+    deterministics = {name: next(parts) for name in known}
+    joint = {name: next(parts) for name in terms.joint}
+    resized: dict[Variable, Variable] = {}
+    for o in observed:  # in the model's order, as a later one may depend on an earlier one
+        if o.name in joint and o.per_example:
+            [rv] = substitute([joint[o.name]], resized)
+            size = [o.value.shape[i] for i in range(rv.ndim - rv.owner.op.ndim_supp)]
+            resized[joint[o.name]] = change_dist_size(rv, size) if size else rv
+    joint = dict(zip(joint, substitute(list(joint.values()), resized), strict=True))
+    return replace(
+        terms,
+        data=tuple(data),
+        observed=tuple(observed),
+        deterministics=deterministics,
+        joint=joint,
+        row_logp=None,
+        row_density=None,
+        n_rows=next((len(d.value) for d in data if d.per_example), None),
+    )
+
+
+def _fully_observed(terms: Terms) -> Terms | None:
+    """Undo the split of variables with missing values; None where there are none of one axis.
+
+    PyMC makes two variables of one, with parameters ``mu[observed]`` and ``mu[missing]``. Of new
+    rows neither is asked for but the variable itself, under its own name.
+    """
+    observed, found = [], False
+    free = {f.name for f in terms.free}
+    for o in terms.observed:
+        name = o.name.removesuffix("_observed")
+        if name == o.name or f"{name}_unobserved" not in free or o.rv.ndim != 1:
+            observed.append(o)
+            continue
+        masks = {}
+        for v in ancestors([o.rv]):
+            node = v.owner
+            if node is None or not isinstance(node.op, AdvancedSubtensor) or len(node.inputs) != 2:
+                continue
+            index = node.inputs[1]
+            if isinstance(index, Constant) and index.dtype == "bool" and index.ndim == 1:
+                masks[v] = index.data
+        n = len(next(iter(masks.values()), ())) or o.n
+        [rv] = substitute([o.rv], {v: v.owner.inputs[0] for v in masks})
+        value = pt.tensor(f"{name}_rows", dtype=o.value.dtype, shape=(n,))
+        observed.append(replace(o, name=name, rv=rv, value=value, n=n))
+        found = True
+    names = {o.name for o in observed}
+    known = {k: v for k, v in terms.deterministics.items() if k not in names}
+    terms = replace(terms, observed=tuple(observed), deterministics=known, joint={})
+    return terms if found else None
+
+
+def check_names(
+    terms: Terms, new_data: Mapping[str, Any] | None, argument: str = "new_data"
+) -> dict[str, np.ndarray]:
+    """Check new data against the model's: names, axes, numbers."""
+    if new_data is None:
+        return {}
+    if argument == "new_data" and (not isinstance(new_data, Mapping) or len(new_data) == 0):
+        raise invalid(
+            "new_data",
+            "be a dictionary of the model's data",
+            type(new_data).__name__ if not isinstance(new_data, Mapping) else "an empty one",
+            f"pass some of {[d.name for d in terms.data]} by name",
+            TypeError,
+        )
+    known = {d.name: d for d in terms.data}
+    unknown = [name for name in new_data if name not in known]
+    if unknown:
+        raise invalid("new_data", "name data of the model", unknown, f"choose from {sorted(known)}")
+    check_aligned(argument, new_data)
+    given = {}
+    for name, value in new_data.items():
+        label, old = f"{argument}['{name}']", known[name].value
+        value = as_numbers(label, reordered(label, value, known[name].columns))
+        if value.ndim != old.ndim or value.shape[1:] != old.shape[1:]:
+            expected = str(("n", *old.shape[1:])).replace("'", "") if old.ndim else "()"
+            repair = "reshape it as the training data were"
+            raise invalid(label, f"have the shape {expected}", value.shape, repair)
+        integers = np.issubdtype(old.dtype, np.integer)
+        if integers and not (np.issubdtype(value.dtype, np.integer) or value.dtype == bool):
+            raise invalid(label, "hold integers", value.dtype, "convert it by .astype(int)")
+        check_finite(label, value)
+        given[name] = value.astype(old.dtype)
+        if integers and (given[name] != value).any():
+            raise invalid(
+                label,
+                f"fit {old.dtype}, the type of the training data",
+                f"{value.dtype} in {value.min()}…{value.max()}",
+                "convert it as the training data were",
+            )
+    return given
+
+
+def not_enough(terms: Terms, request: Request, missing: Sequence[str]) -> Exception:
+    """Build the error for rows that predictions need and that were not given."""
+    if not request.asked:
+        got = f"new rows of {sorted(request.rows or ())} alone"
+        rule = "set all data of the same rows that predictions need"
+        return invalid("pm.set_data", rule, got, f"set {list(missing)}, too")
+    unnamed = [name for name in missing if name not in terms.model.named_vars]
+    hint = f", or make pm.Data of the arrays behind {unnamed} in the model" if unnamed else ""
+    return invalid(
+        "new_data",
+        "hold all data that vary per example and that predictions need",
+        f"only {sorted(request.rows or ())}",
+        f"add {list(missing)}" + hint,
+    )
