@@ -23,6 +23,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn.model.numbers import initial_point, wide_transform, widen
 from pymc_bnn.to_jax import lift, merge, substitute
 
 __all__ = [
@@ -270,7 +271,7 @@ def decompose(
     graphs = substitute(graphs, batch_outputs)
     observations = {_unbatched_root(value) for value in values}
     data, replace = _inputs(model, graphs, rows, observations)
-    graphs = substitute(graphs, replace)
+    graphs = widen(substitute(graphs, replace))
     parts = iter(graphs)
     free_rvs = [next(parts) for _ in model.free_RVs]
     observed_rvs = [next(parts) for _ in model.observed_RVs]
@@ -291,7 +292,7 @@ def decompose(
     observed_rvs = [resized.get(rv, rv) for rv in observed_rvs]
 
     free_values = [model.rvs_to_values[rv] for rv in model.free_RVs]
-    transforms = [model.rvs_to_transforms[rv] for rv in model.free_RVs]
+    transforms = [wide_transform(model.rvs_to_transforms[rv]) for rv in model.free_RVs]
     rvs_to_values = dict(zip([*free_rvs, *observed_rvs], [*free_values, *values], strict=True))
     rvs_to_transforms = {
         **dict(zip(free_rvs, transforms, strict=True)),
@@ -328,7 +329,7 @@ def decompose(
     parameters = [tuple(next(parts) for _ in own) for own in parameters]
     observed_rvs = [by_values([rv], but=rv)[0] for rv in observed_rvs]
 
-    start = model.initial_point(random_seed=random_seed)
+    start = initial_point(model, random_seed)
     free = [
         Free(
             name=model.free_RVs[i].name,
@@ -572,5 +573,4 @@ def _numbers(root: Variable) -> np.ndarray:
 
 
 def _length(root: Variable) -> int | None:
-    value = _numbers(root)
-    return value.shape[0] if value.ndim else None
+    return next(iter(_numbers(root).shape), None)
