@@ -22,7 +22,7 @@ from pymc_bnn.approximation import Approximation
 from pymc_bnn.callbacks import Info, Progress
 from pymc_bnn.decompose import check_model, shapes_must_agree
 from pymc_bnn.devices import everywhere, mesh_of
-from pymc_bnn.elbo import assemble, check_spec, needs_rows
+from pymc_bnn.elbo import assemble, check_closed_forms, check_spec, needs_rows
 from pymc_bnn.guides import Posterior, assign_guides
 from pymc_bnn.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
 from pymc_bnn.noise import seed_of
@@ -304,8 +304,7 @@ def fit(
         per_epoch = batches.per_epoch if batches else 1
         steps = steps if steps is not None else epochs * per_epoch
         weight_at = _kl_schedule(kl_weight, steps)
-        if optimizer is None:
-            optimizer = adam(steps, **rates)
+        optimizer = adam(steps, **rates) if optimizer is None else optimizer
         if chunk_steps is None:
             chunk_steps = per_epoch if per_epoch > 1 else 100
 
@@ -313,6 +312,7 @@ def fit(
             blocks = starting_blocks(terms, assigned, start, dtype, seed)
             posterior = Posterior(blocks, dtype)
             elbo = assemble(terms, posterior, dtype, estimator)
+            check_closed_forms(terms)
             step = Step(
                 elbo=elbo,
                 optimizer=optimizer,

@@ -129,8 +129,13 @@ def _dtypes(node: Apply) -> list[str | None]:
         return _dtypes_of_parameters(node)
     if isinstance(op, HasInnerGraph):  # whose types are fixed
         return [getattr(i.type, "dtype", None) for i in node.inputs]
-    small = [isinstance(i, TensorConstant) and _is_small(i) for i in node.inputs]
-    return ["int64" if constant else None for constant in small]
+    return [_dtype_of_constant(i) if isinstance(i, TensorConstant) else None for i in node.inputs]
+
+
+def _dtype_of_constant(constant: TensorConstant) -> str | None:
+    if _is_small(constant):
+        return "int64"
+    return config.floatX if constant.type.dtype == "float16" else None
 
 
 def _dtypes_of_parameters(node: Apply) -> list[str | None]:
