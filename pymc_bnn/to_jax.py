@@ -218,7 +218,9 @@ def lift(
     # Imported here: it switches JAX to 64 bits and takes a second.
     from pytensor.link.jax.dispatch import jax_funcify
 
-    jax_funcify.register(PaddedConv, lambda op, **_: op.in_jax())
+    for own in (PaddedConv, *OpFromGraph.__subclasses__()):
+        if hasattr(own, "in_jax"):
+            jax_funcify.register(own, lambda op, **_: op.in_jax())
     if not outputs:
         return lambda *_: ()
     graph = FunctionGraph(list(inputs), list(outputs), clone=True)
