@@ -23,7 +23,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, invalid
-from pymc_bnn.model.numbers import initial_point, wide_transform, widen
+from pymc_bnn.model.numbers import initial_point, wide_transform, widen, within_int32
 from pymc_bnn.to_jax import lift, merge, substitute
 
 __all__ = [
@@ -525,7 +525,7 @@ def _inputs(
             continue
         if isinstance(root, TensorConstant) and root not in rows | observations:
             continue
-        value = _numbers(root)
+        value = within_int32(_numbers(root))
         if value.size == 0 and root in observations:
             rule, repair = "have at least one observed value", "check the data"
             raise invalid("model", rule, f"'{root.name}' of shape {value.shape}", repair)
@@ -536,7 +536,7 @@ def _inputs(
         # A constant of the model may be infinite: a bound, a mask.
         check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
         static = (None, *value.shape[1:]) if root in rows else value.shape
-        replace[root] = pt.tensor(name, dtype=root.type.dtype, shape=static)
+        replace[root] = pt.tensor(name, dtype=value.dtype, shape=static)
         data.append(Data(name, replace[root], value, root in rows, root))
     return data, replace
 

@@ -25,6 +25,7 @@ from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Observed, Terms, decompose
 from pymc_bnn.devices import everywhere, gathered, put_rows
 from pymc_bnn.masks import random_masks
+from pymc_bnn.model.counts import exact_rows
 from pymc_bnn.noise import words_of
 from pymc_bnn.prediction import ClassTotal, DensityTotal, Prediction, ValueTotal
 from pymc_bnn.to_jax import INTERPRETED, lift, substitute
@@ -81,15 +82,14 @@ class Predictor:
         outputs.extend(terms.deterministics[name] for name in var_names)
         self.var_names = var_names
 
-        needed = set(ancestors(outputs))
         behind = set(ancestors([o.value for o in terms.observed]))
         observable = [d for d in terms.data if d.variable in behind]
         self.with_density = terms.row_density is not None and (
             new_data is None or all(d.name in given for d in observable if d.per_example)
         )
         if self.with_density:
-            outputs.append(terms.row_density)
-            needed = set(ancestors(outputs))
+            outputs.append(exact_rows(terms, terms.row_density))
+        needed = set(ancestors(outputs))
         masks: list[Any] = []
         if mc_dropout:
             outputs, masks = random_masks(outputs)

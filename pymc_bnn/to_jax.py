@@ -23,6 +23,7 @@ from pytensor.scalar import EQ, Switch
 from pytensor.tensor.basic import MakeVector
 from pytensor.tensor.einsum import Einsum
 from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.math import Sum
 from pytensor.tensor.shape import Shape_i
 
 from pymc_bnn.convolutions import (
@@ -285,8 +286,22 @@ def _length_is_not_minus_one(fgraph: FunctionGraph, node: Apply) -> list[Variabl
     return [otherwise] if length and isinstance(b, Constant) and b.data == -1 else None
 
 
+@node_rewriter([Sum])
+def _real_sum(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Sum integers as real numbers where that is what becomes of them: int32 ends at 2³¹."""
+    [x], [total] = node.inputs, node.outputs
+    clients = [user for user, _ in fgraph.clients[total]]
+    real = all(
+        isinstance(getattr(user, "op", None), Elemwise) and user.out.type.dtype.startswith("float")
+        for user in clients
+    )
+    if x.type.dtype[:3] not in ("int", "uin") or not clients or not real:
+        return None
+    return [x.astype("float64").sum(axis=node.op.axis)]
+
+
 _PLAIN_LENGTHS = in2out(_drop_assert, _length_is_not_minus_one)
-_SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape)
+_SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape, _real_sum)
 _BY_BLOCKS = in2out(conv_by_blocks)
 _BY_BLOCKS_WITHOUT_GRADIENT = in2out(conv_by_blocks_without_gradient)
 _PADDED = in2out(conv_with_padding)

@@ -28,7 +28,7 @@ from pymc_bnn.to_jax import lift, substitute
 if TYPE_CHECKING:
     from pymc_bnn.decompose import Observed, Terms
 
-__all__ = ["InDouble", "has_huge_counts", "in_double"]
+__all__ = ["InDouble", "exact_rows", "has_huge_counts", "in_double"]
 
 _LARGEST = 1000  # count that float32 takes: log Γ(1000) is 5,905, where it steps by 0.0005 nats
 _CHEAP = (Elemwise, DimShuffle, CAReduce, Softmax, LogSoftmax, Alloc, MakeVector, CheckAndRaise)
@@ -44,7 +44,9 @@ class InDouble(OpFromGraph):
 
         def wide(*arguments: Any) -> list[Any]:
             kinds = [jnp.float64 if _is_real(a) else jnp.int64 for a in arguments]
-            return [jax.lax.convert_element_type(a, k) for a, k in zip(arguments, kinds)]  # noqa: B905
+            return [
+                jax.lax.convert_element_type(a, k) for a, k in zip(arguments, kinds, strict=True)
+            ]
 
         def forward(*arguments: Any) -> tuple[Any, Any]:
             with jax.enable_x64(True):
@@ -94,21 +96,17 @@ def has_huge_counts(observed: Observed, terms: Terms) -> bool:
     (False, True)
     """
     op = observed.rv.owner.op
-    if observed.rv.type.dtype not in ("int64", "float64", "float32") or isinstance(
-        op, BernoulliRV | CategoricalRV
-    ):
+    if isinstance(op, BernoulliRV | CategoricalRV):
         return False
     numbers = {d.variable: d.value for d in terms.data}
     values = set(terms.values)
     nodes = [v.owner for v in ancestors([observed.logp]) if v.owner is not None]
     asked = [n for n in nodes if isinstance(getattr(n.op, "scalar_op", None), GammaLn)]
     discrete = observed.rv.type.numpy_dtype.kind in "biu"
-    for node in asked if discrete else ():
-        above = set(ancestors(node.inputs))
-        if above & values:
-            return True
-    if not asked:
+    if not discrete or not asked:
         return False
+    if values & set(ancestors([i for n in asked for i in n.inputs])):
+        return True
     roots = [v for n in asked for v in ancestors(n.inputs)]
     roots += ancestors([observed.value])
     for root in roots:
@@ -157,6 +155,12 @@ def in_double(output: TensorVariable, stop: Iterable[Variable] = ()) -> TensorVa
     inside = [v.type() for v in edge]
     [inner] = substitute([output], dict(zip(edge, inside, strict=True)))
     return InDouble(inside, [inner], inline=False)(*edge)
+
+
+def exact_rows(terms: Terms, logp: TensorVariable) -> TensorVariable:
+    """Return the log-density of each example (rows,), in float64 where it has huge counts."""
+    huge = any(o.per_example and has_huge_counts(o, terms) for o in terms.observed)
+    return in_double(logp) if huge else logp
 
 
 def _is_real(array: Any) -> bool:

@@ -26,7 +26,7 @@ from pytensor.tensor.variable import TensorConstant
 
 from pymc_bnn.to_jax import rebuild, with_inputs
 
-__all__ = ["initial_point", "wide_transform", "widen"]
+__all__ = ["initial_point", "wide_transform", "widen", "within_int32"]
 
 _WHOLE_KINDS = ("b", "i", "u")
 # Parameters that are counts or bounds of counts, by position; all others are real numbers.
@@ -163,6 +163,20 @@ def _dtypes_of_parameters(node: Apply) -> list[str | None]:
             below = np.promote_types(i.type.dtype, real) == real or _kind(i) in _WHOLE_KINDS
             dtypes[place] = real if below else None
     return dtypes
+
+
+def within_int32(value: np.ndarray) -> np.ndarray:
+    """Return integers that JAX would cut to 32 bits as floating-point numbers, all else unchanged.
+
+    Examples
+    --------
+    >>> within_int32(np.array([1, 2**40])).dtype.name, within_int32(np.array([1, 2])).dtype.name
+    ('float64', 'int64')
+    """
+    if value.dtype.kind not in "iu" or not value.size:
+        return value
+    inside = value.min() >= -(2**31) and value.max() < 2**31
+    return value if inside else value.astype("float64")
 
 
 def _kind(variable: Variable) -> str:
