@@ -286,22 +286,26 @@ def _length_is_not_minus_one(fgraph: FunctionGraph, node: Apply) -> list[Variabl
     return [otherwise] if length and isinstance(b, Constant) and b.data == -1 else None
 
 
-@node_rewriter([Sum])
-def _real_sum(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+@node_rewriter([Elemwise])
+def _real_sums(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     """Sum integers as real numbers where that is what becomes of them: int32 ends at 2³¹."""
-    [x], [total] = node.inputs, node.outputs
-    clients = [user for user, _ in fgraph.clients[total]]
-    real = all(
-        isinstance(getattr(user, "op", None), Elemwise) and user.out.type.dtype.startswith("float")
-        for user in clients
-    )
-    if x.type.dtype[:3] not in ("int", "uin") or not clients or not real:
+    if not node.out.type.dtype.startswith("float"):
         return None
-    return [x.astype("float64").sum(axis=node.op.axis)]
+    summed = [i.owner is not None and isinstance(i.owner.op, Sum) for i in node.inputs]
+    inputs = [
+        i.owner.inputs[0].astype("float64").sum(axis=i.owner.op.axis)
+        if is_sum and i.owner.inputs[0].type.dtype.startswith(("int", "uint"))
+        else i
+        for i, is_sum in zip(node.inputs, summed, strict=True)
+    ]
+    if inputs == node.inputs:
+        return None
+    output = node.op(*inputs)
+    return [output] if output.type == node.out.type else None
 
 
 _PLAIN_LENGTHS = in2out(_drop_assert, _length_is_not_minus_one)
-_SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape, _real_sum)
+_SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape, _real_sums)
 _BY_BLOCKS = in2out(conv_by_blocks)
 _BY_BLOCKS_WITHOUT_GRADIENT = in2out(conv_by_blocks_without_gradient)
 _PADDED = in2out(conv_with_padding)

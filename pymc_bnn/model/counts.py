@@ -17,10 +17,11 @@ from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar import GammaLn
-from pytensor.tensor.basic import Alloc, MakeVector
+from pytensor.tensor.basic import Alloc, Join, MakeVector
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 from pytensor.tensor.random.basic import BernoulliRV, CategoricalRV
-from pytensor.tensor.special import LogSoftmax, Softmax
+from pytensor.tensor.special import LogSoftmax, LogSumExp, Softmax
+from pytensor.tensor.subtensor import Subtensor
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn.to_jax import lift, substitute
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["InDouble", "exact_rows", "has_huge_counts", "in_double"]
 
 _LARGEST = 1000  # count that float32 takes: log Γ(1000) is 5,905, where it steps by 0.0005 nats
-_CHEAP = (Elemwise, DimShuffle, CAReduce, Softmax, LogSoftmax, Alloc, MakeVector, CheckAndRaise)
+_CHEAP = (
+    *(Elemwise, DimShuffle, CAReduce, Softmax, LogSoftmax, LogSumExp),
+    *(Alloc, Join, MakeVector, Subtensor, CheckAndRaise),
+)
 
 
 class InDouble(OpFromGraph):

@@ -14,7 +14,6 @@ from pymc.distributions.custom import CustomDistRV, CustomSymbolicDistRV
 from pymc.distributions.distribution import DiracDeltaRV, SymbolicRandomVariable
 from pymc.distributions.simulator import SimulatorRV
 from pymc.initial_point import make_initial_point_fn
-from pymc.logprob.abstract import MeasurableOp
 from pymc.logprob.transforms import IntervalTransform, Transform
 from pytensor import config
 from pytensor.graph.basic import Apply, Variable
@@ -29,6 +28,8 @@ from pymc_bnn.to_jax import rebuild, with_inputs
 __all__ = ["initial_point", "wide_transform", "widen", "within_int32"]
 
 _WHOLE_KINDS = ("b", "i", "u")
+_RANDOM = (RandomVariable, SymbolicRandomVariable)
+_OWN = (CustomDistRV, CustomSymbolicDistRV, SimulatorRV)  # whose parameters may be indices
 # Parameters that are counts or bounds of counts, by position; all others are real numbers.
 _COUNTS: dict[str, tuple[int, ...]] = {
     "BinomialRV": (0,),
@@ -125,7 +126,7 @@ def _dtypes(node: Apply) -> list[str | None]:
     op = node.op
     if isinstance(op, DiracDeltaRV):  # of its constant's type
         return [None] * len(node.inputs)
-    if isinstance(op, RandomVariable | SymbolicRandomVariable):
+    if isinstance(op, _RANDOM):
         return _dtypes_of_parameters(node)
     if isinstance(op, HasInnerGraph):  # whose types are fixed
         return [getattr(i.type, "dtype", None) for i in node.inputs]
@@ -140,28 +141,30 @@ def _dtype_of_constant(constant: TensorConstant) -> str | None:
 
 def _dtypes_of_parameters(node: Apply) -> list[str | None]:
     """Return the same for a random variable."""
-    op, real = node.op, config.floatX
-    own = isinstance(op, CustomDistRV | CustomSymbolicDistRV | SimulatorRV)  # may take indices
-    if own or (isinstance(op, SymbolicRandomVariable) and not op.extended_signature):
-        # Made of other distributions, beside what are bounds, weights, or lengths in int64.
-        discrete = own or any(_kind(o) in _WHOLE_KINDS for o in node.outputs)
-        wider = "int64" if discrete else real
-        made_of = {i for i in node.inputs if i.owner and isinstance(i.owner.op, MeasurableOp)}
-        return [wider if _is_small(i) and i not in made_of else None for i in node.inputs]
-    if isinstance(op, RandomVariable):
-        places = range(2, len(node.inputs))
-    else:
-        (_, _, places), _ = op.get_input_output_type_idxs(op.extended_signature)
-    plain = isinstance(op, RandomVariable) or "[size]" in op.extended_signature
-    counts = {places[i] for i in _COUNTS.get(type(op).__name__, ())}
+    op, name, real = node.op, type(node.op).__name__, config.floatX
     dtypes: list[str | None] = [None] * len(node.inputs)
+    if isinstance(op, RandomVariable):
+        places, plain = range(2, len(node.inputs)), not isinstance(op, _OWN)
+    else:
+        signature = op.extended_signature or ""
+        plain = "[size]" in signature and not isinstance(op, _OWN)
+        places = range(len(node.inputs))
+        if plain:
+            (_, _, places), _ = op.get_input_output_type_idxs(signature)
+    counts = {places[i] for i in _COUNTS.get(name, ())}
+    # Others are made of distributions, and of bounds, weights, indices, or lengths in int64.
+    discrete = isinstance(op, _OWN) or any(_kind(o) in _WHOLE_KINDS for o in node.outputs)
     for place in places:
         i = node.inputs[place]
-        if place in counts:
+        if place in counts or (not plain and discrete):
             dtypes[place] = "int64" if _is_small(i) else None
-        elif plain or _is_small(i):
-            below = np.promote_types(i.type.dtype, real) == real or _kind(i) in _WHOLE_KINDS
-            dtypes[place] = real if below else None
+        elif plain:
+            narrower = _kind(i) == "f" and np.promote_types(i.type.dtype, real) == real
+            dtypes[place] = real if narrower or _kind(i) in _WHOLE_KINDS else None
+        elif _is_small(i):
+            dtypes[place] = real
+        if not plain and i.owner is not None and isinstance(i.owner.op, _RANDOM):
+            dtypes[place] = None
     return dtypes
 
 
