@@ -128,7 +128,7 @@ def _build(c: dict[str, Any], floats: bool) -> pm.Model:
         eta = a[g] if groups else a
         if "b x" in c["predictor"]:
             eta = eta + own("b", q) * x
-        eta = eta + pt.zeros(n) if eta.ndim == 0 else eta
+        eta = eta + 0.0 * x if eta.ndim == 0 else eta  # any number of rows
         _likelihood("y", c, eta, s, n, rng, numbers("likelihood"))
         if c["second"] is not None:
             m = n if c["second"] == "same rows" else n + 4
