@@ -25,6 +25,7 @@ from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.model.columns import columns_of
 from pymc_bnn.model.likelihood import Term, sort_terms, stand_apart
 from pymc_bnn.model.names import array_name
+from pymc_bnn.model.numbers import initial_point, wide_transform, widen, within_int32
 from pymc_bnn.model.ranges import indices_must_fit
 from pymc_bnn.model.roots import (
     data_roots,
@@ -224,7 +225,7 @@ def decompose(
     graphs = substitute(graphs, batch_outputs)
     observations = {unbatched_root(value) for value in values}
     data, replace = _inputs(model, graphs, rows, observations, groups)
-    graphs = substitute(graphs, replace)
+    graphs = widen(substitute(graphs, replace))
     parts = iter(graphs)
     free_rvs = [next(parts) for _ in model.free_RVs]
     observed_rvs = [next(parts) for _ in model.observed_RVs]
@@ -247,7 +248,7 @@ def decompose(
     observed_rvs = [resized.get(rv, rv) for rv in observed_rvs]
 
     free_values = [model.rvs_to_values[rv] for rv in model.free_RVs]
-    transforms = [model.rvs_to_transforms[rv] for rv in model.free_RVs]
+    transforms = [wide_transform(model.rvs_to_transforms[rv]) for rv in model.free_RVs]
     rvs_to_values = dict(zip([*free_rvs, *observed_rvs], [*free_values, *values], strict=True))
     rvs_to_transforms = {
         **dict(zip(free_rvs, transforms, strict=True)),
@@ -289,7 +290,7 @@ def decompose(
     observed_rvs = [by_values([rv], but=[rv])[0] for rv in observed_rvs]
 
     with indices_must_fit():
-        start = model.initial_point(random_seed=random_seed)
+        start = initial_point(model, random_seed)
     free = [
         Free(
             name=model.free_RVs[i].name,
@@ -507,7 +508,7 @@ def _inputs(
         known = root in rows | observations or group is not None
         if isinstance(root, TensorConstant) and not known:
             continue
-        value = numbers_of(root)
+        value = within_int32(numbers_of(root))
         if value.size == 0 and root in observations:
             rule, repair = "have at least one observed value", "check the data"
             raise invalid("model", rule, f"'{root.name}' of shape {value.shape}", repair)
@@ -519,7 +520,7 @@ def _inputs(
         check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
         sampled = root in rows or group is not None
         static = (None, *value.shape[1:]) if sampled else value.shape
-        replace[root] = pt.tensor(name, dtype=root.type.dtype, shape=static)
+        replace[root] = pt.tensor(name, dtype=value.dtype, shape=static)
         columns = columns_of(root, model)
         data.append(Data(name, replace[root], value, root in rows, root, group, columns))
     return data, replace

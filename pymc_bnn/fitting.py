@@ -19,7 +19,7 @@ from pymc_bnn.approximation import Approximation
 from pymc_bnn.callbacks import Info, Progress
 from pymc_bnn.decompose import check_model, shapes_must_agree
 from pymc_bnn.devices import everywhere, mesh_of
-from pymc_bnn.elbo import assemble, check_spec, needs_rows
+from pymc_bnn.elbo import assemble, check_closed_forms, check_spec, needs_rows
 from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Posterior, assign_guides
 from pymc_bnn.interrupts import interrupts, say_interrupted
@@ -315,6 +315,7 @@ def fit(
             check_first(terms, posterior, first)
             support.check_start(posterior.draws(first, seed), shown)
             elbo = assemble(terms, posterior, dtype, estimator)
+            check_closed_forms(terms)
             step = Step(
                 elbo=elbo,
                 optimizer=optimizer,

@@ -12,6 +12,7 @@ import pandas as pd
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.compilation import Compiled
+from pymc_bnn.elbo import check_sign
 from pymc_bnn.noise import key_of
 from pymc_bnn.streams import Form, Loader, Stream, check_stream, one_shot
 from pymc_bnn.to_jax import precision
@@ -40,7 +41,7 @@ def evaluate_elbo(
     _check_visits(fitted, data)
     key = key_of(seed, "elbo")
     rest = {d.name: d.value for d in fitted.terms.data if not d.per_example}
-    visits = np.zeros((draws, 3))
+    visits, kls = np.zeros((draws, 3)), np.zeros((draws, len(fitted.posterior.blocks)))
     with precision(fitted.dtype):
 
         @Compiled
@@ -48,7 +49,8 @@ def evaluate_elbo(
             noise = fitted.elbo_parts.draw_noise(key, len(counted), fitted.dtype, dropout=False)
             parts = fitted.elbo_parts(params, noise, data)
             row = 0.0 if parts.row is None else jnp.where(counted, parts.row, 0.0).sum()
-            return row, parts.rest, parts.kl.sum() - parts.potential, parts.log_prior.sum()
+            kl, log_prior = parts.kl.sum() - parts.potential, parts.log_prior.sum()
+            return jnp.stack([row, parts.rest, kl, log_prior, *parts.kl])
 
         params = jax.tree.map(jnp.asarray, fitted.params)
         passes = _held(fitted, draws, batch_size) if data is None else _streamed(fitted, data)
@@ -60,9 +62,11 @@ def evaluate_elbo(
                 # Batches from outside must not pile up while the device is behind.
                 per_batch.append(found if data is None else jax.device_get(found))
                 seen += int(counted.sum())
-            row, other, kl, prior = np.asarray(jax.device_get(per_batch), float).T
+            row, other, kl, prior, *each = np.asarray(jax.device_get(per_batch), float).T
+            kls[draw] = np.mean(each, axis=1)
             scale = fitted.n_examples / seen if fitted.streamed else 1.0
             visits[draw] = -row.sum() * scale - other.mean(), kl.mean(), -prior.mean()
+    check_sign(fitted.elbo_parts.kl_methods, fitted.posterior.blocks, kls.mean(axis=0))
     nll, kl, negative_log_prior = visits.mean(axis=0)
     name = "objective" if fitted.points else "elbo"
     result = {name: -nll - kl - negative_log_prior, "nll": nll, "kl": kl}

@@ -16,6 +16,7 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.devices import everywhere, gathered, put_rows
+from pymc_bnn.model.counts import exact_rows
 from pymc_bnn.model.independence import row_use
 from pymc_bnn.model.rules import DataRules
 from pymc_bnn.prediction import ClassTotal, DensityTotal, Prediction, ValueTotal
@@ -87,7 +88,7 @@ class Predictor:
             self.graphs |= {(name, j): p for j, p in enumerate(sampler.parameters)}
         self.with_density = has_density(terms, request)
         if self.with_density:
-            self.graphs[_DENSITY] = terms.row_density
+            self.graphs[_DENSITY] = exact_rows(terms, terms.row_density)
 
         # The fit found the rows of the likelihood independent of each other.
         checked = fitted.terms.n_rows is not None and terms is self.fitted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import jax
@@ -19,8 +20,10 @@ from pytensor.graph.rewriting.basic import MergeOptimizer, in2out, node_rewriter
 from pytensor.graph.traversal import graph_inputs, toposort
 from pytensor.raise_op import Assert
 from pytensor.scalar import EQ, Switch
+from pytensor.tensor.basic import MakeVector
 from pytensor.tensor.einsum import Einsum
 from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.math import Sum
 from pytensor.tensor.shape import Shape_i
 
 from pymc_bnn.convolutions import (
@@ -91,7 +94,7 @@ def substitute(outputs: Sequence[Variable], replace: dict[Variable, Variable]) -
         if not any(i in new for i in node.inputs):
             continue
         inputs = [new.get(i, i) for i in node.inputs]
-        for old, fresh in zip(node.outputs, _rebuild(node, inputs).outputs, strict=True):
+        for old, fresh in zip(node.outputs, rebuild(node, inputs).outputs, strict=True):
             if old not in replace:
                 fresh.name = fresh.name or old.name
                 new[old] = fresh
@@ -117,7 +120,7 @@ def merge(graph: Variable) -> Variable:
     return copy.outputs[0]
 
 
-def _rebuild(node: Apply, inputs: list[Variable]) -> Apply:
+def rebuild(node: Apply, inputs: list[Variable]) -> Apply:
     """Apply the node's op to other inputs, whose static shapes may differ."""
     same = all(a.type == b.type for a, b in zip(node.inputs, inputs, strict=True))
     if same and hasattr(node, "clone_with_new_inputs"):  # not a node of an op's inner graph
@@ -127,17 +130,49 @@ def _rebuild(node: Apply, inputs: list[Variable]) -> Apply:
         return (outputs[0] if isinstance(outputs, list | tuple) else outputs).owner
     if isinstance(node.op, Einsum):
         return pt.einsum(node.op.subscripts, *inputs).owner
+    if isinstance(node.op, MakeVector):
+        return MakeVector(pytensor.scalar.upcast(*(i.type.dtype for i in inputs)))(*inputs).owner
     if isinstance(node.op, OpFromGraph):  # among them PyMC's distributions made of others
-        fresh = [i.type() for i in inputs]
-        inner = dict(zip(node.op.inner_inputs, fresh, strict=True))
-        signature = getattr(node.op, "extended_signature", None)
-        op = type(node.op)(
-            inputs=fresh,
-            outputs=substitute(node.op.inner_outputs, inner),
-            **({} if signature is None else {"extended_signature": signature}),
-        )
-        return op.make_node(*inputs)
+        return with_inputs(node.op, [i.type() for i in inputs]).make_node(*inputs)
     return node.op.make_node(*inputs)
+
+
+def with_inputs(
+    op: OpFromGraph,
+    fresh: list[Variable],
+    change: Callable[[list[Variable]], list[Variable]] = list,
+    inside: Sequence[Variable] | None = None,
+) -> OpFromGraph:
+    """Return an op whose inner graph is that of `op` on inputs of other types.
+
+    Parameters
+    ----------
+    op : OpFromGraph
+        The op; what its class adds (PyMC's say what a distribution is made of) stays.
+    fresh : list of Variable
+        Inputs of the new inner graph.
+    change : callable, optional
+        Maps the outputs of the inner graph to other ones.
+    inside : sequence of Variable, optional
+        What the inner graph gets in the place of its inputs: `fresh` by default.
+
+    Returns
+    -------
+    OpFromGraph
+        Of the class of `op`.
+
+    Examples
+    --------
+    >>> x, y = pt.fvector("x"), pt.dvector("y")
+    >>> with_inputs(OpFromGraph([x], [x + 1]), [y])(y).type.dtype
+    'float64'
+    """
+    graph = op.fgraph.unfreeze()
+    inner = dict(zip(graph.inputs, fresh if inside is None else inside, strict=True))
+    new = copy(op)
+    outputs = change(substitute(graph.outputs, inner))
+    OpFromGraph.__init__(new, fresh, outputs, inline=op.is_inline, name=op.name)
+    return new
 
 
 def lift(
@@ -184,7 +219,9 @@ def lift(
     # Imported here: it switches JAX to 64 bits and takes a second.
     from pytensor.link.jax.dispatch import jax_funcify
 
-    jax_funcify.register(PaddedConv, lambda op, **_: op.in_jax())
+    for own in (PaddedConv, *OpFromGraph.__subclasses__()):
+        if hasattr(own, "in_jax"):
+            jax_funcify.register(own, lambda op, **_: op.in_jax())
     if not outputs:
         return lambda *_: ()
     graph = FunctionGraph(list(inputs), list(outputs), clone=True)
@@ -249,8 +286,26 @@ def _length_is_not_minus_one(fgraph: FunctionGraph, node: Apply) -> list[Variabl
     return [otherwise] if length and isinstance(b, Constant) and b.data == -1 else None
 
 
+@node_rewriter([Elemwise])
+def _real_sums(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
+    """Sum integers as real numbers where that is what becomes of them: int32 ends at 2³¹."""
+    if not node.out.type.dtype.startswith("float"):
+        return None
+    summed = [i.owner is not None and isinstance(i.owner.op, Sum) for i in node.inputs]
+    inputs = [
+        i.owner.inputs[0].astype("float64").sum(axis=i.owner.op.axis)
+        if is_sum and i.owner.inputs[0].type.dtype.startswith(("int", "uint"))
+        else i
+        for i, is_sum in zip(node.inputs, summed, strict=True)
+    ]
+    if inputs == node.inputs:
+        return None
+    output = node.op(*inputs)
+    return [output] if output.type == node.out.type else None
+
+
 _PLAIN_LENGTHS = in2out(_drop_assert, _length_is_not_minus_one)
-_SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape)
+_SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape, _real_sums)
 _BY_BLOCKS = in2out(conv_by_blocks)
 _BY_BLOCKS_WITHOUT_GRADIENT = in2out(conv_by_blocks_without_gradient)
 _PADDED = in2out(conv_with_padding)

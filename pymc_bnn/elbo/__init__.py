@@ -4,6 +4,7 @@ from pymc_bnn.elbo.assemble import Elbo, Parts, assemble
 from pymc_bnn.elbo.base import Estimator, Part
 from pymc_bnn.elbo.choose import ESTIMATORS, check_spec, needs_rows
 from pymc_bnn.elbo.layers import find_layers
+from pymc_bnn.elbo.sign import check_closed_forms, check_sign
 
 __all__ = [
     "ESTIMATORS",
@@ -12,6 +13,8 @@ __all__ = [
     "Part",
     "Parts",
     "assemble",
+    "check_closed_forms",
+    "check_sign",
     "check_spec",
     "find_layers",
     "needs_rows",

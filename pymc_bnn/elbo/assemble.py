@@ -22,6 +22,7 @@ from pymc_bnn.elbo.layers import Layer, Slot
 from pymc_bnn.elbo.pathwise import pathwise
 from pymc_bnn.guides import Block, Posterior
 from pymc_bnn.masks import mask_of
+from pymc_bnn.model.counts import exact_rows, has_huge_counts, in_double
 from pymc_bnn.noise import Noise, draw_noise, no_noise
 from pymc_bnn.to_jax import lift, substitute
 
@@ -120,9 +121,11 @@ def assemble(
         kl, log_prior, methods[block.name] = _divergence(block, posterior, choices, held)
         kls.append(kl)
         log_priors.append(log_prior)
-    rows = [] if rewritten is None else [rewritten]
+    rows = [] if rewritten is None else [exact_rows(terms, rewritten)]
+    huge = any(not o.per_example and has_huge_counts(o, terms) for o in terms.observed)
+    rest = in_double(terms.rest_logp) if huge else terms.rest_logp
     outputs = pathwise(
-        [*rows, terms.rest_logp, pt.stack(kls), pt.stack(log_priors), terms.potential_logp],
+        [*rows, rest, pt.stack(kls), pt.stack(log_priors), terms.potential_logp],
         {f.value: posterior.drawn[f.name].draw for f in terms.free},
     )
     roles = [(b.name, role) for b in posterior.blocks for role in b.params]

@@ -1,0 +1,66 @@
+"""Fits random small PyMC models and compares them with PyMC: python tests/long/random_models.py.
+
+A line of the log for each model; run again with the same log, it goes on where it stopped.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from pathlib import Path
+
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=int, default=3000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, default=Path("random_models.jsonl"))
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+
+    import jax
+
+    from tests.support.random_models import check, random_spec
+
+    lines = arguments.log.read_text().splitlines() if arguments.log.exists() else []
+    results = [json.loads(line) for line in lines]
+    done = {r["model"] for r in results if r["seed"] == arguments.seed}
+    started = time.perf_counter()
+    with arguments.log.open("a") as log:
+        for i in range(arguments.models):
+            if i in done:
+                continue
+            spec = random_spec(random.Random(f"{arguments.seed}/{i}").choice)
+            try:
+                answer = check(spec)
+                result = {"result": "right" if answer == "right" else "refused", "why": answer}
+            except Exception as error:
+                kind = "wrong" if isinstance(error, AssertionError) else "crashed"
+                why = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+                result = {"result": kind, "why": why, "spec": spec.choices}
+                print(f"model {i} {kind}: {why}\n  {spec}", flush=True)
+                if kind == "crashed":
+                    result["trace"] = traceback.format_exc()[-1500:]
+            results.append({"seed": arguments.seed, "model": i, **result})
+            log.write(json.dumps(results[-1]) + "\n")
+            log.flush()
+            if i % 50 == 49:
+                jax.clear_caches()
+                print(f"{i + 1} models, {time.perf_counter() - started:.0f} s", flush=True)
+    counts = Counter(r["result"] for r in results if r["seed"] == arguments.seed)
+    print(f"{sum(counts.values())} models: {dict(counts)}")
+    for why, count in Counter(r["why"] for r in results if r["result"] == "refused").most_common():
+        print(f"{count:5d}  {why}")
+    return int(bool(counts["wrong"] or counts["crashed"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
