@@ -23,6 +23,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn.start_values import family
 from pymc_bnn.to_jax import lift, merge, substitute
 
 __all__ = [
@@ -337,7 +338,7 @@ def decompose(
             logp=logps[i],
             density=densities[i],
             constrained=constrained[i],
-            family=type(rv.owner.op) if parameters[i] else None,
+            family=family(rv.owner.op) if parameters[i] else None,
             parameters=parameters[i],
             transform=None if transforms[i] is None else type(transforms[i]),
         )

@@ -14,6 +14,7 @@ PACKAGE = Path(pymc_bnn.__file__).parent
 # A file imports only from lower numbers.
 LEVELS = {
     "_checks": 0, "uncertainty": 0, "datasets": 0, "convolutions": 0,
+    "start_values": 0.5,
     "networks": 1, "priors": 1, "to_jax": 1, "noise": 1, "dropout": 1, "compilation": 1,
     "devices": 1, "model": 1.5,
     "decompose": 2, "prediction": 2.5, "masks": 2, "bayesian_network": 2,
@@ -27,7 +28,7 @@ LEVELS = {
 ANY_MODEL = {
     "to_jax", "decompose", "guides", "elbo", "batches", "starting", "rows", "loop", "fitting",
     "predict", "prediction", "model", "compilation", "devices", "streams", "stores", "constrained",
-    "full_elbo",
+    "full_elbo", "start_values",
 }  # fmt: skip
 
 
