@@ -16,7 +16,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.distribution import SymbolicRandomVariable, _support_point
 from pytensor.compile import optdb
-from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import copy_stack_trace, dfs_rewriter, node_rewriter
 from pytensor.tensor.random.op import RandomVariable
@@ -69,12 +69,8 @@ def move_initial_values(model: pm.Model, variables: list[TensorVariable]) -> Non
     for variable in variables:
         start, node = model.rvs_to_initial_values[variable], variable.owner
         random = isinstance(node.op, (RandomVariable, SymbolicRandomVariable))
-        if random and start is not None and not isinstance(start, (str, Variable)):
-            shape = variable.type.shape
-            if None in shape:
-                shape = tuple(variable.shape.eval(mode="FAST_COMPILE"))
-            value = np.broadcast_to(np.asarray(start, variable.type.dtype), shape).copy()
-            node.op = _with_start(_without_start(node.op), value)
+        if random and isinstance(start, np.ndarray):
+            node.op = _with_start(_without_start(node.op), start.copy())
             model.rvs_to_initial_values[variable] = None
 
 
