@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 from weakref import WeakKeyDictionary
-from zlib import crc32
 
 import numpy as np
 import pymc as pm
@@ -31,10 +30,9 @@ from pymc_bnn.model.columns import remember
 from pymc_bnn.networks import Network
 from pymc_bnn.noise import seed_of
 from pymc_bnn.priors import Prior, Site, assign, build, fan_in_normal
+from pymc_bnn.sites import describe, layer_of
 
 __all__ = ["NetworkInput", "bayesian", "network_inputs"]
-
-_KERNEL_AXES = {3: ("width",), 4: ("height", "width")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +132,15 @@ def bayesian(
 
     Matrices and kernels start at N(0, 1/fan_in), each from a stream of its own, given by the seed
     and the name; vectors and scalars at what their layer declares, zeros for biases. The values
-    that the network's own parameters hold are not used.
+    that the network's own parameters hold are not used. These starts are the support points of the
+    random variables, as PyMC calls them: ``model.initial_point``, ``pm.find_MAP``, ``pm.fit`` and
+    ``pm.sample`` begin there, and so do copies of the model.
+
+    The model is an ordinary one: ``pm.do``, ``pm.observe``, ``model.copy()`` and
+    ``pm.compute_log_likelihood`` take it. To freeze layers, fix their parameters by ``pm.do`` and
+    fit the model that it returns: the rest is trained. To transfer a network to another task, build
+    it there with a new last layer, and fix the others at what an earlier fit found; a prior from
+    :func:`pymc_bnn.priors.from_posterior` keeps them uncertain instead.
 
     Under priors such as ``priors.Horseshoe`` a parameter is a ``pm.Deterministic`` of the free
     random variables, with the name and dims that it has otherwise.
@@ -156,6 +162,13 @@ def bayesian(
     ['dense1_sigma', 'dense1_W', 'dense1_b', 'dense2_sigma', 'dense2_W', 'dense2_b']
     >>> model.named_vars_to_dims["dense2_W"]
     ('dense2_in', 'dense2_out')
+
+    The first layer frozen, at values that an earlier ``fitted.mean`` may hold:
+
+    >>> held = {"dense1_W": np.ones((64, 5)), "dense1_b": np.zeros(5)}
+    >>> frozen = pm.do(model, held, prune_vars=True)
+    >>> sorted(variable.name for variable in frozen.free_RVs)
+    ['dense2_W', 'dense2_b', 'dense2_sigma']
     """
     model = _model()
     prefix = _prefix(name)
@@ -185,7 +198,9 @@ def bayesian(
             None if name is None else prefix,
         )
     if fresh:
-        every = _sites(parameters, names, _fan_ins(parameters, names, output), prefix, seed, model)
+        every = describe(
+            parameters, names, _fan_ins(parameters, names, output), prefix, seed, model
+        )
         sites = [site for p, site in zip(parameters, every, strict=True) if p in fresh]
         _check_names(sites, model)
         for site in sites:
@@ -262,7 +277,7 @@ def _source(x: Any) -> TensorVariable:
         x = pytensor.shared(value, name="x", shape=(None, *value.shape[1:]))
         remember(x, table)
     if not isinstance(x, TensorVariable) or x.type.dtype.startswith("complex"):
-        rule, repair = "be a tensor of numbers", "pass pm.Data, a tensor or an array"
+        rule, repair = "be a tensor of real numbers", "pass pm.Data, a tensor or an array"
         raise invalid("x", rule, f"a variable of {x.type}", repair, TypeError)
     if x.type.ndim == 0:
         raise invalid("x", "have one row per example", "a scalar", "pass shape (n, features)")
@@ -273,6 +288,11 @@ def _source(x: Any) -> TensorVariable:
             raise invalid(label, "hold at least one row", f"shape {value.shape}", "pass more data")
         check_finite(label, value)
     return x
+
+
+def _described(x: Any) -> str:
+    dtype = getattr(x, "dtype", None)
+    return type(x).__name__ if dtype is None else f"{type(x).__name__} of {dtype}"
 
 
 def _data(x: TensorVariable) -> list[TensorVariable]:
@@ -441,16 +461,6 @@ def _ordinals(
     return ordinals
 
 
-def _layer(parameter: TrainableParameter, name: str) -> str:
-    """Return the name of the parameter's layer, numbered as its name is."""
-    layer = parameter.layer_name
-    if layer and parameter.name.startswith(layer):
-        rest = parameter.name[len(layer) :]
-        return name[: len(name) - len(rest)] if rest and name.endswith(rest) else name
-    stem, separator, last = name.rpartition("_")
-    return stem if separator and stem and last in {"W", "b"} else name
-
-
 def _fan_ins(
     parameters: Sequence[TrainableParameter],
     names: Mapping[TrainableParameter, str],
@@ -464,66 +474,11 @@ def _fan_ins(
         shape = _value(parameter).shape
         if len(shape) > 1:
             own[parameter] = 1 if parameter in tables else prod(shape[:-1])
-            of_layer.setdefault(_layer(parameter, names[parameter]), own[parameter])
-    return [own.get(p, of_layer.get(_layer(p, names[p]), 1)) for p in parameters]
+            of_layer.setdefault(layer_of(parameter, names[parameter]), own[parameter])
+    return [own.get(p, of_layer.get(layer_of(p, names[p]), 1)) for p in parameters]
 
 
 # Variables ---------------------------------------------------------------------------------------
-
-
-def _sites(
-    parameters: Sequence[TrainableParameter],
-    names: Mapping[TrainableParameter, str],
-    fan_ins: Sequence[int],
-    prefix: str,
-    seed: int,
-    model: pm.Model,
-) -> list[Site]:
-    """Describe each parameter to its prior."""
-    sites: list[Site] = []
-    sizes: dict[str, int] = {}
-    for parameter, fan_in in zip(parameters, fan_ins, strict=True):
-        name, shape = names[parameter], _value(parameter).shape
-        layer = _layer(parameter, name)
-        dims = _dims(name, layer, len(shape))
-        if any(sizes.get(dim, size) != size for dim, size in zip(dims, shape, strict=True)):
-            dims = _dims(name, name, len(shape))
-        sizes.update(zip(dims, shape, strict=True))
-        sites.append(
-            Site(
-                name=prefix + name,
-                parameter=name,
-                layer=prefix + layer,
-                prefix=prefix,
-                shape=shape,
-                dims=tuple(model.name_for(prefix + dim) for dim in dims),
-                fan_in=fan_in,
-                input_axis=len(shape) - 2 if len(shape) > 1 else 0 if shape else None,
-                start=_start(parameter, fan_in, seed, prefix + name),
-            )
-        )
-    return sites
-
-
-def _dims(name: str, layer: str, ndim: int) -> tuple[str, ...]:
-    if name == f"{layer}_W" and ndim == 2:
-        return f"{layer}_in", f"{layer}_out"
-    if name == f"{layer}_W" and ndim in _KERNEL_AXES:
-        return tuple(f"{layer}_{axis}" for axis in (*_KERNEL_AXES[ndim], "in", "out"))
-    if name == f"{layer}_b" and ndim == 1:
-        return (f"{layer}_out",)
-    return tuple(f"{name}_dim_{axis}" for axis in range(ndim))
-
-
-def _start(parameter: TrainableParameter, fan_in: int, seed: int, name: str) -> np.ndarray:
-    """Draw start values from a stream that the seed and the name fix."""
-    rng = np.random.default_rng([seed, crc32(name.encode())])
-    shape = _value(parameter).shape
-    if len(shape) > 1:
-        return rng.normal(0.0, fan_in**-0.5, shape)
-    if parameter.initializer is None:
-        return np.zeros(shape)
-    return np.asarray(parameter.initializer.sample(shape, config.floatX, rng))
 
 
 def _check_names(sites: Sequence[Site], model: pm.Model) -> None:

@@ -35,6 +35,7 @@ from pymc_bnn.model.roots import (
     numbers_of,
     unbatched_root,
 )
+from pymc_bnn.start_values import family
 from pymc_bnn.to_jax import lift, merge, substitute
 
 __all__ = [
@@ -299,7 +300,7 @@ def decompose(
             logp=logps[i],
             density=densities[i],
             constrained=constrained[i],
-            family=type(rv.owner.op) if parameters[i] else None,
+            family=family(rv.owner.op) if parameters[i] else None,
             parameters=parameters[i],
             transform=None if transforms[i] is None else type(transforms[i]),
         )

@@ -623,8 +623,18 @@ def test_bad_networks_and_data(network, x, error, message):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"x": np.array(["a"])}, TypeError, "`x` must hold numbers, got ndarray"),
-        ({"x": None}, TypeError, "`x` must hold numbers, got NoneType"),
+        ({"x": np.array(["a"])}, TypeError, "`x` must hold real numbers, got ndarray"),
+        ({"x": None}, TypeError, "`x` must hold real numbers, got NoneType"),
+        (
+            {"x": np.ones((2, 4)) * 1j},
+            TypeError,
+            "`x` must hold real numbers, got ndarray of complex128",
+        ),
+        (
+            {"x": pytensor.shared(np.ones((2, 4)) * 1j)},
+            TypeError,
+            "`x` must be a tensor of real numbers, got a variable of Matrix.complex128",
+        ),
         ({"x": 3.0}, ValueError, "`x` must have one row per example, got a scalar"),
         ({"x": np.full((2, 4), np.nan)}, ValueError, "`x` must hold finite numbers"),
         ({"x": TABLE[:0]}, ValueError, "`x` must hold at least one row"),

@@ -14,9 +14,9 @@ PACKAGE = Path(pymc_bnn.__file__).parent
 # A file imports only from lower numbers.
 LEVELS = {
     "_checks": 0, "_frames": 0, "uncertainty": 0.5, "datasets": 0, "convolutions": 0, "errors": 0,
-    "interrupts": 0,
+    "interrupts": 0, "start_values": 0.5,
     "networks": 1, "priors": 1, "to_jax": 1, "noise": 1, "dropout": 1, "compilation": 1,
-    "devices": 1, "schedules": 1, "model": 1.5,
+    "devices": 1, "schedules": 1, "model": 1.5, "sites": 1.5,
     "decompose": 2, "prediction": 2.5, "masks": 2, "bayesian_network": 2,
     "guides": 3, "elbo": 4,
     "batches": 4, "predict": 4, "starting": 4, "optimizer": 4, "diagnostics": 4, "constrained": 4,

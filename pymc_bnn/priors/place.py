@@ -16,6 +16,7 @@ from pytensor.tensor.variable import TensorVariable
 from pymc_bnn._checks import invalid
 from pymc_bnn.priors.base import FanIn, Prior, check_support, key, mentions_fan_in
 from pymc_bnn.priors.checks import LEVELS, Per, check_number
+from pymc_bnn.start_values import move_initial_values
 
 __all__ = ["Place", "Site", "build"]
 
@@ -326,7 +327,11 @@ def build(sites: Iterable[Site], priors: Mapping[str, Prior]) -> list[TensorVari
     """
     sites = tuple(sites)
     scope = _Scope(sites)
-    return [_register(priors[s.parameter], Place(s, "weight", (), scope)) for s in sites]
+    model = pm.modelcontext(None)
+    before = len(model.free_RVs)
+    variables = [_register(priors[s.parameter], Place(s, "weight", (), scope)) for s in sites]
+    move_initial_values(model, model.free_RVs[before:])
+    return variables
 
 
 def _register(prior: Prior, place: Place) -> TensorVariable:
