@@ -20,7 +20,7 @@ from pymc_bnn.batches import Batches, Streamed
 from pymc_bnn.constrained import constrain, moments
 from pymc_bnn.decompose import Terms
 from pymc_bnn.devices import mesh_of
-from pymc_bnn.diagnostics import summary
+from pymc_bnn.diagnostics import history_frame, summary
 from pymc_bnn.elbo import Elbo
 from pymc_bnn.full_elbo import evaluate_elbo, evaluate_kl
 from pymc_bnn.guides import Posterior
@@ -123,26 +123,14 @@ class Approximation:
         objective (= −nll − kl + log_prior) instead of elbo, and log_prior, of the points; with
         dropout the same, without log_prior. With a schedule of the KL's weight: kl_weight.
         """
-        nll, kl, negative_log_prior = self.trace.astype(float).T
-        step = np.arange(1, len(nll) + 1)
-        per_epoch = self.batches.per_epoch if self.batches else 1
-        columns = {
-            "epoch": step / per_epoch,
-            self.objective: -nll - kl - negative_log_prior,
-            "nll": nll,
-            "kl": kl,
-        }
-        if self.points:
-            columns["log_prior"] = 0.0 - negative_log_prior
-        weights = self.kl_weights(step - 1)
-        if len(np.unique(weights)) > 1:
-            columns["kl_weight"] = weights
-        frame = pd.DataFrame(columns, index=pd.Index(step, name="step"))
-        if self.elbo_parts.dropout:
-            frame.attrs["note"] = "with dropout, which is no part of the model: not its ELBO"
-        elif self.points:
-            frame.attrs["note"] = "with points: no bound on the evidence"
-        return frame
+        return history_frame(
+            self.trace,
+            self.objective,
+            self.kl_weights,
+            self.batches.per_epoch if self.batches else 1,
+            points=bool(self.points),
+            dropout=bool(self.elbo_parts.dropout),
+        )
 
     @property
     def streamed(self) -> bool:

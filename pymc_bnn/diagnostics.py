@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,50 @@ import pandas as pd
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
 
-__all__ = ["summary"]
+__all__ = ["history_frame", "summary"]
 
 _COLLAPSED = 0.01  # posterior/prior scale below which a number is a point in all but name
 _PRUNED = 0.1  # relative distance from the prior within which a number has gone back to it
 _UNMOVED = 0.01  # relative distance from its start within which a number has not moved
+
+
+def history_frame(
+    trace: np.ndarray,
+    objective: str,
+    kl_weights: Callable[[Any], np.ndarray],
+    per_epoch: int,
+    *,
+    points: bool,
+    dropout: bool,
+) -> pd.DataFrame:
+    """Return estimates per step; see :attr:`Approximation.history`.
+
+    Examples
+    --------
+    >>> ones = lambda step: np.ones(len(step))
+    >>> trace = np.array([[5.0, 1.0, 0.0], [4.0, 2.0, 0.0]])  # NLL, KL, −log prior of points
+    >>> history_frame(trace, "elbo", ones, 2, points=False, dropout=False)["elbo"].tolist()
+    [-6.0, -6.0]
+    """
+    nll, kl, negative_log_prior = trace.astype(float).T
+    step = np.arange(1, len(nll) + 1)
+    columns = {
+        "epoch": step / per_epoch,
+        objective: -nll - kl - negative_log_prior,
+        "nll": nll,
+        "kl": kl,
+    }
+    if points:
+        columns["log_prior"] = 0.0 - negative_log_prior
+    weights = kl_weights(step - 1)
+    if len(np.unique(weights)) > 1:
+        columns["kl_weight"] = weights
+    frame = pd.DataFrame(columns, index=pd.Index(step, name="step"))
+    if dropout:
+        frame.attrs["note"] = "with dropout, which is no part of the model: not its ELBO"
+    elif points:
+        frame.attrs["note"] = "with points: no bound on the evidence"
+    return frame
 
 
 def summary(fitted: Approximation) -> pd.DataFrame:

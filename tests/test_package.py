@@ -20,14 +20,16 @@ LEVELS = {
     "decompose": 2, "prediction": 2.5, "masks": 2, "bayesian_network": 2,
     "guides": 3, "elbo": 4,
     "batches": 4, "predict": 4, "starting": 4, "optimizer": 4, "diagnostics": 4, "constrained": 4,
-    "passes": 4.5, "loop": 5, "callbacks": 5, "rows": 5, "streams": 6, "full_elbo": 7, "stores": 7,
+    "passes": 4.5, "loop": 5, "callbacks": 5, "rows": 5, "forms": 5.5, "streams": 6,
+    "full_elbo": 7, "stores": 7,
     "approximation": 8,
     "fitting": 9, "efficiency": 9,
     "plots": 10, "report": 11,
 }  # fmt: skip
 ANY_MODEL = {
     "to_jax", "decompose", "guides", "elbo", "batches", "starting", "rows", "loop", "fitting",
-    "predict", "prediction", "model", "compilation", "devices", "streams", "stores", "constrained",
+    "predict", "prediction", "model", "compilation", "devices", "forms", "streams", "stores",
+    "constrained",
     "full_elbo", "errors", "interrupts", "schedules", "passes",
 }  # fmt: skip
 
