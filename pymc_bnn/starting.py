@@ -154,11 +154,8 @@ def _warn_of_others(terms: Terms, spaces: Mapping[str, Any]) -> None:
     for f in terms.free:
         if f.name in spaces and f.name not in taken:
             (_, before, old), (_, after, new) = spaces[f.name], _space(f)
-            others[f.name] = (
-                f"shape {old} there and {new} here"
-                if old != new
-                else (f"transform {_name(before)} there and {_name(after)} here")
-            )
+            what = ("shape", old, new) if old != new else ("transform", _name(before), _name(after))
+            others[f.name] = "{} {} there and {} here".format(*what)
     if others:
         anew = [f.name for f in terms.free if f.name not in spaces]
         warnings.warn(

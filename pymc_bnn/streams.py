@@ -275,8 +275,7 @@ def open_stream(
     except BaseException:
         stream.close()
         raise
-    per_epoch = length or -(-total // loader.capacity)
-    return stream, Streamed(total, loader.capacity, per_epoch, length)
+    return stream, Streamed(total, k := loader.capacity, length or -(-total // k), length)
 
 
 def _total_size(data: Any, given: int | None) -> int:

@@ -245,12 +245,15 @@ def test_other_shapes_and_other_spaces_start_by_themselves(earlier):
 
     before = earlier["MeanField"]
     model = regression(columns=3, noise=softplus)
-    (_, after), (_, plain) = begin(model, before), begin(model)
+    _, plain = begin(model)
+    with pytest.warns(UserWarning, match="`start` gave nothing; these start anew: 'w'"):
+        _, after = begin(model, before)
     for variable in ("w", "s"):
         for role in ("loc", "log_scale"):
             assert (after[variable][role] == plain[variable][role]).all()
     # The weights here are the same ones; only the noise is in another space.
-    _, after = begin(regression(noise=softplus), before)
+    with pytest.warns(UserWarning, match="`start` gave 'w'; these start anew: 's'"):
+        _, after = begin(regression(noise=softplus), before)
     assert (after["w"]["loc"] == before.params["w"]["loc"]).all()
     assert (after["s"]["loc"] == plain["s"]["loc"]).all()
 
