@@ -25,13 +25,8 @@ from pymc_bnn.full_elbo import evaluate_elbo
 from pymc_bnn.guides import Posterior
 from pymc_bnn.noise import seed_of
 from pymc_bnn.predict import Predictor
-from pymc_bnn.prediction import LIMIT_BYTES, Prediction
-from pymc_bnn.prediction.requests import (
-    Request,
-    check_prediction,
-    warn_of_changed_data,
-    warn_of_one_draw,
-)
+from pymc_bnn.prediction import LIMIT_BYTES, Prediction, requests
+from pymc_bnn.prediction.requests import check_prediction, warn_of_changed_data
 from pymc_bnn.starting import prior_scales
 from pymc_bnn.stores import write_predictions
 from pymc_bnn.streams import STALL_S
@@ -440,8 +435,7 @@ class Approximation:
         ----------
         new_data : mapping from str to array_like, optional
             New values of the model's data, by name; by default those that the model holds now (of
-            a streamed fit: its sample). Observed variables may be included: then log-densities of them come
-            back, too.
+            a streamed fit: its sample). With observed variables log-densities come back, too.
         draws : int, optional
             Posterior draws.
         batch_size : int, optional
@@ -485,7 +479,7 @@ class Approximation:
         check_prediction(draws, batch_size, at)
         mesh = mesh_of(devices)
         predictor = self._predictor(new_data, var_names, mc_dropout)
-        warn_of_one_draw(draws, predictor.has_values)
+        requests.warn_of_one_draw(draws, predictor.has_values)
         return self.predict_with(predictor, draws, batch_size, at, keep_draws, random_seed, mesh)
 
     def _predictor(
@@ -496,7 +490,7 @@ class Approximation:
     ) -> Predictor:
         """Return a compiled predictor; the same data and deterministics compile but once."""
         names = var_names if isinstance(var_names, str | None) else tuple(var_names)
-        key = Request.of(self.row_terms or self.terms, new_data).key, names, mc_dropout
+        key = requests.Request.of(self.row_terms or self.terms, new_data).key, names, mc_dropout
         if key in self.predictors:
             return self.predictors[key].with_data(new_data)
         predictor = Predictor(self, new_data, var_names, mc_dropout)
