@@ -26,8 +26,8 @@ from pymc_bnn.full_elbo import evaluate_elbo, evaluate_kl
 from pymc_bnn.guides import Posterior
 from pymc_bnn.noise import key_of, seed_of
 from pymc_bnn.predict import Predictor
-from pymc_bnn.prediction import LIMIT_BYTES, Prediction
-from pymc_bnn.prediction.requests import Request, warn_of_changed_data, warn_of_one_draw
+from pymc_bnn.prediction import LIMIT_BYTES, Prediction, requests
+from pymc_bnn.prediction.requests import check_prediction, warn_of_changed_data
 from pymc_bnn.starting import prior_scales
 from pymc_bnn.stores import write_predictions
 from pymc_bnn.streams import STALL_S
@@ -421,11 +421,11 @@ class Approximation:
         Parameters
         ----------
         new_data : mapping from str to array_like, optional
-            New values of the model's data, by name; by default the model's own data (of a streamed
-            fit: its sample). Observed variables may be included: then log-densities of them come
-            back, too. Columns of a DataFrame are put in order by name where the names are known:
-            from a frame given to `bayesian` or yielded by `data`, or from the coords of the second
-            dim. ``pm.Data("x", frame)`` without dims keeps an array: there positions count.
+            New values of the model's data, by name; by default those that the model holds now (of
+            a streamed fit: its sample). With observed variables log-densities come back, too.
+            Columns of a DataFrame are put in order by name where the names are known: from a frame
+            given to `bayesian` or yielded by `data`, or from the coords of the second dim.
+            ``pm.Data("x", frame)`` without dims keeps an array: there positions count.
         draws : int, optional
             Posterior draws.
         batch_size : int, optional
@@ -436,7 +436,7 @@ class Approximation:
         keep_draws : bool, optional
             False keeps sums over draws only, so that memory does not grow with `draws`.
         var_names : sequence of str, optional
-            Deterministics per example to return as well.
+            Deterministics to return as well; those that look across rows are evaluated whole.
         mc_dropout : bool, optional
             Keep the dropout of the network, with a mask of its own for each example and draw ("MC
             dropout", Gal and Ghahramani 2016). By default it is absent in predictions.
@@ -469,10 +469,10 @@ class Approximation:
         >>> pred["y"].samples.shape
         (50, 2)
         """
-        _check_prediction(draws, batch_size, at)
+        check_prediction(draws, batch_size, at)
         mesh = mesh_of(devices)
         predictor = self._predictor(new_data, var_names, mc_dropout)
-        warn_of_one_draw(draws, predictor.has_values)
+        requests.warn_of_one_draw(draws, predictor.has_values)
         return self.predict_with(predictor, draws, batch_size, at, keep_draws, random_seed, mesh)
 
     def _predictor(
@@ -483,7 +483,7 @@ class Approximation:
     ) -> Predictor:
         """Return a compiled predictor; the same data and deterministics compile but once."""
         names = var_names if isinstance(var_names, str | None) else tuple(var_names)
-        key = Request.of(self.row_terms or self.terms, new_data).key, names, mc_dropout
+        key = requests.Request.of(self.row_terms or self.terms, new_data).key, names, mc_dropout
         if key in self.predictors:
             return self.predictors[key].with_data(new_data)
         predictor = Predictor(self, new_data, var_names, mc_dropout)
@@ -605,7 +605,7 @@ class Approximation:
         ...     dict(found.sizes)
         {'example': 20}
         """
-        _check_prediction(draws, batch_size, at)
+        check_prediction(draws, batch_size, at)
         return write_predictions(
             self,
             store,
@@ -639,10 +639,3 @@ class Approximation:
         return predictor.mean_nll(
             self.predict_with(predictor, draws, keep_draws=False, random_seed=random_seed)
         )
-
-
-def _check_prediction(draws: Any, batch_size: Any, at: Any) -> None:
-    check_int("draws", draws, 1, None, "pass draws=100")
-    check_int("batch_size", batch_size, 1, None, "pass batch_size=256")
-    if at not in ("draws", "mean"):
-        raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")

@@ -369,6 +369,11 @@ class Predictor:
         try:
             yield
         except (TypeError, ValueError, IndexError) as error:
+            if "concrete" in str(error):
+                rule = "leave to JAX no length that is computed from the number of rows"
+                repair = "leave such a deterministic out, or write it without pt.ones_like and such"
+                got = f"one in {[*self.observed, *self.var_names]}"
+                raise invalid("model", rule, got, repair, NotImplementedError) from error
             shapes = ", ".join(f"'{k}' {v.shape}" for k, v in {**self.rows, **self.rest}.items())
             lengths = {o.n for o in self.terms.observed}
             bound = [f.name for f in self.terms.free if f.start.ndim and len(f.start) in lengths]

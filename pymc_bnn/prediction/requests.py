@@ -15,7 +15,7 @@ from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
-from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn._checks import check_finite, check_int, invalid
 from pymc_bnn._frames import as_numbers, check_aligned, reordered
 from pymc_bnn.decompose import Data, Observed, Terms, decompose
 from pymc_bnn.to_jax import substitute
@@ -24,6 +24,7 @@ __all__ = [
     "Request",
     "changed_data",
     "check_names",
+    "check_prediction",
     "not_enough",
     "row_groups",
     "terms_for",
@@ -347,3 +348,16 @@ def not_enough(terms: Terms, request: Request, missing: Sequence[str]) -> Except
         f"only {sorted(request.rows or ())}",
         f"add {list(missing)}" + hint,
     )
+
+
+def check_prediction(draws: Any, batch_size: Any, at: Any) -> None:
+    """Check the arguments of a prediction.
+
+    Examples
+    --------
+    >>> check_prediction(100, 256, "draws")
+    """
+    check_int("draws", draws, 1, None, "pass draws=100")
+    check_int("batch_size", batch_size, 1, None, "pass batch_size=256")
+    if at not in ("draws", "mean"):
+        raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
