@@ -236,10 +236,11 @@ def check_rows(
     for start in starts:
         chosen = order[start : start + size]
         alone, among = evaluate(block[chosen]), full[chosen]
-        equal = (np.abs(among - alone) <= tolerance[chosen]) | (among == alone)
-        equal |= np.isnan(among) & np.isnan(alone)
+        with np.errstate(invalid="ignore"):  # infinity of both
+            gap = np.abs(among - alone)
+        equal = (gap <= tolerance[chosen]) | (among == alone) | (np.isnan(among) & np.isnan(alone))
         if not equal.all():
-            gap = np.where(np.isnan(among - alone), np.inf, np.abs(among - alone))
+            gap = np.where(np.isnan(gap), np.inf, gap)
             worst = int(np.argmax(np.where(equal, -1, gap)))
             raise invalid(
                 "batch_size",
