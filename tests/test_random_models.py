@@ -13,19 +13,18 @@ from tests.support.random_models import check, random_spec, specs
 def _compiled_fast():
     """Tiny programs, each of which runs once."""
     name = "jax_disable_most_optimizations"
-    before = getattr(jax.config, name)
     jax.config.update(name, True)
     yield
-    jax.config.update(name, before)
+    jax.config.update(name, False)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(specs())
 def test_random_models_have_pymcs_numbers(spec):
-    check(spec, steps=0, elbo=spec.choices["seed"] == 0)
+    check(spec, steps=0, elbo=spec.choices["seed"] == 0, draws=25)
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(2))
 def test_fits_of_random_models(number):
     """3,000 of them: python tests/long/random_models.py."""
     check(random_spec(random.Random(number).choice))

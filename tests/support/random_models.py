@@ -83,7 +83,9 @@ def _typed(kind: str, value: int, name: str, floats: bool) -> Any:
         value = min(value, 127)
     if kind == "pm.Data":
         return pm.Data(name, float(value) if floats else value)
-    if floats or kind == "float":
+    if floats:  # PyTensor keeps a Python float in the smallest type that holds it
+        return np.float64(value)
+    if kind == "float":
         return float(value)
     if kind == "array":
         return np.array(value, "int16")
@@ -204,7 +206,7 @@ def unfitted(model: pm.Model, batch_size: Any, dtype: str) -> Approximation:
     return Approximation(terms, row_terms, posterior, parts, params, trace, batches, weights, dtype)
 
 
-def check(spec: Spec, steps: int = 3, elbo: bool = True) -> str:
+def check(spec: Spec, steps: int = 3, elbo: bool = True, draws: int = DRAWS) -> str:
     """Fit a model for a few steps and compare all numbers; return "right" or why it was refused.
 
     The likelihood and potentials at the guide's own draws are those of ``compile_logp``, draw by
@@ -238,14 +240,14 @@ def check(spec: Spec, steps: int = 3, elbo: bool = True) -> str:
         return row, found.rest + found.potential, found.kl, drawn
 
     with precision(fitted.dtype):
-        keys = jax.random.split(jax.random.key(1), DRAWS)
+        keys = jax.random.split(jax.random.key(1), draws)
         row, rest, kl, drawn = jax.device_get(jax.jit(jax.vmap(one))(keys))
         if terms.n_rows:  # a batch of rows is those rows of the whole
             index = np.arange(rows)[::-2]
             part = {d.name: d.value[index] if d.per_example else d.value for d in terms.data}
             some = parts(fitted.params, parts.draw_noise(keys[0], rows, fitted.dtype), part).row
             np.testing.assert_allclose(some, row[0][index], rtol=1e-3, atol=1e-3)
-    ours = np.asarray(row, float).reshape(DRAWS, -1).sum(1) + np.asarray(rest, float)
+    ours = np.asarray(row, float).reshape(draws, -1).sum(1) + np.asarray(rest, float)
 
     model = spec.model(floats=True)
     likelihood = model.logp(vars=[*model.observed_RVs, *model.potentials])
@@ -256,14 +258,14 @@ def check(spec: Spec, steps: int = 3, elbo: bool = True) -> str:
     names = {f.value.name: f.name for f in terms.free}
     order = [names[v.name] for v in model.value_vars]
     with np.errstate(all="ignore"):
-        points = [[np.asarray(drawn[name][i], float) for name in order] for i in range(DRAWS)]
+        points = [[np.asarray(drawn[name][i], float) for name in order] for i in range(draws)]
         theirs, log_p = np.array([function(*point) for point in points], float).T
     means, stds = posterior.moments(fitted.params)
     log_q = sum(
-        stats.norm.logpdf(np.asarray(drawn[n], float), means[n], stds[n]).reshape(DRAWS, -1).sum(1)
+        stats.norm.logpdf(np.asarray(drawn[n], float), means[n], stds[n]).reshape(draws, -1).sum(1)
         for n in order
     )
-    size = 1 + np.abs(theirs) + np.abs(np.asarray(row, float)).reshape(DRAWS, -1).sum(1)
+    size = 1 + np.abs(theirs) + np.abs(np.asarray(row, float)).reshape(draws, -1).sum(1)
     wrong = np.abs(ours - theirs) > (3e-5 if fitted.dtype == "float32" else 1e-6) * size
     at = int(np.argmax(np.abs(ours - theirs)))
     assert not wrong.any(), f"log-likelihood {ours[at]:.8g}, PyMC's {theirs[at]:.8g}"
@@ -271,7 +273,7 @@ def check(spec: Spec, steps: int = 3, elbo: bool = True) -> str:
     if not elbo:
         return "right"
     found = fitted.elbo(10, random_seed=2)
-    se = np.hypot(found["elbo_se"], np.std(theirs + log_p - log_q) / DRAWS**0.5)
+    se = np.hypot(found["elbo_se"], np.std(theirs + log_p - log_q) / draws**0.5)
     expected = np.mean(theirs + log_p - log_q)
     gap = abs(found["elbo"] - expected)
     assert gap <= 8 * se + 1e-4 * (1 + size.mean()), (
