@@ -1,11 +1,30 @@
 """Sixty random small models, whole and in batches, against PyMC's log-density in float64."""
 
+import random
+
+import jax
+import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.support.random_models import check, specs
+from tests.support.random_models import check, random_spec, specs
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled_fast():
+    """Tiny programs, each of which runs once."""
+    name = "jax_disable_most_optimizations"
+    jax.config.update(name, True)
+    yield
+    jax.config.update(name, False)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(specs())
 def test_random_models_have_pymcs_numbers(spec):
-    check(spec)
+    check(spec, steps=0, elbo=spec.choices["seed"] == 0, draws=25)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_fits_of_random_models(number):
+    """3,000 of them: python tests/long/random_models.py."""
+    check(random_spec(random.Random(number).choice))

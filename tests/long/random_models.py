@@ -5,7 +5,6 @@ A line of the log for each model; run again with the same log, it goes on where 
 
 import argparse
 import json
-import os
 import random
 import sys
 import time
@@ -14,7 +13,6 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
@@ -28,6 +26,7 @@ def main() -> int:
 
     import jax
 
+    jax.config.update("jax_disable_most_optimizations", True)
     from tests.support.random_models import check, random_spec
 
     lines = arguments.log.read_text().splitlines() if arguments.log.exists() else []
