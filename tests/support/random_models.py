@@ -29,6 +29,7 @@ POSITIVE = (
     *("HalfNormal", "Exponential", "Gamma", "InverseGamma", "LogNormal"),
     *("HalfCauchy", "HalfStudentT", "Weibull"),
 )
+SECOND = (None, "same rows", "other rows")  # "total" too, where such terms are not taken by rows
 LIKELIHOODS = (
     *("Normal", "Laplace", "StudentT", "Gamma", "LogNormal", "Poisson", "NegativeBinomial"),
     *("Binomial", "Bernoulli", "Categorical", "ZeroInflatedPoisson", "BetaBinomial"),
@@ -61,7 +62,7 @@ def random_spec(pick: Callable[[tuple], Any]) -> Spec:
         "hierarchy": pick((False, True)),
         "scale": pick(POSITIVE),
         "likelihood": pick(LIKELIHOODS),
-        "second": pick((None, "same rows", "other rows")),
+        "second": pick(SECOND),
         "potential": pick((None, "of a parameter", "of rows")),
         "dtype": pick(("float32", "float64")),
         "batch_size": pick((None, "auto", 5)),
@@ -137,7 +138,9 @@ def _build(c: dict[str, Any], floats: bool) -> pm.Model:
             eta = eta + own("b", q) * x
         eta = eta + 0.0 * x if eta.ndim == 0 else eta  # any number of rows
         _likelihood("y", c, eta, s, n, rng, numbers("likelihood"))
-        if c["second"] is not None:
+        if c["second"] == "total":
+            pm.Normal("y2", eta.sum(), 20.0, observed=float(n))
+        elif c["second"] is not None:
             m = n if c["second"] == "same rows" else n + 4
             pm.Normal("y2", a.sum() if groups else a, s, observed=rng.normal(size=m))
         if c["potential"] == "of a parameter":
@@ -239,14 +242,20 @@ def check(spec: Spec, steps: int = 3, elbo: bool = True, draws: int = DRAWS) -> 
         drawn = posterior.draw(fitted.params, {n.name: noise[n.name] for n in posterior.noise})
         return row, found.rest + found.potential, found.kl, drawn
 
+    index = np.arange(rows)[::-2]
+    batch = {d.name: d.value[index] if d.per_example else d.value for d in terms.data}
+
+    def everything(keys: jax.Array) -> Any:
+        noise = parts.draw_noise(keys[0], rows, fitted.dtype)
+        return jax.vmap(one)(keys), parts(fitted.params, noise, batch)
+
     with precision(fitted.dtype):
         keys = jax.random.split(jax.random.key(1), draws)
-        row, rest, kl, drawn = jax.device_get(jax.jit(jax.vmap(one))(keys))
-        if terms.n_rows:  # a batch of rows is those rows of the whole
-            index = np.arange(rows)[::-2]
-            part = {d.name: d.value[index] if d.per_example else d.value for d in terms.data}
-            some = parts(fitted.params, parts.draw_noise(keys[0], rows, fitted.dtype), part).row
-            np.testing.assert_allclose(some, row[0][index], rtol=1e-3, atol=1e-3)
+        (row, rest, kl, drawn), some = jax.device_get(jax.jit(everything)(keys))
+    if terms.n_rows:  # a batch of rows is those rows of the whole
+        np.testing.assert_allclose(some.row, row[0][index], rtol=1e-3, atol=1e-3)
+        some_rest = some.rest + some.potential  # and all else does not see the batch
+        np.testing.assert_allclose(some_rest, rest[0], rtol=1e-3, atol=1e-3)
     ours = np.asarray(row, float).reshape(draws, -1).sum(1) + np.asarray(rest, float)
 
     model = spec.model(floats=True)
@@ -260,9 +269,9 @@ def check(spec: Spec, steps: int = 3, elbo: bool = True, draws: int = DRAWS) -> 
     with np.errstate(all="ignore"):
         points = [[np.asarray(drawn[name][i], float) for name in order] for i in range(draws)]
         theirs, log_p = np.array([function(*point) for point in points], float).T
-    means, stds = posterior.moments(fitted.params)
+    guide = {n: (p["loc"], np.exp(p["log_scale"])) for n, p in fitted.params.items()}
     log_q = sum(
-        stats.norm.logpdf(np.asarray(drawn[n], float), means[n], stds[n]).reshape(draws, -1).sum(1)
+        stats.norm.logpdf(np.asarray(drawn[n], float), *guide[n]).reshape(draws, -1).sum(1)
         for n in order
     )
     size = 1 + np.abs(theirs) + np.abs(np.asarray(row, float)).reshape(draws, -1).sum(1)
