@@ -29,7 +29,7 @@ POSITIVE = (
     *("HalfNormal", "Exponential", "Gamma", "InverseGamma", "LogNormal"),
     *("HalfCauchy", "HalfStudentT", "Weibull"),
 )
-SECOND = (None, "same rows", "other rows")  # "total" too, where such terms are not taken by rows
+SECOND = (None, "same rows", "other rows", "total")
 LIKELIHOODS = (
     *("Normal", "Laplace", "StudentT", "Gamma", "LogNormal", "Poisson", "NegativeBinomial"),
     *("Binomial", "Bernoulli", "Categorical", "ZeroInflatedPoisson", "BetaBinomial"),
