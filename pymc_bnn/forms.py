@@ -240,7 +240,7 @@ def first_line(error: BaseException) -> str:
 
     Examples
     --------
-    >>> first_line(ValueError("one\\ntwo"))
+    >>> first_line(ValueError("one\ntwo"))
     'one'
     """
     return next(iter(str(error).splitlines()), "no message")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from pymc_bnn.compilation import Compiled
 from pymc_bnn.decompose import Terms, check_model, decompose, find_rows
 from pymc_bnn.elbo import find_layers
 from pymc_bnn.model.columns import check_rows_aligned
-from pymc_bnn.model.roots import find_groups
+from pymc_bnn.model.roots import find_groups, unbatched_root
 from pymc_bnn.model.rules import DataRules
 from pymc_bnn.to_jax import lift, precision
 
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _AUTO_BATCH = 256
+_MOST_TABLES = 6  # of which one is tried to be none of the examples' data
 _LEAST_ROWS = 5  # more than axes that anything has: the length of a shape
 
 
@@ -97,7 +99,7 @@ def take_apart(
         check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
     if size != n:
         try:
-            terms = _checked_rows(model, roots, seed, dtype, size)
+            terms = _checked_rows(model, roots, seed, dtype, size, rows is None)
             return terms, Batches(n, size), terms
         except (ValueError, NotImplementedError) as error:
             if not free_choice:
@@ -106,7 +108,7 @@ def take_apart(
     row_terms = None
     try:
         if roots:
-            row_terms = decompose(model, roots, random_seed=seed, strict=False)
+            row_terms = _without_tables(model, roots, seed, free_choice, strict=False)
         apart = layers and row_terms is not None and why is None
         uses = find_layers(row_terms) if apart else None
         if uses is not None and (uses.layers or uses.elsewhere):
@@ -143,15 +145,44 @@ def by_rows(model: pm.Model, rows: Any, seed: int, dtype: str) -> Terms:
         rule = f"hold a sample of at least {_LEAST_ROWS} examples"
         repair = "else their axis is taken for another one; observe a few more"
         raise invalid("model", rule, n, repair)
-    return _checked_rows(model, roots, seed, dtype, n)
+    return _checked_rows(model, roots, seed, dtype, n, rows is None)
 
 
-def _checked_rows(model: pm.Model, roots: Any, seed: int, dtype: str, size: int) -> Terms:
+def _checked_rows(
+    model: pm.Model, roots: Any, seed: int, dtype: str, size: int, free_choice: bool
+) -> Terms:
     groups = [group for group in find_groups(model, roots) if group[1] > size]
-    terms = decompose(model, roots, random_seed=seed, groups=groups)
+    terms = _without_tables(model, roots, seed, free_choice, groups=groups)
     check_rows_aligned(terms)
     DataRules.of(terms).check(terms.arrays())
     rows_stand_alone(terms, seed, dtype, size)
+    return terms
+
+
+def _without_tables(
+    model: pm.Model, roots: Any, seed: int, free_choice: bool, **options: Any
+) -> Terms:
+    """Take apart by rows, if need be without data that have as many by coincidence.
+
+    That is what makes rows depend on each other and, left out, no longer does: a table of groups, a
+    frozen weight.
+    """
+    failure = terms = None
+    try:
+        terms = decompose(model, roots, random_seed=seed, **options)
+        if not terms.unsure or options.get("strict", True):
+            return terms
+    except ValueError as error:
+        failure = error
+    observed = {unbatched_root(value) for value in model.rvs_to_values.values()}
+    optional = sorted(set(roots) - observed, key=lambda root: root.name or "")
+    for root in optional[:_MOST_TABLES] if free_choice else ():
+        with suppress(ValueError, NotImplementedError):
+            fewer = decompose(model, set(roots) - {root}, random_seed=seed, **options)
+            if fewer.n_rows is not None and not fewer.unsure:
+                return fewer
+    if failure is not None:
+        raise failure
     return terms
 
 

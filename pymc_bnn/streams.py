@@ -182,6 +182,7 @@ def check_stream(data: Any, argument: str = "data") -> None:
 
     Examples
     --------
+    >>> import numpy as np
     >>> check_stream([{"x": np.zeros(3)}])
     """
     rule, repair = "be an iterable of batches", "pass a DataLoader, a list of dicts, a generator"
@@ -242,6 +243,7 @@ def open_stream(
 
     Examples
     --------
+    >>> import numpy as np
     >>> form = Form(("x",), {"x": ()}, {"x": np.dtype("float32")}, {}, "float32")
     >>> batches = [{"x": np.zeros(4)}, {"x": np.zeros(2)}]
     >>> stream, sizes = open_stream(

@@ -623,12 +623,12 @@ def test_bad_networks_and_data(network, x, error, message):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"x": np.array(["a"])}, TypeError, "`x` must hold real numbers, got ndarray"),
-        ({"x": None}, TypeError, "`x` must hold real numbers, got NoneType"),
+        ({"x": np.array(["a"])}, TypeError, "`x` must hold numbers, got ndarray"),
+        ({"x": None}, TypeError, "`x` must hold numbers, got NoneType"),
         (
             {"x": np.ones((2, 4)) * 1j},
             TypeError,
-            "`x` must hold real numbers, got ndarray of complex128",
+            "`x` must hold numbers, got ndarray of dtype complex128",
         ),
         (
             {"x": pytensor.shared(np.ones((2, 4)) * 1j)},

@@ -67,6 +67,7 @@ def test_the_formula_is_that_of_a_fit(fitted):
     assert r < -0.999
 
 
+@pytest.mark.filterwarnings("ignore:one draw has no spread")
 def test_no_function_repeats_the_noise_of_a_fit_or_of_another_one(fitted):
     found = {name: [f(fitted, seed) for seed in SEEDS] for name, f in FUNCTIONS.items()}
     steps = np.transpose([step_noise(fitted, seed) for seed in SEEDS])

@@ -190,9 +190,8 @@ def _lookups(
         if isinstance(op, Blockwise):
             op, axis = op.core_op, op.batch_ndim(node)
         if isinstance(op, OpFromGraph):  # a layer
-            inside = substitute(
-                op.inner_outputs, dict(zip(op.inner_inputs, node.inputs, strict=True))
-            )
+            graph = op.fgraph.unfreeze()
+            inside = substitute(graph.outputs, dict(zip(graph.inputs, node.inputs, strict=True)))
             yield from _lookups(inside, node.inputs)
         if not isinstance(op, Subtensor | AdvancedSubtensor | IncSubtensor | AdvancedIncSubtensor):
             continue

@@ -14,7 +14,6 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.variable import TensorConstant
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.model.independence import row_use
 from pymc_bnn.model.splitting import split_rows
 
 __all__ = [
@@ -41,8 +40,7 @@ def find_rows(
         A dimension, or names of the data that vary per example (observed variables included). By
         default the examples' dimension is the first one of the observed variables, of the longest
         where their lengths differ: by name where dims were given, otherwise by length. In a model
-        of potentials alone it is the longest along which they come apart. Data of that length that
-        would make rows depend on each other, and that left out do not, are no data of the examples.
+        of potentials alone it is the longest along which they come apart.
 
     Returns
     -------
@@ -70,7 +68,7 @@ def find_rows(
     if not lengths:
         return _rows_of_potentials(model)
     n = max(lengths)
-    return _without_tables(model, _of_length(model, n)), n
+    return _of_length(model, n), n
 
 
 def find_groups(
@@ -167,24 +165,6 @@ def _of_length(model: pm.Model, n: int) -> set[Variable]:
         if dim in row_dims if by_name else length_of(root) == n:
             chosen.add(root)
     return chosen
-
-
-def _without_tables(model: pm.Model, chosen: set[Variable]) -> set[Variable]:
-    """Leave out what has as many rows by coincidence (a table of groups, a frozen weight).
-
-    That is what makes rows depend on each other and, left out, no longer does.
-    """
-    observed = set(_observed(model).values())
-    # Values stand for observed variables: those of later ones may be parameters of earlier ones.
-    terms = [*model.observed_RVs, *model.potentials]
-
-    def mixes(roots: set[Variable]) -> bool:
-        return any(use.kind in ("mixed", "length") for use in row_use(terms, roots))
-
-    optional = sorted(chosen - observed, key=lambda root: root.name or "")
-    if not optional or not mixes(chosen):
-        return chosen
-    return next((chosen - {r} for r in optional if not mixes(chosen - {r})), chosen)
 
 
 def _named_rows(model: pm.Model, rows: str | Sequence[str]) -> tuple[set[Variable], int]:

@@ -17,7 +17,7 @@ def cutpoints():
 
 def bounds_cross():
     u = pm.Uniform("u", pm.Normal("low", 0, 0.1), pm.Normal("up", 0, 0.1))
-    pm.Normal("y", u, 1, observed=[1.0])
+    pm.Normal("y", u, 1, observed=[1.0, 1.2])
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,6 @@ def test_bad_batches_name_their_row():
 
 def test_float64_is_named_where_it_helps():
     with pm.Model() as model:
-        pm.Normal("y", pm.math.exp(pm.Normal("a", 95.0)), 1e30, observed=[1.0])
+        pm.Normal("y", pm.math.exp(pm.Normal("a", 95.0)), 1e30, observed=[1.0, 1.0])
     with pytest.raises(bnn.NonFiniteError, match='finite with dtype="float64"'):
         bnn.fit(model, **QUIET)

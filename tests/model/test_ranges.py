@@ -145,7 +145,7 @@ def test_lengths_may_come_with_the_data():
 def test_groups_of_groups():
     for last, match in (
         (-1, "`of` must hold indices in 0…2.*pandas"),
-        (5, "index 5 is"),
+        (5, "`of` must hold indices in 0…2.* the first 5 at index 2"),
     ):
         with pm.Model() as model:
             a = pm.Normal("a", shape=3)
