@@ -103,6 +103,8 @@ MATRIX = {
     "mask": (lambda x: x[x[:, 0] > 0], "mixed", None),
     "batch norm": (lambda x: BatchNorm(n_in=3)(x), "mixed", None),
     "repeated rows": (lambda x: pt.repeat(x, 2, axis=0), "mixed", None),
+    "padded columns": (lambda x: pt.pad(x, ((0, 0), (1, 2)), mode="reflect"), "rows", 0),
+    "padded rows": (lambda x: pt.pad(x, ((1, 0), (0, 0))), "mixed", None),
     "kernel": (lambda x: pt.linalg.cholesky(pt.eye(x.shape[0]) + x @ x.T), "mixed", None),
     "diagonal": (pt.diagonal, "unknown", None),
     "constant": (lambda x: pt.as_tensor(np.ones(8)) * 2, "none", None),
@@ -136,6 +138,11 @@ def test_images_and_embeddings_are_rows():
         Conv2D(in_channels=1, out_channels=2, kernel_size=3), MaxPool2D(kernel_size=2)
     )
     assert [(u.kind, u.axis) for u in row_use([network(image)], [image])] == [("rows", 0)]
+    same = Sequential(
+        Conv2D(in_channels=1, out_channels=2, kernel_size=3, padding="same"),
+        MaxPool2D(kernel_size=2),
+    )
+    assert [(u.kind, u.axis) for u in row_use([same(image)], [image])] == [("rows", 0)]
     number = pt.ivector("number")
     output = Sequential(Embedding(n_embeddings=5, n_features=3), Linear(n_in=3, n_out=2))(number)
     assert [(u.kind, u.axis) for u in row_use([output], [number])] == [("rows", 0)]

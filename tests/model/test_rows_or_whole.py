@@ -29,8 +29,9 @@ def slope():
 
 
 def total(b):
-    pm.Normal("y", b * X, 5, observed=Y)
-    pm.Normal("total", (b * X).sum(), 20.0, observed=2 * X.sum())
+    mu = b * X
+    pm.Normal("y", mu, 5, observed=Y)
+    pm.Normal("total", mu.sum(), 20.0, observed=2 * X.sum())
 
 
 def totals(b):

@@ -19,6 +19,7 @@ from pytensor.tensor.elemwise import CAReduce, Elemwise
 from pytensor.tensor.extra_ops import CumOp, Repeat
 from pytensor.tensor.linalg.solvers.core import SolveBase
 from pytensor.tensor.math import Argmax, Dot
+from pytensor.tensor.pad import Pad
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.sort import ArgSortOp, SortOp
 from pytensor_ml.layers.conv import ConvLayer, PoolLayer
@@ -171,10 +172,23 @@ def _if_else(op: IfElse, node: Apply, inputs: list[RowUse]) -> RowUse | list[Row
     ]
 
 
+@propagate.register(Pad)
+def _pad(op: Pad, node: Apply, inputs: list[RowUse]) -> RowUse | list[RowUse]:
+    use, ndim = inputs[0], node.inputs[0].type.ndim
+    width, others = node.inputs[1], inputs[1:]
+    fixed = use.kind == "rows" and isinstance(width, Constant)
+    if not fixed or any(other.kind != "none" for other in others):
+        return _from_graph(op, node, inputs)
+    along = np.broadcast_to(width.data, (ndim, 2))[use.axis]
+    return mixes("Pad along the rows") if along.any() else use
+
+
 @propagate.register(ConvLayer)
 @propagate.register(PoolLayer)
 def _convolution(op: Any, node: Apply, inputs: list[RowUse]) -> RowUse:
     image, *weights = inputs
+    if unknown := first_unknown(inputs):
+        return unknown
     if image == RowUse("rows", 0) and all(use.kind == "none" for use in weights):
         return image
     return mixes(f"{name_of(op)} whose images are not the rows")
