@@ -365,7 +365,11 @@ def fit(
                 result,
                 weight_at,
             )
-            support.warn_at_end(posterior.draws(fitted.params, seed), shown)
+            try:
+                support.warn_at_end(posterior.draws(fitted.params, seed), shown)
+            except BaseException as error:  # a warning that is an error, or Ctrl-C
+                error.approximation = fitted
+                raise
             return fitted
 
 

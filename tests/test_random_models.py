@@ -18,12 +18,14 @@ def _compiled_fast():
     jax.config.update(name, False)
 
 
+@pytest.mark.filterwarnings("ignore:Every step uses all")
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(specs())
 def test_random_models_have_pymcs_numbers(spec):
     check(spec, steps=0, elbo=spec.choices["seed"] == 0, draws=25)
 
 
+@pytest.mark.filterwarnings("ignore:Every step uses all")
 @pytest.mark.parametrize("number", range(2))
 def test_fits_of_random_models(number):
     """3,000 of them: python tests/long/random_models.py."""

@@ -13,7 +13,7 @@ from pytensor.graph.traversal import ancestors
 from pymc_bnn.model.intervals import Intervals
 from pymc_bnn.to_jax import INTERPRETED
 
-EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", 100))  # more in tests/long
+EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", 40))  # more in tests/long
 X, DATA = pt.vector("x", dtype="float64"), pt.vector("data", dtype="float64")
 ONE = {
     "neg": lambda a: -a, "exp": pt.exp, "log": pt.log, "log1p": pt.log1p, "sqrt": pt.sqrt,
@@ -50,7 +50,7 @@ GRAPHS = st.recursive(
 )
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 100)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 40)
 @given(graph=GRAPHS, x=NUMBERS, data=NUMBERS)
 def test_numbers_lie_in_their_interval(graph, x, data):
     x, data = np.array(x), np.array(data)

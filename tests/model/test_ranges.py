@@ -96,7 +96,7 @@ def check_one(layout, kind, dtype, which, row, value, by_rows):
         assert "pandas writes -1 for a missing category" in str(caught.value)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(**ARGUMENTS)
 def test_indices_outside_are_refused_and_others_are_not(**arguments):
     check_one(**arguments)

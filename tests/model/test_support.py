@@ -17,7 +17,7 @@ from pymc_bnn.model.conditions import conditions
 from pymc_bnn.model.support import Support
 from pymc_bnn.to_jax import INTERPRETED
 
-EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", 25))  # more in tests/long
+EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", 10))  # more in tests/long
 QUIET = {"progressbar": False, "random_seed": 1}
 RNG = np.random.default_rng(0)
 
@@ -72,7 +72,7 @@ LINKS = {
 }
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 25)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 10)
 @given(
     law=st.sampled_from(sorted(LAWS)),
     links=st.lists(st.sampled_from(sorted(LINKS)), min_size=2, max_size=2),
@@ -301,6 +301,16 @@ def test_discrete_probabilities_above_1_warn():
         )
     with pytest.warns(UserWarning, match="discrete 'y' is above 0 in 100% of 200 draws"):
         bnn.fit(model, steps=5, **QUIET)
+
+
+def test_a_warning_that_is_an_error_keeps_the_fit():
+    with pm.Model() as model:
+        pm.Bernoulli("y", p=pm.Normal("a", 0.5, 0.5), observed=np.ones(400, int))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "the fit has p")
+        with pytest.raises(UserWarning, match="the fit has p") as caught:
+            bnn.fit(model, **{**QUIET, "steps": 3000})
+    assert float(caught.value.approximation.mean["a"]) > 1
 
 
 def test_rows_of_large_data_are_all_seen():
