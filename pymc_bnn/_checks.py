@@ -17,6 +17,7 @@ __all__ = [
     "check_int",
     "check_positive",
     "check_seed",
+    "first_line",
     "invalid",
     "make_folder",
 ]
@@ -210,3 +211,14 @@ def make_folder(folder: str | os.PathLike[str]) -> Path:
             "folder", "be a folder that can be written to", f"'{path}' ({error})", "choose another"
         ) from error
     return path
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of an error's message.
+
+    Examples
+    --------
+    >>> first_line(ValueError("one\ntwo"))
+    'one'
+    """
+    return next(iter(str(error).splitlines()), "no message")

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import first_line, invalid
 from pymc_bnn.noise import mix
 
 __all__ = ["Batches", "Streamed", "check_rows", "shuffled"]
@@ -215,7 +215,7 @@ def check_rows(
             raise invalid(
                 "batch_size",
                 "be None where rows cannot be taken apart",
-                f"a model that fails on {len(index)} of {n} rows ({str(error).splitlines()[0]})",
+                f"a model that fails on {len(index)} of {n} rows ({first_line(error)})",
                 repair,
             ) from error
         if logp.shape != index.shape:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from dataclasses import replace as replace_field
 
 import numpy as np
 import pymc as pm
@@ -21,7 +20,7 @@ from pytensor.tensor.random.basic import NormalRV
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
-from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn._checks import check_finite, first_line, invalid
 from pymc_bnn.model.columns import columns_of
 from pymc_bnn.model.likelihood import Term, sort_terms, stand_apart
 from pymc_bnn.model.names import array_name
@@ -206,7 +205,7 @@ def decompose(
     """
     rows = set(rows)
     check_model(model)
-    likelihood_data, n_found, _ = find_likelihood_data(model)
+    likelihood_data, n_found = find_likelihood_data(model)
     batch_outputs = {
         out: tensor
         for node in _nodes([*model.basic_RVs, *model.potentials, *model.rvs_to_values.values()])
@@ -234,8 +233,8 @@ def decompose(
     deterministics = [next(parts) for _ in model.deterministics]
     values = list(parts)
     row_inputs = {d.variable for d in data if d.per_example}
-    in_groups = {g: {d.variable for d in data if d.group == g} for g in range(len(groups))}
-    sampled = row_inputs.union(*in_groups.values())
+    in_groups = [{d.variable for d in data if d.group == g} for g in range(len(groups))]
+    sampled = row_inputs.union(*in_groups)
     by_row = [bool(sampled & set(ancestors([value]))) for value in values]
     resized: dict[Variable, Variable] = {}
     for rv, value, per_example in zip(list(observed_rvs), values, by_row, strict=True):
@@ -307,48 +306,52 @@ def decompose(
         for i, rv in enumerate(free_rvs)
     ]
 
-    observed = []
-    for rv, value, logp, total, original in zip(
-        observed_rvs, values, logps[len(free) :], totals, model.observed_RVs, strict=True
-    ):
-        root = unbatched_root(model.rvs_to_values[original])
-        shape = numbers_of(root).shape
-        ratios = [_ratio(size, length) for size, length in zip(total, shape, strict=False)]
-        n = length_of(root) or 1
-        all_rows = round(n * (ratios or [1.0])[0])
-        observed.append(
-            Observed(
-                name=original.name,
-                rv=rv,
-                value=value,
-                logp=logp,
-                per_example=bool(row_inputs & set(ancestors([value]))),
-                multiplier=float(np.prod(ratios)),
-                root=root,
-                n=n,
-                total=all_rows,
-            )
-        )
-
-    _check_belonging(free, observed, row_inputs, rows)
+    _check_belonging(free, model.observed_RVs, row_inputs, rows)
+    observed_roots = [unbatched_root(model.rvs_to_values[rv]) for rv in model.observed_RVs]
+    ratios = [
+        [_ratio(size, length) for size, length in zip(own, numbers_of(root).shape, strict=False)]
+        for own, root in zip(totals, observed_roots, strict=True)
+    ]
     likelihood_data |= rows | set(model.observed_RVs)
 
     def uses_data(potential: Variable) -> bool:  # and not by way of a free variable's prior
         return bool(likelihood_data & set(ancestors([potential], blockers=model.free_RVs)))
 
-    terms = [Term(o.name, o.logp, o.multiplier) for o in observed]
+    terms = [
+        Term(rv.name, logp, float(np.prod(own)))
+        for rv, logp, own in zip(model.observed_RVs, logps[len(free) :], ratios, strict=True)
+    ]
     terms += [
         Term(original.name, potential, observed=False, prior=not uses_data(original))
         for original, potential in zip(model.potentials, potentials, strict=True)
     ]
     priors = [f.logp for f in free]
-    fit = [g for i, g in enumerate(groups) if stand_apart(terms, priors, in_groups[i], row_inputs)]
+    fit = [
+        group
+        for group, inputs in zip(groups, in_groups, strict=True)
+        if stand_apart(terms, priors, inputs, row_inputs)
+    ]
     if len(fit) < len(groups):
         return decompose(model, rows, random_seed, fit, strict)
     suspects = ", ".join(f"'{d.name}' {d.value.shape}" for d in data if d.per_example)
-    lengths = {i: n for i, (_, n) in enumerate(groups)}
-    found = sort_terms(terms, row_inputs, in_groups, lengths, suspects, strict)
-    observed = [replace_field(o, per_example=o.name in found.by_rows) for o in observed]
+    parted = [(inputs, n) for inputs, (_, n) in zip(in_groups, groups, strict=True)]
+    found = sort_terms(terms, row_inputs, parted, suspects, strict)
+    observed = [
+        Observed(
+            name=term.name,
+            rv=rv,
+            value=value,
+            logp=term.logp,
+            per_example=term.name in found.by_rows,
+            multiplier=term.multiplier,
+            root=root,
+            n=length_of(root) or 1,
+            total=round((length_of(root) or 1) * (own or [1.0])[0]),
+        )
+        for term, rv, value, root, own in zip(
+            terms, observed_rvs, values, observed_roots, ratios, strict=False
+        )
+    ]
     zero = pt.constant(0.0)
     n_rows = next((d.value.shape[0] for d in data if d.per_example), None)
     return Terms(
@@ -433,7 +436,7 @@ def shapes_must_agree(data: Iterable[Data]) -> Iterator[None]:
         raise invalid(
             "model",
             "have data and observed variables whose shapes agree",
-            f"{shapes} ({str(error).splitlines()[0]})",
+            f"{shapes} ({first_line(error)})",
             "pass as many rows of each, and a likelihood of the shape observed",
         ) from error
 
@@ -473,7 +476,7 @@ def check_model(model: pm.Model) -> None:
 
 
 def _check_belonging(
-    free: list[Free], observed: list[Observed], row_inputs: set[Variable], rows: set[Variable]
+    free: list[Free], observed: Sequence[Variable], row_inputs: set[Variable], rows: set[Variable]
 ) -> None:
     """Refuse free variables of examples, which a minibatch would leave out of step."""
     if not rows:

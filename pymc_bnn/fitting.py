@@ -277,10 +277,10 @@ def fit(
         stream = None
         if data is None:
             terms, batches, row_terms = take_apart(
-                model, batch_size, rows, seed, dtype, needs_rows(estimator) or mesh is not None
+                model, batch_size, rows, seed, needs_rows(estimator) or mesh is not None
             )
         else:
-            terms = by_rows(model, rows, seed, dtype)
+            terms = by_rows(model, rows, seed)
             form = Form.of(terms, dtype)
             stream, batches = open_stream(
                 data,
@@ -291,7 +291,7 @@ def fit(
                 stall_timeout=stall_timeout,
             )
             stack.enter_context(stream)
-            _check_rows_of(stream.peek(), terms, seed, dtype)
+            _check_rows_of(stream.peek(), terms, seed)
             terms = row_terms = with_columns(terms, form.columns)
         warn_of_few(terms, batches.n if batches else terms.n_observed, stream is None)
         if mesh is not None and batches is None:
@@ -373,14 +373,14 @@ def fit(
             return fitted
 
 
-def _check_rows_of(batch: Batch, terms: Terms, seed: int, dtype: str) -> None:
+def _check_rows_of(batch: Batch, terms: Terms, seed: int) -> None:
     """Check on the first batch that rows stand alone, where the model's sample is too small."""
     if terms.n_rows >= min(_ENOUGH_ROWS, batch.size):
         return
     rows = {name: np.asarray(value)[: batch.size] for name, value in batch.rows.items()}
     data = tuple(replace(d, value=rows.get(d.name, d.value)) for d in terms.data)
     terms = replace(terms, data=data, n_rows=batch.size)
-    rows_stand_alone(terms, seed, dtype, batch.size)
+    rows_stand_alone(terms, seed, batch.size)
 
 
 def _run(

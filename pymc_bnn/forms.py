@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn._checks import check_finite, first_line, invalid
 from pymc_bnn._frames import as_numbers, check_aligned, column_names, reordered
 from pymc_bnn.decompose import Terms
 from pymc_bnn.model.rules import DataRules
@@ -18,7 +18,7 @@ from pymc_bnn.rows import narrow
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
 
-__all__ = ["Batch", "Form", "Loader", "StreamError", "first_line", "named"]
+__all__ = ["Batch", "Form", "Loader", "StreamError", "named"]
 
 
 class StreamError(RuntimeError):
@@ -233,14 +233,3 @@ def named(raw: Any, names: Sequence[str], number: int, argument: str = "data") -
     got += f" of {len(raw)}" if isinstance(raw, tuple | list) else ""
     example = ", ".join(f"{name!r}: …" for name in names)
     raise invalid(argument, rule, f"{got} in batch {number}", f"yield {{{example}}}", TypeError)
-
-
-def first_line(error: BaseException) -> str:
-    r"""Return the first line of an error's message.
-
-    Examples
-    --------
-    >>> first_line(ValueError("one\ntwo"))
-    'one'
-    """
-    return next(iter(str(error).splitlines()), "no message")

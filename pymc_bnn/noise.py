@@ -197,7 +197,8 @@ def seed_of(random_seed: int | np.random.Generator | None) -> int:
 def key_of(random_seed: Any, purpose: str) -> jax.Array:
     """Return the random key of a seed for one purpose: no two purposes share a number.
 
-    A fit's own key is that of the seed, whose children 0 and 1 its steps and its batches have.
+    A fit's own key is that of the seed, whose children 0, 1, 2, … its steps, its batches and those
+    of other samples have.
 
     Parameters
     ----------

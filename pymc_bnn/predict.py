@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import first_line, invalid
 from pymc_bnn.devices import everywhere, gathered, put_rows
 from pymc_bnn.model.counts import exact_rows
 from pymc_bnn.model.independence import row_use
@@ -383,7 +383,7 @@ class Predictor:
             raise invalid(
                 "new_data",
                 "have shapes that the model accepts",
-                f"{shapes} ({str(error).splitlines()[0]})",
+                f"{shapes} ({first_line(error)})",
                 repair,
             ) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -38,7 +39,6 @@ def take_apart(
     batch_size: int | str | None,
     rows: Any,
     seed: int,
-    dtype: str,
     layers: bool,
 ) -> tuple[Terms, Batches | None, Terms | None]:
     """Take a model apart, whole or by rows; by rows for predictions in any case, if possible.
@@ -52,9 +52,7 @@ def take_apart(
     rows : str, sequence of str or None
         As in :func:`pymc_bnn.fit`.
     seed : int
-        Of random initial values, and of the rows that are checked.
-    dtype : {"float32", "float64"}
-        Precision of that check.
+        Of random initial values, and of the order in which rows are checked.
     layers : bool
         Whether to take the model apart by rows, if it has layers and its rows stand alone, even
         where all data are used in every step.
@@ -77,7 +75,7 @@ def take_apart(
     --------
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(600))
-    >>> take_apart(model, "auto", None, 0, "float32", False)[1]
+    >>> take_apart(model, "auto", None, 0, False)[1]
     Batches(n=600, batch_size=256)
     """
     if isinstance(batch_size, str) and batch_size != "auto":
@@ -99,7 +97,7 @@ def take_apart(
         check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
     if size != n:
         try:
-            terms = _checked_rows(model, roots, seed, dtype, size, rows is None)
+            terms = _checked_rows(model, roots, seed, size, rows is None)
             return terms, Batches(n, size), terms
         except (ValueError, NotImplementedError) as error:
             if not free_choice:
@@ -113,7 +111,7 @@ def take_apart(
         uses = find_layers(row_terms) if apart else None
         if uses is not None and (uses.layers or uses.elsewhere):
             DataRules.of(row_terms).check(row_terms.arrays())
-            rows_stand_alone(row_terms, seed, dtype, n)
+            rows_stand_alone(row_terms, seed, n)
             return row_terms, Batches(n, n), row_terms
     except (ValueError, NotImplementedError):
         pass  # something belongs to the examples, or rows depend on each other
@@ -129,14 +127,14 @@ def take_apart(
     return whole, None, row_terms
 
 
-def by_rows(model: pm.Model, rows: Any, seed: int, dtype: str) -> Terms:
+def by_rows(model: pm.Model, rows: Any, seed: int) -> Terms:
     """Take apart by rows a model that holds a small sample; arguments as of :func:`take_apart`.
 
     Examples
     --------
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(7))
-    >>> by_rows(model, None, 0, "float32").n_rows
+    >>> by_rows(model, None, 0).n_rows
     7
     """
     check_model(model)
@@ -145,22 +143,25 @@ def by_rows(model: pm.Model, rows: Any, seed: int, dtype: str) -> Terms:
         rule = f"hold a sample of at least {_LEAST_ROWS} examples"
         repair = "else their axis is taken for another one; observe a few more"
         raise invalid("model", rule, n, repair)
-    return _checked_rows(model, roots, seed, dtype, n, rows is None)
+    return _checked_rows(model, roots, seed, n, rows is None)
 
 
-def _checked_rows(
-    model: pm.Model, roots: Any, seed: int, dtype: str, size: int, free_choice: bool
-) -> Terms:
+def _checked_rows(model: pm.Model, roots: Any, seed: int, size: int, free_choice: bool) -> Terms:
     groups = [group for group in find_groups(model, roots) if group[1] > size]
     terms = _without_tables(model, roots, seed, free_choice, groups=groups)
     check_rows_aligned(terms)
     DataRules.of(terms).check(terms.arrays())
-    rows_stand_alone(terms, seed, dtype, size)
+    rows_stand_alone(terms, seed, size)
     return terms
 
 
 def _without_tables(
-    model: pm.Model, roots: Any, seed: int, free_choice: bool, **options: Any
+    model: pm.Model,
+    roots: Any,
+    seed: int,
+    free_choice: bool,
+    groups: Sequence[Any] = (),
+    strict: bool = True,
 ) -> Terms:
     """Take apart by rows, if need be without data that have as many by coincidence.
 
@@ -169,8 +170,8 @@ def _without_tables(
     """
     failure = terms = None
     try:
-        terms = decompose(model, roots, random_seed=seed, **options)
-        if not terms.unsure or options.get("strict", True):
+        terms = decompose(model, roots, seed, groups, strict)
+        if not terms.unsure or strict:
             return terms
     except ValueError as error:
         failure = error
@@ -178,7 +179,7 @@ def _without_tables(
     optional = sorted(set(roots) - observed, key=lambda root: root.name or "")
     for root in optional[:_MOST_TABLES] if free_choice else ():
         with suppress(ValueError, NotImplementedError):
-            fewer = decompose(model, set(roots) - {root}, random_seed=seed, **options)
+            fewer = decompose(model, set(roots) - {root}, seed, groups, strict)
             if fewer.n_rows is not None and not fewer.unsure:
                 return fewer
     if failure is not None:
@@ -186,7 +187,7 @@ def _without_tables(
     return terms
 
 
-def rows_stand_alone(terms: Terms, seed: int, dtype: str, size: int) -> None:
+def rows_stand_alone(terms: Terms, seed: int, size: int) -> None:
     """Raise unless the likelihood of rows in batches is what it is among all rows.
 
     Where the graph says so, nothing is computed; else batches of `size` rows are compared with all.
@@ -195,7 +196,7 @@ def rows_stand_alone(terms: Terms, seed: int, dtype: str, size: int) -> None:
     --------
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(30))
-    >>> rows_stand_alone(decompose(model, find_rows(model)[0]), 0, "float32", 10)
+    >>> rows_stand_alone(decompose(model, find_rows(model)[0]), 0, 10)
     """
     if not terms.unsure:
         return

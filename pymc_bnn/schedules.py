@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import first_line, invalid
 
 __all__ = ["kl_schedule"]
 
@@ -41,7 +41,7 @@ def kl_schedule(kl_weight: float | Callable[[Any], Any], steps: int) -> Callable
         try:
             weights = weight_at(np.arange(steps))
         except Exception as error:
-            got = f"one that raised {type(error).__name__}: {str(error).splitlines()[0]}"
+            got = f"one that raised {type(error).__name__}: {first_line(error)}"
             raise invalid("kl_weight", rule, got, repair) from error
         bad = ~np.isfinite(weights) | (weights < 0)
         bad[-1] |= weights[-1] == 0

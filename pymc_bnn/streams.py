@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from pymc_bnn._checks import check_int, check_positive, invalid
+from pymc_bnn._checks import check_int, check_positive, first_line, invalid
 from pymc_bnn.batches import Streamed
-from pymc_bnn.forms import Batch, Form, Loader, StreamError, first_line, named
+from pymc_bnn.forms import Batch, Form, Loader, StreamError, named
 
 if TYPE_CHECKING:
     pass

@@ -16,12 +16,10 @@ from pymc_bnn._checks import by_pattern, invalid
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.guides.base import Block, Drawn, Guide, Start
 from pymc_bnn.guides.mean_field import MeanField
-from pymc_bnn.noise import Noise, draw_noise
+from pymc_bnn.noise import Noise, draw_noise, key_of
 from pymc_bnn.to_jax import lift, precision
 
 __all__ = ["Posterior", "assign_guides", "make_blocks"]
-
-_LOOK = 0x100C  # tag of the random numbers of looks at a guide, which no step uses
 
 Params = Mapping[str, Mapping[str, Any]]
 
@@ -198,7 +196,7 @@ class Posterior:
 
     def draws(self, params: Params, seed: int) -> Callable[[int], dict[str, Any]]:
         """Return a function from a number to a draw, for looks at a guide beside its fit."""
-        key = jax.random.fold_in(jax.random.key(seed), _LOOK)
+        key = key_of(seed, "look")
 
         def draw(i: int) -> dict[str, Any]:
             with precision(self.dtype):

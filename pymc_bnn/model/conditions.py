@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytensor
 import pytensor.tensor as pt
 from pymc.logprob.utils import CheckParameterValue
+from pymc.variational.minibatch_rv import MinibatchRandomVariable
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar import AND, GE, GT, LE, LT, OR
@@ -117,7 +118,7 @@ def conditions(terms: Terms, held: bool = True) -> list[Condition]:
 
 def op_of(rv: Variable) -> Any:
     """Return the op of a law; behind it the one that `total_size` wraps."""
-    while type(rv.owner.op).__name__ == "MinibatchRandomVariable":
+    while isinstance(rv.owner.op, MinibatchRandomVariable):
         rv = rv.owner.inputs[0]
     return rv.owner.op
 

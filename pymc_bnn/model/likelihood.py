@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 import pytensor.tensor as pt
@@ -54,8 +54,7 @@ class Sorted:
 def sort_terms(
     terms: Sequence[Term],
     row_inputs: Set[Variable],
-    groups: Mapping[int, Set[Variable]],
-    lengths: Mapping[int, int],
+    groups: Sequence[tuple[Set[Variable], int]] = (),
     suspects: str = "",
     strict: bool = True,
 ) -> Sorted:
@@ -67,10 +66,9 @@ def sort_terms(
         Of the model.
     row_inputs : set of Variable
         Data of the examples, if these are taken row by row.
-    groups : mapping from int to set of Variable
-        Data of samples beside the examples, of which a part may be given.
-    lengths : mapping from int to int
-        Number of rows of each of these samples as a whole.
+    groups : sequence of (set of Variable, int), optional
+        Samples beside the examples, of which a part may be given: their data, and the number of
+        rows of the whole.
     suspects : str, optional
         What the error lists: the examples' data.
     strict : bool, optional
@@ -85,7 +83,7 @@ def sort_terms(
     --------
     >>> x, b = pt.vector("x"), pt.scalar("b")
     >>> terms = [Term("y", x - b), Term("penalty", -b, observed=False, prior=True)]
-    >>> found = sort_terms(terms, {x}, {}, {})
+    >>> found = sort_terms(terms, {x})
     >>> len(found.rows), len(found.rest), len(found.prior)
     (1, 0, 1)
     """
@@ -112,9 +110,9 @@ def sort_terms(
             found.rows += [part * term.multiplier for part in split.rows]
             found.densities += split.rows if term.observed else ()
         used = set(ancestors(list(split.rest)))
-        group = next((g for g, inputs in groups.items() if used & inputs), None)
+        group = next((group for group in groups if used & group[0]), None)
         if group is not None:
-            found.rest.append(_of_group(term, groups[group], lengths[group]))
+            found.rest.append(_of_group(term, *group))
         else:
             found.rest += [part.sum() * term.multiplier for part in split.rest]
     return found

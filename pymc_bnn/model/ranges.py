@@ -22,7 +22,7 @@ from pytensor.tensor.subtensor import (
     indices_from_subtensor,
 )
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import first_line, invalid
 from pymc_bnn.to_jax import substitute
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def indices_must_fit() -> Iterator[None]:
     try:
         yield
     except IndexError as error:
-        rule, got = "look up entries that exist", str(error).splitlines()[0]
+        rule, got = "look up entries that exist", first_line(error)
         raise invalid("model", rule, got, "recode the group numbers, from 0") from error
 
 

@@ -104,7 +104,7 @@ def find_groups(
     return groups
 
 
-def find_likelihood_data(model: pm.Model) -> tuple[set[Variable], int | None, str]:
+def find_likelihood_data(model: pm.Model) -> tuple[set[Variable], int | None]:
     """Find the data of the likelihood, whether or not they can be taken by rows.
 
     Returns
@@ -114,27 +114,22 @@ def find_likelihood_data(model: pm.Model) -> tuple[set[Variable], int | None, st
         not come apart: its longest data.
     n : int or None
         The number of examples; None where there is no axis.
-    why : str
-        Why they cannot be taken by rows; empty where they can, as far as is known.
 
     Examples
     --------
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
-    >>> find_likelihood_data(model)[1:]
-    (4, '')
+    >>> find_likelihood_data(model)[1]
+    4
     """
-    observed = set(_observed(model).values())
     try:
         roots, n = find_rows(model)
-        why = ""
-    except ValueError as error:
+    except ValueError:
         used = data_roots(model.potentials, blockers=model.free_RVs)
         n = max([length_of(root) for root in used if length_of(root)], default=None)
-        roots, why = {root for root in used if length_of(root) == n}, str(error)
-    for group, _ in find_groups(model, roots):
-        observed |= group
-    return roots | observed, n, why
+        roots = {root for root in used if length_of(root) == n}
+    groups = (group for group, _ in find_groups(model, roots))
+    return roots.union(_observed(model).values(), *groups), n
 
 
 def _observed(model: pm.Model) -> dict[str, Variable]:
@@ -194,13 +189,11 @@ def _named_rows(model: pm.Model, rows: str | Sequence[str]) -> tuple[set[Variabl
 
 def _rows_of_potentials(model: pm.Model) -> tuple[set[Variable], int]:
     """Find the longest axis of data along which the potentials come apart."""
-    roots = [r for r in _candidates(model) if length_of(r)]
+    roots = [r for r in _candidates(model) if (length_of(r) or 0) > 1] if model.potentials else []
     whys = []
     for n in sorted({length_of(root) for root in roots}, reverse=True):
         chosen = {root for root in roots if length_of(root) == n}
-        if len(model.potentials) == 0 or n == 1:
-            continue
-        parts = [split_rows([potential], chosen)[0] for potential in model.potentials]
+        parts = split_rows(model.potentials, chosen)
         if all(not part.why for part in parts) and any(part.rows for part in parts):
             return chosen, n
         whys += [

@@ -92,16 +92,20 @@ def together(term: TensorVariable, why: str) -> Split:
     """
     if term.type.ndim == 0:
         return Split(rest=(term,), unsure=why)
-    others = tuple(range(1, term.type.ndim))
-    return Split(rows=(term.sum(axis=others) if others else term,), unsure=why)
+    return Split(rows=(_by_row(term, 0),), unsure=why)
+
+
+def _by_row(term: TensorVariable, axis: int) -> TensorVariable:
+    """Sum over all axes but one."""
+    others = tuple(other for other in range(term.type.ndim) if other != axis)
+    return term.sum(axis=others) if others else term
 
 
 def _split(term: TensorVariable, use: RowUse, row_inputs: set[Variable]) -> Split:
     if use.kind == "none":
         return Split(rest=(term,))
     if use.kind == "rows":
-        others = tuple(axis for axis in range(term.type.ndim) if axis != use.axis)
-        return Split(rows=(term.sum(axis=others) if others else term,))
+        return Split(rows=(_by_row(term, use.axis),))
     if use.kind == "length" and term.type.ndim == 0:  # a 1 for each row
         return Split(rows=(pt.ones((term.astype("int64"),)),))
     if use.kind == "unknown" and term.type.ndim:

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from pytensor.graph.basic import Variable
-from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.compilation import Compiled
 from pymc_bnn.masks import random_masks
@@ -60,10 +59,6 @@ class Outputs:
             kinds[name] = "rows" if kind == "unknown" and name in trusted else kind
             why[name] = use.why or f"rows along axis {use.axis}"
         return cls(dict(zip(graphs, variables, strict=True)), kinds, why, masks)
-
-    def behind(self) -> set[Variable]:
-        """Return everything that the outputs depend on."""
-        return set(ancestors(list(self.graphs.values())))
 
 
 class Program:

@@ -84,18 +84,23 @@ def as_numbers(argument: str, values: Any, repair: str = "pass an array of numbe
     return array.astype(np.float64, copy=False)
 
 
+def kept_draws(argument: str, pred: Any, attribute: str, shape: str) -> np.ndarray:
+    """Return the draws of an array, or of a prediction that kept its "probs" or "samples"."""
+    pred = one_variable(argument, pred, classes=attribute == "probs")
+    values = getattr(pred, attribute, pred)
+    if values is None:
+        rule, got = f"hold posterior draws, {shape}", "a prediction without draws"
+        repair = "pass what predict(…, keep_draws=True) returned, or an array"
+        raise invalid(argument, rule, got, repair)
+    return as_numbers(argument, values, ONE_VARIABLE)
+
+
 def check_probs(argument: str, probs: Any) -> np.ndarray:
     """Return probabilities (draws, n, classes) as float64, each row normalised.
 
     Of an array, or of a prediction that kept its draws.
     """
-    probs = one_variable(argument, probs, classes=True)
-    probs = getattr(probs, "probs", probs)
-    if probs is None:
-        rule, got = "hold posterior draws, (draws, n, classes)", "a prediction without draws"
-        repair = "pass what predict(…, keep_draws=True) returned, or an array"
-        raise invalid(argument, rule, got, repair)
-    probs = as_numbers(argument, probs, ONE_VARIABLE)
+    probs = kept_draws(argument, probs, "probs", "(draws, n, classes)")
     if probs.ndim != 3:
         raise invalid(
             argument,

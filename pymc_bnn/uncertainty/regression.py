@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.uncertainty.arrays import ONE_VARIABLE, as_numbers, one_variable
+from pymc_bnn.uncertainty.arrays import as_numbers, kept_draws
 from pymc_bnn.uncertainty.intervals import tails, wilson
 
 __all__ = [
@@ -253,13 +253,7 @@ def variance_parts(means: Any, noise_stds: Any) -> VarianceParts:
 
 def check_samples(argument: str, samples: Any, least: int = 1) -> np.ndarray:
     """Return values (draws, n) as float64, with at least so many draws and one example."""
-    samples = one_variable(argument, samples, classes=False)
-    samples = getattr(samples, "samples", samples)
-    if samples is None:
-        rule, got = "hold posterior draws, (draws, n)", "a prediction without draws"
-        repair = "pass what predict(…, keep_draws=True) returned, or an array"
-        raise invalid(argument, rule, got, repair)
-    samples = as_numbers(argument, samples, ONE_VARIABLE)
+    samples = kept_draws(argument, samples, "samples", "(draws, n)")
     if samples.ndim != 2 or len(samples) < least or samples.shape[1] == 0:
         raise invalid(
             argument,

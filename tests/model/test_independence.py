@@ -191,7 +191,7 @@ def test_whatever_is_called_rows_stands_alone(steps):
         try:
             output = MATRIX[step][0](output)
         except (ValueError, TypeError, IndexError, NotImplementedError):
-            break
+            break  # no such step of so many axes: the chain before it is looked at
     (use,) = row_use([output], [x])
     if use.kind != "rows":
         return

@@ -95,7 +95,7 @@ def test_what_mixes_rows_takes_all_of_them(build):
         build(slope())
     term = [v.name for v in [*model.observed_RVs, *model.potentials]][-1]
     with pytest.warns(UserWarning, match=rf"Every step uses all {N} rows") as caught:
-        terms, batches, row_terms = take_apart(model, "auto", None, 0, "float32", False)
+        terms, batches, row_terms = take_apart(model, "auto", None, 0, False)
     assert batches is None
     assert row_terms is None or row_terms.unsure
     assert terms.n_observed == N
@@ -103,9 +103,9 @@ def test_what_mixes_rows_takes_all_of_them(build):
         assert f"'{term}'" in str(caught[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert take_apart(model, None, None, 0, "float32", False)[1] is None
+        assert take_apart(model, None, None, 0, False)[1] is None
     with pytest.raises(ValueError, match="`batch_size` must be None"):
-        take_apart(model, 20, None, 0, "float32", False)
+        take_apart(model, 20, None, 0, False)
     point = model.initial_point()
     prior = sum(f.logp.sum() for f in terms.free)
     found = pytensor.function(
@@ -136,7 +136,7 @@ def test_scans_that_keep_rows_apart_are_taken_in_batches():
         b = slope()
         mu = pytensor.scan(lambda x, b: b * x, [X], non_sequences=[b], return_updates=False)
         pm.Normal("y", mu, 5, observed=Y)
-    terms, batches, _ = take_apart(model, "auto", None, 0, "float32", False)
+    terms, batches, _ = take_apart(model, "auto", None, 0, False)
     assert terms.unsure
     assert batches.per_epoch == 2
 
@@ -179,7 +179,7 @@ def test_potentials_of_data_are_likelihood(kind, n, data):
         pm.Potential("prior", -0.5 * a**2)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore" if kind == "mean" else "error", "Every step")
-        terms, batches, _ = take_apart(model, "auto", None, 0, "float32", False)
+        terms, batches, _ = take_apart(model, "auto", None, 0, False)
     assert terms.n_observed == n
     assert (batches is None) == (n <= 256 or kind == "mean")
     likelihood = terms.rest_logp + (0.0 if terms.row_logp is None else terms.row_logp.sum())
@@ -226,7 +226,7 @@ def test_custom_distributions_find_their_rows():
         a = pm.Normal("a")
         pm.CustomDist("y", a, logp=lambda y, a: -((y - a) ** 2), observed=np.zeros(300))
         pm.CustomDist("s", a, logp=lambda y, a: pt.sum(-((y - a) ** 2)), observed=np.zeros(300))
-    terms, batches, _ = take_apart(model, "auto", None, 0, "float32", False)
+    terms, batches, _ = take_apart(model, "auto", None, 0, False)
     assert batches.n == terms.n_rows == 300
     assert not terms.unsure
 
@@ -251,7 +251,7 @@ def both(n1=400, n2=310):
 
 def test_two_likelihoods_of_different_lengths_are_both_taken_in_batches():
     model = both()
-    terms, batches, _ = take_apart(model, 20, None, 0, "float64", False)
+    terms, batches, _ = take_apart(model, 20, None, 0, False)
     assert batches.n == 400
     assert terms.groups == ((frozenset({"z", "w"}), 310),)
     given = {d.name: d.value for d in terms.data}

@@ -198,7 +198,7 @@ def refusal(error: Exception) -> str | None:
 
 def unfitted(model: pm.Model, batch_size: Any, dtype: str) -> Approximation:
     """Return what `fit` returns, before its first step: nothing is compiled."""
-    terms, batches, row_terms = take_apart(model, batch_size, None, 0, dtype, False)
+    terms, batches, row_terms = take_apart(model, batch_size, None, 0, False)
     assigned = assign_guides(None, [f.name for f in terms.free])
     with precision(dtype):
         blocks = starting_blocks(terms, assigned, None, dtype, 0)

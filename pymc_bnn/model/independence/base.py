@@ -134,7 +134,7 @@ def _uses_of(node: Apply, inputs: list[RowUse]) -> list[RowUse]:
 @singledispatch
 def propagate(op: Any, node: Apply, inputs: list[RowUse]) -> RowUse | list[RowUse]:
     """Say what an operation makes of what its inputs hold, none of which is mixed."""
-    return next((use for use in inputs if use.kind == "unknown"), unsaid(node))
+    return first_unknown(inputs) or unsaid(node)
 
 
 def first_unknown(inputs: Iterable[RowUse]) -> RowUse | None:
@@ -162,14 +162,17 @@ def name_of(op: Any) -> str:
 
 
 def aligned(
-    node: Apply, uses: Sequence[RowUse], variables: Sequence[Variable], ndim: int
+    node: Apply, uses: Sequence[RowUse], shapes: Sequence[Sequence[int | None]], ndim: int
 ) -> RowUse:
-    """Join uses of variables that are broadcast together, `ndim` axes aligned at the right."""
+    """Join uses of variables that are broadcast together, `ndim` axes aligned at the right.
+
+    `shapes` holds the lengths of each one's axes, None where the graph does not say.
+    """
     if unknown := first_unknown(uses):
         return unknown
     axes = {
-        (use.axis + ndim - variable.type.ndim, use.each)
-        for use, variable in zip(uses, variables, strict=True)
+        (use.axis + ndim - len(shape), use.each)
+        for use, shape in zip(uses, shapes, strict=True)
         if use.kind == "rows"
     }
     if any(use.kind == "length" for use in uses):
@@ -179,11 +182,11 @@ def aligned(
     if len(axes) > 1:
         return mixes(f"{name_of(node.op)} of rows along two axes")
     axis, each = axes.pop()
-    for use, variable in zip(uses, variables, strict=True):
-        place = axis - ndim + variable.type.ndim
+    for use, shape in zip(uses, shapes, strict=True):
+        place = axis - ndim + len(shape)
         if use.kind == "rows" or place < 0:
             continue
-        length = variable.type.shape[place]
+        length = shape[place]
         if length is None:
             return RowUse("unknown", why=f"{name_of(node.op)} with a variable of unknown shape")
         if length != 1:

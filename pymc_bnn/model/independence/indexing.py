@@ -76,7 +76,8 @@ def _advanced_subtensor(op: AdvancedSubtensor, node: Apply, inputs: list[RowUse]
     if any(of[i].kind == "length" for i in node.inputs[1:]) or use.kind == "length":
         return mixes("an index that is the number of rows")
     places = [axis for axis, i in enumerate(index) if not isinstance(i, slice)]
-    block = max(i.type.ndim for i in arrays)
+    shapes = [i.type.shape for i in arrays]
+    block = max(map(len, shapes))
     together = places == list(range(places[0], places[-1] + 1))
     start = places[0] if together else 0
     plain = [i for i in arrays if not of[i].iota]
@@ -84,13 +85,13 @@ def _advanced_subtensor(op: AdvancedSubtensor, node: Apply, inputs: list[RowUse]
     if use.kind == "none":
         if by_place:
             return mixes("an index by the number of a row")
-        found = aligned(node, [of[i] for i in arrays], arrays, block)
+        found = aligned(node, [of[i] for i in arrays], shapes, block)
     elif use.axis in places:  # each row takes something of itself
         if not of[index[use.axis]].iota:
             return mixes("an index along the rows")
         if sum(of[i].iota for i in arrays) > 1:
             return mixes("an index along the rows")
-        found = aligned(node, [RowUse(of[i].kind, of[i].axis) for i in arrays], arrays, block)
+        found = aligned(node, [RowUse(of[i].kind, of[i].axis) for i in arrays], shapes, block)
     else:
         if not _is_full(index[use.axis]):
             return mixes("a slice of rows")

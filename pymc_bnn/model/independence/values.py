@@ -56,7 +56,7 @@ def _elemwise(op: Elemwise, node: Apply, inputs: list[RowUse]) -> RowUse:
                 return replace(use, each=use.each * int(times[0]))
             if fits and all(t == 1 or e is NONE for t, e in zip(times, entries, strict=True)):
                 return use
-    return aligned(node, inputs, node.inputs, node.outputs[0].type.ndim)
+    return aligned(node, inputs, [i.type.shape for i in node.inputs], node.outputs[0].type.ndim)
 
 
 @propagate.register(TensorFromScalar)
@@ -68,18 +68,15 @@ def _first(op: Any, node: Apply, inputs: list[RowUse]) -> RowUse:
     return inputs[0]
 
 
-def _reduced(use: RowUse, axes: Sequence[int] | None, node: Apply) -> RowUse:
-    if use.kind != "rows":
-        return unsaid(node) if use.kind == "unknown" else mixes("of the number of rows")
-    if axes is None or use.axis in axes:
-        return mixes(f"{name_of(node.op)} over the rows")
-    return RowUse("rows", use.axis - sum(a < use.axis for a in axes))
-
-
 @propagate.register(CAReduce)
 @propagate.register(Argmax)
 def _reduce(op: Any, node: Apply, inputs: list[RowUse]) -> RowUse:
-    return _reduced(inputs[0], op.axis, node)
+    use, axes = inputs[0], op.axis
+    if use.kind != "rows":
+        return unsaid(node) if use.kind == "unknown" else mixes("of the number of rows")
+    if axes is None or use.axis in axes:
+        return mixes(f"{name_of(op)} over the rows")
+    return RowUse("rows", use.axis - sum(a < use.axis for a in axes))
 
 
 @propagate.register(SortOp)
@@ -98,18 +95,15 @@ def _along(op: Any, node: Apply, inputs: list[RowUse]) -> RowUse:
 
 @propagate.register(Dot)
 def _dot(op: Dot, node: Apply, inputs: list[RowUse]) -> RowUse:
-    return _product(node, inputs, [v.type.ndim for v in node.inputs])
-
-
-def _product(node: Apply, uses: list[RowUse], ndims: Sequence[int]) -> RowUse:
-    """Say what comes of a product whose rows lie along a core axis."""
-    if unknown := first_unknown(uses):
+    """Say what comes of a product, or of a batch of them, whose rows lie along a core axis."""
+    if unknown := first_unknown(inputs):
         return unknown
-    (left, right), (left_ndim, _) = uses, ndims
-    ndim = node.outputs[0].type.ndim
+    left, right = inputs
+    left_ndim, right_ndim = (v.type.ndim for v in node.inputs)
+    ndim, columns = node.outputs[0].type.ndim, right_ndim > 1
     if left.kind == "rows" and right.kind == "none" and left.axis == left_ndim - 2:
-        return replace(left, axis=ndim - 2 if ndims[1] > 1 else ndim - 1)
-    if right.kind == "rows" and left.kind == "none" and right.axis == ndims[1] - 1 and ndims[1] > 1:
+        return replace(left, axis=ndim - 2 if columns else ndim - 1)
+    if right.kind == "rows" and left.kind == "none" and columns and right.axis == right_ndim - 1:
         return replace(right, axis=ndim - 1)
     return mixes("a matrix product over the rows")
 
@@ -122,7 +116,7 @@ def _blockwise(op: Blockwise, node: Apply, inputs: list[RowUse]) -> RowUse | lis
     in_core = [use.kind == "rows" and use.axis >= b for use, b in zip(inputs, batch, strict=True)]
     if any(in_core):
         if isinstance(op.core_op, Dot):
-            return _product(node, inputs, [v.type.ndim for v in node.inputs])
+            return _dot(op.core_op, node, inputs)
         (*_, last), ndim = in_core, node.inputs[-1].type.ndim
         columns = isinstance(op.core_op, SolveBase) and len(op.inputs_sig[-1]) == 2
         alone = last and all(use.kind == "none" for use in inputs[:-1])
@@ -136,14 +130,10 @@ def _in_batch(
     node: Apply, uses: Sequence[RowUse], variables: Sequence[Variable], batch: Sequence[int]
 ) -> RowUse:
     """Join uses along the batch axes of an operation."""
-    ndim = max(batch)
-    leading = []
-    for use, variable, n in zip(uses, variables, batch, strict=True):
-        index = [slice(None)] * n + [0] * (variable.type.ndim - n)
-        leading.append(variable[tuple(index)] if variable.type.ndim > n else variable)
-        if use.kind == "rows" and use.axis >= n:
-            return mixes(f"{name_of(node.op)} over the rows")
-    return aligned(node, uses, leading, ndim)
+    if any(use.kind == "rows" and use.axis >= n for use, n in zip(uses, batch, strict=True)):
+        return mixes(f"{name_of(node.op)} over the rows")
+    shapes = [v.type.shape[:n] for v, n in zip(variables, batch, strict=True)]
+    return aligned(node, uses, shapes, max(batch))
 
 
 @propagate.register(RandomVariable)
