@@ -63,12 +63,25 @@ class Compiled:
 
     def __call__(self, *args: Any) -> Any:
         """Call it; the first call with arguments of new shapes or types compiles."""
+        return self.executable(*args)(*args)
+
+    def executable(self, *args: Any) -> Callable[..., Any]:
+        """Return the compiled program for arguments of these shapes, types and places only.
+
+        To be called many times over, as the look-up takes as long as a small program.
+
+        Examples
+        --------
+        >>> double = Compiled(lambda x: 2 * x).executable(np.float32(0))
+        >>> float(double(np.float32(3)))
+        6.0
+        """
         leaves, structure = jax.tree.flatten(args)
         signature = structure, tuple(_kind(leaf) for leaf in leaves), jax.config.jax_enable_x64
         if signature not in self._known:
             lowered = self._jitted.lower(*args)
             self._known[signature] = _executable(lowered, signature)
-        return self._known[signature](*args)
+        return self._known[signature]
 
 
 def compilation_cache(folder: str | PathLike[str]) -> Path:

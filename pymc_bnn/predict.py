@@ -314,6 +314,7 @@ class Predictor:
         """Yield, draw by draw, what the programs say of each batch, still on the device."""
         rest = everywhere(self.rest, mesh)
         feeds = [(p, *self._feed(p, size, mesh)) for p in self._programs()]
+        forward: dict[int, Any] = {}  # batches of a program have one shape: looked up once
         before: list[Any] = []
         for draw in range(draws):
             draw_key = jax.random.fold_in(jax.random.fold_in(key, 1), draw)
@@ -330,12 +331,11 @@ class Predictor:
                     if values is None:  # the same probabilities, other votes
                         batches.append(program.again(before[number][i], draw_key, own))
                         continue
+                    given = values, {**load(i), **constants}, draw_key, first + index, own
                     with self._shapes():
-                        batches.append(
-                            program.forward(
-                                values, {**load(i), **constants}, draw_key, first + index, own
-                            )
-                        )
+                        if number not in forward:
+                            forward[number] = program.forward.executable(*given)
+                        batches.append(forward[number](*given))
                 results.append(batches)
                 batches = batches if program.whole else gathered(batches, mesh)
                 for c, name in enumerate(program.classes):

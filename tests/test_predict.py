@@ -366,8 +366,13 @@ def test_points_run_through_the_network_once_and_vote_as_often_as_asked(monkeypa
     calls = []
     predictor = Predictor(fitted, None)
     [program] = predictor._programs()
-    forward = program.forward
-    monkeypatch.setattr(program, "forward", lambda *a: calls.append(1) or forward(*a))
+    executable = program.forward.executable
+
+    def counted(*shapes):
+        forward = executable(*shapes)
+        return lambda *given: calls.append(1) or forward(*given)
+
+    monkeypatch.setattr(program.forward, "executable", counted)
     prediction = fitted.predict_with(predictor, 400, keep_draws=True, batch_size=30, random_seed=2)
     assert len(calls) == 3
     assert (prediction.probs == prediction.probs[0]).all()
