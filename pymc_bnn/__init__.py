@@ -24,10 +24,10 @@ _NAMES = {
     "Approximation": "approximation",
     "NonFiniteError": "errors",
     "Prediction": "prediction",
-    "StreamError": "streams",
-    "adam": "optimizer",
+    "StreamError": "data.streams",
+    "adam": "inference.optimizer",
     "bayesian": "bayesian_network",
-    "compilation_cache": "compilation",
+    "compilation_cache": "runtime.compilation",
     "fit": "fitting",
 }
 

@@ -16,22 +16,22 @@ import xarray as xr
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.batches import Batches, Streamed
-from pymc_bnn.constrained import constrain, moments
-from pymc_bnn.decompose import Terms
-from pymc_bnn.devices import mesh_of
-from pymc_bnn.diagnostics import history_frame, summary
+from pymc_bnn.data.epochs import Batches, Streamed
+from pymc_bnn.data.streams import STALL_S
+from pymc_bnn.diagnostics.full_elbo import evaluate_elbo, evaluate_kl
+from pymc_bnn.diagnostics.summary import history_frame, summary
 from pymc_bnn.elbo import Elbo
-from pymc_bnn.full_elbo import evaluate_elbo, evaluate_kl
 from pymc_bnn.guides import Posterior
-from pymc_bnn.noise import key_of, seed_of
-from pymc_bnn.predict import Predictor
+from pymc_bnn.inference.start import prior_scales
+from pymc_bnn.model.decompose import Terms
+from pymc_bnn.posterior.constrained import constrain, moments
 from pymc_bnn.prediction import LIMIT_BYTES, Prediction, requests
+from pymc_bnn.prediction.predictor import Predictor
 from pymc_bnn.prediction.requests import check_prediction, warn_of_changed_data
-from pymc_bnn.starting import prior_scales
-from pymc_bnn.stores import write_predictions
-from pymc_bnn.streams import STALL_S
-from pymc_bnn.to_jax import precision
+from pymc_bnn.prediction.store import write_predictions
+from pymc_bnn.runtime.noise import key_of, seed_of
+from pymc_bnn.runtime.precision import precision
+from pymc_bnn.runtime.sharding import mesh_of
 
 __all__ = ["Approximation"]
 

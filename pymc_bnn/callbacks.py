@@ -19,7 +19,7 @@ from pymc_bnn._checks import check_int, invalid
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
-    from pymc_bnn.loop import State
+    from pymc_bnn.inference.loop import State
     from pymc_bnn.prediction import Prediction
 
 __all__ = ["EarlyStopping", "HeldOut", "Info", "Progress", "Snapshots"]

@@ -14,20 +14,19 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.batches import Batches
+from pymc_bnn.data.epochs import Batches
 from pymc_bnn.elbo import assemble, check_spec
 from pymc_bnn.guides import Posterior
-from pymc_bnn.loop import Loop, State, Step
-from pymc_bnn.noise import key_of
-from pymc_bnn.optimizer import adam, is_location
-from pymc_bnn.rows import narrow
-from pymc_bnn.starting import starting_blocks
-from pymc_bnn.to_jax import precision
+from pymc_bnn.inference.loop import Loop, State, Step
+from pymc_bnn.inference.optimizer import adam, is_location
+from pymc_bnn.inference.start import starting_blocks
+from pymc_bnn.runtime.noise import key_of
+from pymc_bnn.runtime.precision import narrow, precision
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
-    from pymc_bnn.decompose import Terms
     from pymc_bnn.elbo.choose import Spec
+    from pymc_bnn.model.decompose import Terms
 
 __all__ = ["gradient_variance", "step_rates"]
 

@@ -17,30 +17,30 @@ import pymc as pm
 from pymc_bnn._checks import check_int, check_positive, invalid
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.callbacks import Info, Progress
-from pymc_bnn.decompose import check_model, shapes_must_agree
-from pymc_bnn.devices import everywhere, mesh_of
+from pymc_bnn.data.streams import STALL_S, Form, open_stream
 from pymc_bnn.elbo import assemble, check_closed_forms, check_spec, needs_rows
 from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Posterior, assign_guides
-from pymc_bnn.interrupts import interrupts, say_interrupted
-from pymc_bnn.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
+from pymc_bnn.inference.diagnosis import check_first, diagnose
+from pymc_bnn.inference.interrupts import interrupts, say_interrupted
+from pymc_bnn.inference.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
+from pymc_bnn.inference.optimizer import adam
+from pymc_bnn.inference.schedules import kl_schedule
+from pymc_bnn.inference.start import check_start, starting_blocks
 from pymc_bnn.model.columns import with_columns
-from pymc_bnn.model.diagnosis import check_first, diagnose
+from pymc_bnn.model.decompose import check_model, shapes_must_agree
 from pymc_bnn.model.labels import warn_of_few
 from pymc_bnn.model.support import Support
-from pymc_bnn.noise import seed_of
-from pymc_bnn.optimizer import adam
-from pymc_bnn.rows import by_rows, narrow, rows_stand_alone, take_apart
-from pymc_bnn.schedules import kl_schedule
-from pymc_bnn.starting import check_start, starting_blocks
-from pymc_bnn.streams import STALL_S, Form, open_stream
-from pymc_bnn.to_jax import precision
+from pymc_bnn.model.whole_or_rows import by_rows, rows_stand_alone, take_apart
+from pymc_bnn.runtime.noise import seed_of
+from pymc_bnn.runtime.precision import narrow, precision
+from pymc_bnn.runtime.sharding import everywhere, mesh_of
 
 if TYPE_CHECKING:
-    from pymc_bnn.decompose import Terms
+    from pymc_bnn.data.streams import Batch
     from pymc_bnn.elbo.choose import Spec
     from pymc_bnn.guides import Guide
-    from pymc_bnn.streams import Batch
+    from pymc_bnn.model.decompose import Terms
 
 __all__ = ["NonFiniteError", "fit"]
 
@@ -102,7 +102,7 @@ def fit(
         the first tells the order of the columns). It is gone over
         again and again, as long as it can be; the order is its own. A thread checks batches, pads
         them and puts them on the device, two ahead. A row counts as often as there are batches in
-        the first pass, whatever its batch (see :class:`pymc_bnn.passes.Passes`): the order may be
+        the first pass, whatever its batch (:class:`pymc_bnn.data.passes.Passes`): the order may be
         fixed, and the last batch shorter; one of less than a quarter of the first is warned of.
     total_size : int, optional
         N where batches come from `data`; by default ``data.total_size`` or ``len(data.dataset)``.
@@ -115,7 +115,7 @@ def fit(
         largest batch there is, to which smaller ones are padded; "auto": the first batch's.
     rows : str or sequence of str, optional
         The dimension of the examples, or the names of the data that vary per example. By default
-        found from dims and lengths (see :func:`pymc_bnn.decompose.find_rows`).
+        found from dims and lengths (see :func:`pymc_bnn.model.decompose.find_rows`).
     guide : Guide or mapping from str to Guide, optional
         The family of approximate posteriors (see :mod:`pymc_bnn.guides`), or families by name
         pattern, such as ``{"*_sigma": FullRank(), "conv*": Delta()}``; the first pattern that

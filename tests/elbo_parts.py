@@ -13,7 +13,7 @@ from pytensor_ml.layers import LinearLayer
 from pytensor_ml.layers.conv import ConvLayer
 
 from pymc_bnn.elbo import Estimator
-from pymc_bnn.noise import no_noise
+from pymc_bnn.runtime.noise import no_noise
 
 N = 128
 RNG = np.random.default_rng(11)

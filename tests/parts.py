@@ -1,9 +1,9 @@
 """Pieces of a fit that several tests put together by hand."""
 
-from pymc_bnn.decompose import decompose, find_rows
 from pymc_bnn.guides import Posterior, assign_guides
-from pymc_bnn.starting import starting_blocks
-from pymc_bnn.to_jax import precision
+from pymc_bnn.inference.start import starting_blocks
+from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.runtime.precision import precision
 
 
 def by_rows(model):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pymc_bnn.batches import Batches, shuffled
+from pymc_bnn.data.epochs import Batches, shuffled
 
 WORDS = np.random.default_rng(0).integers(2**32, size=(100_000, 2), dtype=np.uint32)
 

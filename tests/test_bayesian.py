@@ -34,8 +34,8 @@ from scipy.special import softmax
 
 from pymc_bnn import networks
 from pymc_bnn.bayesian_network import bayesian, network_inputs
+from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.priors import HalfNormal, Horseshoe, Normal, fan_in_normal
-from pymc_bnn.to_jax import INTERPRETED
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(6, 4))

@@ -11,8 +11,8 @@ import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
-from pymc_bnn import compilation
-from pymc_bnn.compilation import Compiled
+from pymc_bnn.runtime import compilation
+from pymc_bnn.runtime.compilation import Compiled
 
 COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(
@@ -134,15 +134,15 @@ def test_what_was_donated_is_used_up():
 
 
 def test_old_programs_make_room(monkeypatch):
-    monkeypatch.setattr("pymc_bnn.compilation._KEPT", 3)
-    monkeypatch.setattr("pymc_bnn.compilation._executables", type(_executables())())
+    monkeypatch.setattr("pymc_bnn.runtime.compilation._KEPT", 3)
+    monkeypatch.setattr("pymc_bnn.runtime.compilation._executables", type(_executables())())
     for i in range(10):
         assert Compiled(lambda x, i=i: x + i)(np.float32(1)) == 1 + i
     assert len(_executables()) == 3
 
 
 def _executables():
-    from pymc_bnn import compilation
+    from pymc_bnn.runtime import compilation
 
     return compilation._executables
 

@@ -9,7 +9,8 @@ from pytensor_ml.layers import AvgPool2D, Conv2D, MaxPool1D, MaxPool2D
 from pytensor_ml.layers.conv import ConvLayer
 from scipy.signal import correlate
 
-from pymc_bnn.to_jax import lift, precision, substitute
+from pymc_bnn.graphs.to_jax import lift, substitute
+from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(0)
 

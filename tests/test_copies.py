@@ -12,7 +12,7 @@ import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
-from pymc_bnn.predict import Predictor
+from pymc_bnn.prediction.predictor import Predictor
 
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=(40, 3))

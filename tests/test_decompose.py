@@ -6,8 +6,9 @@ import pytensor.tensor as pt
 import pytest
 import scipy.stats as st
 
-from pymc_bnn.decompose import decompose, find_rows
-from pymc_bnn.to_jax import lift, precision
+from pymc_bnn.graphs.to_jax import lift
+from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(30, 4))

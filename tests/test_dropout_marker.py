@@ -12,9 +12,10 @@ from pytensor_ml.layers import Dropout, Linear, Sequential, TransformerBlock
 
 from pymc_bnn import networks
 from pymc_bnn.bayesian_network import bayesian
-from pymc_bnn.decompose import decompose, find_rows
-from pymc_bnn.dropout import DropoutMarker, mark, markers
-from pymc_bnn.to_jax import INTERPRETED, lift, precision
+from pymc_bnn.graphs.dropout import DropoutMarker, mark, markers
+from pymc_bnn.graphs.to_jax import INTERPRETED, lift
+from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(6, 4))

@@ -28,14 +28,15 @@ from parts import by_rows, posterior_of
 from pytensor_ml.layers import LinearLayer
 
 import pymc_bnn as bnn
-from pymc_bnn.batches import Batches
-from pymc_bnn.decompose import decompose, find_rows
-from pymc_bnn.dropout import DropoutMarker
+from pymc_bnn.data.epochs import Batches
 from pymc_bnn.elbo import ESTIMATORS, assemble
+from pymc_bnn.graphs.dropout import DropoutMarker
+from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.guides import FullRank
-from pymc_bnn.loop import Step
-from pymc_bnn.noise import no_noise
-from pymc_bnn.to_jax import INTERPRETED, precision
+from pymc_bnn.inference.loop import Step
+from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.runtime.noise import no_noise
+from pymc_bnn.runtime.precision import precision
 
 QUIET = {"random_seed": 1, "progressbar": False}
 

@@ -16,10 +16,10 @@ from elbo_parts import (
 )
 from parts import posterior_of
 
-from pymc_bnn.decompose import decompose, find_rows
 from pymc_bnn.elbo import assemble
 from pymc_bnn.guides import Delta, FullRank, MeanField, VariationalDropout
-from pymc_bnn.to_jax import precision
+from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.runtime.precision import precision
 
 UNBIASED = {"local": {"once"}, "flipout": {"once", "positions"}}  # a new estimator joins by a row
 SPECS = {

@@ -17,12 +17,12 @@ from parts import posterior_of
 
 import pymc_bnn as bnn
 from pymc_bnn import fitting
-from pymc_bnn.batches import Batches
 from pymc_bnn.callbacks import EarlyStopping, HeldOut, Snapshots
-from pymc_bnn.decompose import decompose, find_rows
+from pymc_bnn.data.epochs import Batches
 from pymc_bnn.elbo import assemble
-from pymc_bnn.loop import Loop, Step, copy_state
-from pymc_bnn.to_jax import precision
+from pymc_bnn.inference.loop import Loop, Step, copy_state
+from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(3)
 N, SIGMA, TAU = 200, 0.7, 1.5

@@ -14,7 +14,7 @@ from parts import posterior_of
 from scipy.linalg import subspace_angles
 
 import pymc_bnn as bnn
-from pymc_bnn.decompose import decompose
+from pymc_bnn.graphs.to_jax import lift
 from pymc_bnn.guides import (
     Delta,
     Factorised,
@@ -24,9 +24,10 @@ from pymc_bnn.guides import (
     VariationalDropout,
     assign_guides,
 )
-from pymc_bnn.noise import draw_noise
-from pymc_bnn.starting import prior_scales
-from pymc_bnn.to_jax import lift, precision
+from pymc_bnn.inference.start import prior_scales
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.runtime.noise import draw_noise
+from pymc_bnn.runtime.precision import precision
 
 QUIET = {"random_seed": 1, "progressbar": False}
 

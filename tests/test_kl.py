@@ -21,12 +21,13 @@ from pytensor.tensor.random.basic import (
 )
 from scipy.integrate import quad
 
-from pymc_bnn.decompose import decompose
 from pymc_bnn.elbo import assemble
 from pymc_bnn.elbo.kl import CLOSED_FORMS, closed_form, expected_log_prior
+from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.guides import FullRank, MeanField
-from pymc_bnn.noise import no_noise
-from pymc_bnn.to_jax import INTERPRETED, precision
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.runtime.noise import no_noise
+from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(4)
 MEAN = np.array([-1.0, 0.0, 0.3, 2.0])  # of the guide, in the unconstrained space

@@ -14,8 +14,8 @@ from parts import by_rows
 from parts import posterior_of as default_posterior
 
 import pymc_bnn as bnn
-from pymc_bnn.decompose import decompose, find_rows
 from pymc_bnn.elbo import ESTIMATORS, Part, assemble, choose, find_layers
+from pymc_bnn.graphs.to_jax import lift
 from pymc_bnn.guides import (
     Delta,
     FullRank,
@@ -27,7 +27,8 @@ from pymc_bnn.guides import (
     assign_guides,
     make_blocks,
 )
-from pymc_bnn.to_jax import lift, precision
+from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.runtime.precision import precision
 
 # A new estimator joins by one row: in which of the layers it may draw a weight.
 LEGAL = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pymc_bnn.noise import Noise, _bits, draw_noise, no_noise, words_of
-from pymc_bnn.to_jax import precision
+from pymc_bnn.runtime.noise import Noise, _bits, draw_noise, no_noise, words_of
+from pymc_bnn.runtime.precision import precision
 
 N = 2**21
 SEEDS = (0, 1, 2**32 - 1)

@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from pymc_bnn.optimizer import _FEW, adam
+from pymc_bnn.inference.optimizer import _FEW, adam
 
 
 @pytest.mark.parametrize("size", [3, _FEW + 1])

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pymc_bnn as bnn
-from pymc_bnn.batches import Streamed
-from pymc_bnn.passes import Passes
+from pymc_bnn.data.epochs import Streamed
+from pymc_bnn.data.passes import Passes
 
 RNG = np.random.default_rng(5)
 SMALL = pytest.mark.filterwarnings("ignore:a batch of `data` has")

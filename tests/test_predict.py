@@ -7,7 +7,7 @@ import scipy.special as sp
 import scipy.stats as st
 
 import pymc_bnn as bnn
-from pymc_bnn.predict import Predictor
+from pymc_bnn.prediction.predictor import Predictor
 
 RNG = np.random.default_rng(5)
 N = 120

@@ -17,7 +17,8 @@ from scipy import special, stats
 
 from pymc_bnn import networks
 from pymc_bnn.bayesian_network import bayesian
-from pymc_bnn.decompose import decompose
+from pymc_bnn.graphs.to_jax import INTERPRETED, lift
+from pymc_bnn.model.decompose import decompose
 from pymc_bnn.priors import (
     Argument,
     Beta,
@@ -43,7 +44,7 @@ from pymc_bnn.priors import (
     from_posterior,
     spike_and_slab,
 )
-from pymc_bnn.to_jax import INTERPRETED, lift, precision
+from pymc_bnn.runtime.precision import precision
 
 # The parameters of a network: a kernel without bias, and a dense layer.
 SHAPES = {"conv1_W": (2, 2, 3, 4), "dense1_W": (5, 2), "dense1_b": (2,)}

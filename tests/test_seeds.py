@@ -11,8 +11,8 @@ import pytest
 
 import pymc_bnn as bnn
 from pymc_bnn import efficiency
-from pymc_bnn.noise import draw_noise, key_of, words_of
-from pymc_bnn.to_jax import precision
+from pymc_bnn.runtime.noise import draw_noise, key_of, words_of
+from pymc_bnn.runtime.precision import precision
 
 SEEDS = range(30)
 LIMIT = 0.8  # of the correlation of 30 independent pairs: 5 standard errors

@@ -18,10 +18,10 @@ from pytensor.tensor.random.basic import NormalRV
 
 import pymc_bnn as bnn
 from pymc_bnn import networks, priors
-from pymc_bnn.decompose import decompose
+from pymc_bnn.graphs.start_values import family, move_initial_values
+from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.model.decompose import decompose
 from pymc_bnn.priors import place
-from pymc_bnn.start_values import family, move_initial_values
-from pymc_bnn.to_jax import INTERPRETED
 
 QUIET = {"progressbar": False}
 

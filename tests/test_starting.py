@@ -9,7 +9,6 @@ import pytest
 import scipy.stats as st
 
 import pymc_bnn as bnn
-from pymc_bnn.decompose import decompose
 from pymc_bnn.guides import (
     Delta,
     FullRank,
@@ -19,8 +18,9 @@ from pymc_bnn.guides import (
     VariationalDropout,
     assign_guides,
 )
-from pymc_bnn.starting import starting_blocks
-from pymc_bnn.to_jax import precision
+from pymc_bnn.inference.start import starting_blocks
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(6)
 X = RNG.normal(size=(60, 4))

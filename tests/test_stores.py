@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import pymc_bnn as bnn
-from pymc_bnn import stores
+from pymc_bnn.prediction import store as stores
 
 RNG = np.random.default_rng(0)
 N = 203

@@ -14,9 +14,9 @@ import pytest
 from example_parts import run
 
 import pymc_bnn as bnn
-from pymc_bnn.batches import Batches
-from pymc_bnn.noise import words_of
-from pymc_bnn.streams import Form, Loader, Stream
+from pymc_bnn.data.epochs import Batches
+from pymc_bnn.data.streams import Form, Loader, Stream
+from pymc_bnn.runtime.noise import words_of
 
 RNG = np.random.default_rng(3)
 N = 203

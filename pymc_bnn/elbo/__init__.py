@@ -3,8 +3,8 @@
 from pymc_bnn.elbo.assemble import Elbo, Parts, assemble
 from pymc_bnn.elbo.base import Estimator, Part
 from pymc_bnn.elbo.choose import ESTIMATORS, check_spec, needs_rows
-from pymc_bnn.elbo.layers import find_layers
 from pymc_bnn.elbo.sign import check_closed_forms, check_sign
+from pymc_bnn.model.layers import find_layers
 
 __all__ = [
     "ESTIMATORS",

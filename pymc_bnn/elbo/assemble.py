@@ -13,18 +13,18 @@ from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.decompose import Terms
-from pymc_bnn.dropout import markers
 from pymc_bnn.elbo.base import Part
 from pymc_bnn.elbo.choose import Choice, Spec, choose
 from pymc_bnn.elbo.kl import closed_form, expected_log_prior
-from pymc_bnn.elbo.layers import Layer, Slot
 from pymc_bnn.elbo.pathwise import pathwise
+from pymc_bnn.graphs.dropout import markers
+from pymc_bnn.graphs.masks import mask_of
+from pymc_bnn.graphs.to_jax import lift, substitute
 from pymc_bnn.guides import Block, Posterior
-from pymc_bnn.masks import mask_of
 from pymc_bnn.model.counts import exact_rows, has_huge_counts, in_double
-from pymc_bnn.noise import Noise, draw_noise, no_noise
-from pymc_bnn.to_jax import lift, substitute
+from pymc_bnn.model.decompose import Terms
+from pymc_bnn.model.layers import Layer, Slot
+from pymc_bnn.runtime.noise import Noise, draw_noise, no_noise
 
 __all__ = ["Elbo", "Parts", "assemble"]
 
@@ -79,7 +79,7 @@ def assemble(
     Parameters
     ----------
     terms : Terms
-        The model, from :func:`pymc_bnn.decompose.decompose`.
+        The model, from :func:`pymc_bnn.model.decompose.decompose`.
     posterior : Posterior
         The guides of its free variables.
     dtype : {"float32", "float64"}, optional
@@ -100,7 +100,7 @@ def assemble(
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> from pymc_bnn.guides import Start, assign_guides, make_blocks
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))

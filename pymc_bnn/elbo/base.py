@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.elbo.layers import Layer
+from pymc_bnn.model.layers import Layer
 
 __all__ = ["Estimator", "Part"]
 

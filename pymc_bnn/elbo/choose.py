@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pymc_bnn._checks import by_pattern, invalid
-from pymc_bnn.decompose import Terms
 from pymc_bnn.elbo.base import Estimator
 from pymc_bnn.elbo.flipout import Flipout
-from pymc_bnn.elbo.layers import Layer, Uses, find_layers
 from pymc_bnn.elbo.local import Local, LocalApprox
 from pymc_bnn.elbo.pathwise import Pathwise
 from pymc_bnn.guides import Posterior
+from pymc_bnn.model.decompose import Terms
+from pymc_bnn.model.layers import Layer, Uses, find_layers
 
 __all__ = ["ESTIMATORS", "Choice", "Spec", "check_spec", "choose", "needs_rows"]
 
@@ -101,7 +101,7 @@ def choose(terms: Terms, posterior: Posterior, spec: Spec) -> dict[str, Choice]:
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from pymc_bnn.decompose import decompose, find_rows
+    >>> from pymc_bnn.model.decompose import decompose, find_rows
     >>> from pymc_bnn.guides import MeanField, Start, assign_guides, make_blocks
     >>> with pm.Model() as model:
     ...     w = pm.Normal("w", shape=3)

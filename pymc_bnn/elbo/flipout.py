@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn.elbo.base import Estimator, NewNoise, Part, row_shape, unknown_shape
-from pymc_bnn.elbo.layers import Layer
+from pymc_bnn.model.layers import Layer
 
 __all__ = ["Flipout"]
 

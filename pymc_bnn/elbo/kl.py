@@ -18,7 +18,7 @@ from pytensor.tensor.random.basic import (
 )
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.decompose import Free
+from pymc_bnn.model.decompose import Free
 
 __all__ = ["CLOSED_FORMS", "closed_form", "expected_log_prior"]
 
@@ -83,7 +83,7 @@ def closed_form(free: Free) -> Callable[..., T] | None:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.StudentT("y", pm.Exponential("nu"), pm.Cauchy("mu", 0, 1), observed=np.zeros(4))
     >>> [closed_form(free) is not None for free in decompose(model).free]
@@ -119,7 +119,7 @@ def expected_log_prior(free: Free, mean: T, scale: T) -> T:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu", 0, 2), observed=np.zeros(4))
     >>> [mu] = decompose(model).free

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn.elbo.base import Estimator, NewNoise, Part
-from pymc_bnn.elbo.layers import Layer
-from pymc_bnn.to_jax import substitute
+from pymc_bnn.graphs.to_jax import substitute
+from pymc_bnn.model.layers import Layer
 
 __all__ = ["Pathwise", "pathwise"]
 

@@ -10,10 +10,10 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn.decompose import Terms
 from pymc_bnn.elbo.kl import closed_form
+from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.guides import Block
-from pymc_bnn.to_jax import INTERPRETED
+from pymc_bnn.model.decompose import Terms
 
 __all__ = ["check_closed_forms", "check_sign"]
 
@@ -47,7 +47,7 @@ def check_closed_forms(
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu", 0, 100), observed=np.zeros(4))
     >>> check_closed_forms(decompose(model))

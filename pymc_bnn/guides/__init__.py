@@ -3,9 +3,9 @@
 from pymc_bnn.guides.base import Block, Drawn, Factorised, Guide, Start
 from pymc_bnn.guides.delta import Delta
 from pymc_bnn.guides.full_rank import FullRank
+from pymc_bnn.guides.joint import Posterior, assign_guides, make_blocks
 from pymc_bnn.guides.low_rank import LowRank
 from pymc_bnn.guides.mean_field import MeanField
-from pymc_bnn.guides.posterior import Posterior, assign_guides, make_blocks
 from pymc_bnn.guides.variational_dropout import VariationalDropout
 
 __all__ = [

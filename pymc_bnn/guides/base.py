@@ -12,7 +12,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import check_positive, invalid
-from pymc_bnn.decompose import Free
+from pymc_bnn.model.decompose import Free
 
 __all__ = ["Block", "Drawn", "Factorised", "Guide", "Start"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.decompose import Free
 from pymc_bnn.guides.base import Drawn, Graphs, Guide, Start
+from pymc_bnn.model.decompose import Free
 
 __all__ = ["Delta"]
 

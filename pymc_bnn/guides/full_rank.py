@@ -10,8 +10,8 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.decompose import Free
 from pymc_bnn.guides.base import LOG_2PI, Drawn, Graphs, Guide, Start
+from pymc_bnn.model.decompose import Free
 
 __all__ = ["FullRank", "join", "split"]
 

@@ -10,9 +10,9 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import check_int
-from pymc_bnn.decompose import Free
 from pymc_bnn.guides.base import LOG_2PI, Drawn, Graphs, Guide, Start
 from pymc_bnn.guides.full_rank import join, size, split
+from pymc_bnn.model.decompose import Free
 
 __all__ = ["LowRank"]
 

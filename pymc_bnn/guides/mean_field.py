@@ -9,8 +9,8 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.decompose import Free
 from pymc_bnn.guides.base import Factorised, Graphs, Start
+from pymc_bnn.model.decompose import Free
 
 __all__ = ["MeanField"]
 

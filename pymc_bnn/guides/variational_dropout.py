@@ -11,8 +11,8 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import check_positive, invalid
-from pymc_bnn.decompose import Free
 from pymc_bnn.guides.base import Factorised, Graphs, Start
+from pymc_bnn.model.decompose import Free
 
 __all__ = ["VariationalDropout"]
 

@@ -12,7 +12,7 @@ from pytensor.graph.basic import Variable
 from pymc_bnn._frames import check_aligned, column_names
 
 if TYPE_CHECKING:
-    from pymc_bnn.decompose import Terms
+    from pymc_bnn.model.decompose import Terms
 
 __all__ = ["check_rows_aligned", "columns_of", "remember", "with_columns"]
 
@@ -58,7 +58,7 @@ def with_columns(terms: Terms, columns: Mapping[str, tuple[Any, ...]]) -> Terms:
 
     Examples
     --------
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu", shape=2), observed=[[1.0, 2.0]])
     >>> with_columns(decompose(model), {"y": ("left", "right")}).data[0].columns
@@ -73,7 +73,7 @@ def check_rows_aligned(terms: Terms) -> None:
 
     Examples
     --------
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=[1.0, 2.0])
     >>> check_rows_aligned(decompose(model))

@@ -18,11 +18,11 @@ from pytensor.tensor.basic import MakeVector, ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.math import All, Sum
 
+from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.model.intervals import Intervals
-from pymc_bnn.to_jax import INTERPRETED
 
 if TYPE_CHECKING:
-    from pymc_bnn.decompose import Terms
+    from pymc_bnn.model.decompose import Terms
 
 __all__ = ["Condition", "conditions", "law_of", "op_of"]
 
@@ -75,7 +75,7 @@ def conditions(terms: Terms, held: bool = True) -> list[Condition]:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     a = pm.Normal("a")
     ...     y = pm.Bernoulli("y", p=a, observed=[0, 1])

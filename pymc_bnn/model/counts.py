@@ -24,10 +24,10 @@ from pytensor.tensor.special import LogSoftmax, LogSumExp, Softmax
 from pytensor.tensor.subtensor import Subtensor
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
-from pymc_bnn.to_jax import lift, substitute
+from pymc_bnn.graphs.to_jax import lift, substitute
 
 if TYPE_CHECKING:
-    from pymc_bnn.decompose import Observed, Terms
+    from pymc_bnn.model.decompose import Observed, Terms
 
 __all__ = ["InDouble", "exact_rows", "has_huge_counts", "in_double"]
 
@@ -90,7 +90,7 @@ def has_huge_counts(observed: Observed, terms: Terms) -> bool:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> def asked(largest):
     ...     with pm.Model() as model:
     ...         pm.Poisson("y", pm.Exponential("mu"), observed=[3, largest])

@@ -12,7 +12,7 @@ from pytensor.graph.traversal import ancestors
 from pymc_bnn._checks import invalid
 
 if TYPE_CHECKING:
-    from pymc_bnn.decompose import Data, Terms
+    from pymc_bnn.model.decompose import Data, Terms
 
 __all__ = ["check_labels", "check_whole", "label_classes", "truncated", "warn_of_few"]
 
@@ -23,7 +23,7 @@ def label_classes(terms: Terms) -> list[tuple[str, Data, int]]:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Categorical("y", logit_p=pm.Normal("a", shape=3), observed=np.zeros(5, int))
     >>> [(name, k) for name, _, k in label_classes(decompose(model))]
@@ -67,7 +67,7 @@ def truncated(terms: Terms) -> frozenset[str]:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     counts = pm.Data("counts", [0.0, 2.0])
     ...     y = pm.Poisson("y", pm.Exponential("rate"), observed=counts)
@@ -112,7 +112,7 @@ def warn_of_few(terms: Terms, n: int, whole: bool = True) -> None:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Bernoulli("y", p=pm.Beta("p", 1, 1), observed=np.ones(5, int))
     >>> warn_of_few(decompose(model), 5)

@@ -23,10 +23,10 @@ from pytensor.tensor.subtensor import (
 )
 
 from pymc_bnn._checks import first_line, invalid
-from pymc_bnn.to_jax import substitute
+from pymc_bnn.graphs.to_jax import substitute
 
 if TYPE_CHECKING:
-    from pymc_bnn.decompose import Terms
+    from pymc_bnn.model.decompose import Terms
 
 __all__ = ["IndexUse", "Indices", "indices_must_fit"]
 
@@ -51,7 +51,7 @@ class Indices:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     mu = pm.Normal("mu", shape=3)
     ...     y = pm.Normal("y", mu[pm.Data("g", [0, 1, 2])], observed=np.zeros(3))

@@ -12,7 +12,7 @@ from pymc_bnn.model.labels import check_labels, check_whole, label_classes, trun
 from pymc_bnn.model.ranges import Indices
 
 if TYPE_CHECKING:
-    from pymc_bnn.decompose import Terms
+    from pymc_bnn.model.decompose import Terms
 
 __all__ = ["DataRules"]
 
@@ -24,7 +24,7 @@ class DataRules:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Categorical("y", logit_p=pm.Normal("a", shape=3), observed=np.zeros(5, int))
     >>> DataRules.of(decompose(model)).check({"y": np.array([3])})

@@ -14,12 +14,13 @@ import pytensor.tensor as pt
 from pymc.distributions.custom import CustomDistRV, CustomSymbolicDistRV
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.compilation import Compiled
+from pymc_bnn.graphs.to_jax import lift
 from pymc_bnn.model.conditions import Condition, conditions, law_of, op_of
-from pymc_bnn.to_jax import lift, precision
+from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.precision import precision
 
 if TYPE_CHECKING:
-    from pymc_bnn.decompose import Terms
+    from pymc_bnn.model.decompose import Terms
 
 __all__ = ["DRAWS", "Support"]
 
@@ -43,7 +44,7 @@ class Support:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Poisson("y", mu=pm.Normal("a"), observed=[0, 0])
     >>> support = Support(decompose(model))

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from pytensor.graph.basic import Variable
 
-from pymc_bnn.compilation import Compiled
-from pymc_bnn.masks import random_masks
+from pymc_bnn.graphs.masks import random_masks
+from pymc_bnn.graphs.to_jax import lift
 from pymc_bnn.model.independence import row_use
-from pymc_bnn.noise import words_of
-from pymc_bnn.to_jax import lift
+from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.noise import words_of
 
 __all__ = ["Outputs", "Program", "same_rows"]
 

@@ -17,8 +17,8 @@ from pytensor.tensor.subtensor import AdvancedSubtensor
 
 from pymc_bnn._checks import check_finite, check_int, invalid
 from pymc_bnn._frames import as_numbers, check_aligned, reordered
-from pymc_bnn.decompose import Data, Observed, Terms, decompose
-from pymc_bnn.to_jax import substitute
+from pymc_bnn.graphs.to_jax import substitute
+from pymc_bnn.model.decompose import Data, Observed, Terms, decompose
 
 __all__ = [
     "Request",

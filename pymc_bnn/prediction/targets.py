@@ -8,10 +8,10 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.decompose import Observed, Terms
+from pymc_bnn.graphs.to_jax import substitute
+from pymc_bnn.model.decompose import Observed, Terms
 from pymc_bnn.prediction.requests import Request, row_groups
 from pymc_bnn.prediction.sampler import cannot_be_drawn
-from pymc_bnn.to_jax import substitute
 
 __all__ = ["asked_for", "graphs_of", "has_density"]
 
@@ -27,7 +27,7 @@ def asked_for(terms: Terms, request: Request, var_names: Sequence[str]) -> list[
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     >>> [o.name for o in asked_for(decompose(model), Request({}, None, False), ())]
@@ -81,7 +81,7 @@ def graphs_of(
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     ...     z = pm.Normal("z", y, observed=np.zeros(4))
@@ -113,7 +113,7 @@ def has_density(terms: Terms, request: Request) -> bool:
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from pymc_bnn.decompose import decompose, find_rows
+    >>> from pymc_bnn.model.decompose import decompose, find_rows
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     >>> has_density(decompose(model, find_rows(model)[0]), Request({}, None, False))

@@ -14,9 +14,9 @@ from pytensor import config
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
+from pymc_bnn.graphs.start_values import move_initial_values
 from pymc_bnn.priors.base import FanIn, Prior, check_support, key, mentions_fan_in
 from pymc_bnn.priors.checks import LEVELS, Per, check_number
-from pymc_bnn.start_values import move_initial_values
 
 __all__ = ["Place", "Site", "build"]
 

@@ -7,8 +7,8 @@ import pytest
 
 import pymc_bnn as bnn
 from pymc_bnn import networks
-from pymc_bnn.decompose import decompose
 from pymc_bnn.model.columns import check_rows_aligned, columns_of
+from pymc_bnn.model.decompose import decompose
 
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame(RNG.normal(size=(12, 3)), columns=["age", "height", "mass"])

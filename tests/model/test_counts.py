@@ -8,10 +8,11 @@ import pytest
 from scipy import special, stats
 
 import pymc_bnn as bnn
-from pymc_bnn.decompose import decompose
 from pymc_bnn.elbo import assemble
+from pymc_bnn.graphs.to_jax import lift
 from pymc_bnn.model.counts import has_huge_counts
-from pymc_bnn.to_jax import lift, precision
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.runtime.precision import precision
 from tests.parts import by_rows, posterior_of
 
 HUGE = 10**8

@@ -17,8 +17,8 @@ from pytensor_ml.layers import (
     Sequential,
 )
 
+from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.model.independence import row_use
-from pymc_bnn.to_jax import INTERPRETED
 
 GROUPS = np.arange(24.0).reshape(4, 2, 3)
 

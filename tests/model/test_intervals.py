@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pytensor.graph.traversal import ancestors
 
+from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.model.intervals import Intervals
-from pymc_bnn.to_jax import INTERPRETED
 
 EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", 40))  # more in tests/long
 X, DATA = pt.vector("x", dtype="float64"), pt.vector("data", dtype="float64")

@@ -5,7 +5,7 @@ import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
-from pymc_bnn.decompose import decompose
+from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.labels import truncated
 from pymc_bnn.model.rules import DataRules
 

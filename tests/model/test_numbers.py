@@ -8,10 +8,11 @@ from pytensor.tensor.random.op import RandomVariable
 
 import pymc_bnn as bnn
 from pymc_bnn import guides
-from pymc_bnn.decompose import decompose
 from pymc_bnn.elbo import assemble, kl
+from pymc_bnn.graphs.to_jax import INTERPRETED, lift
+from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.numbers import initial_point, widen
-from pymc_bnn.to_jax import INTERPRETED, lift, precision
+from pymc_bnn.runtime.precision import precision
 from tests.parts import posterior_of
 
 Y = [30, 31, 29, 30.5, 30.2]

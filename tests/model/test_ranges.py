@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pytensor_ml.layers import Embedding
 
 import pymc_bnn as bnn
-from pymc_bnn.decompose import decompose, find_rows
+from pymc_bnn.model.decompose import decompose, find_rows
 from pymc_bnn.model.ranges import Indices
 
 K, L, N = 3, 4, 7

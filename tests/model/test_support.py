@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pymc.logprob.utils import ParameterValueError
 
 import pymc_bnn as bnn
-from pymc_bnn.decompose import decompose
+from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.model.conditions import conditions
+from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.support import Support
-from pymc_bnn.to_jax import INTERPRETED
 
 EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", 10))  # more in tests/long
 QUIET = {"progressbar": False, "random_seed": 1}

@@ -16,10 +16,10 @@ import pymc_bnn as bnn
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.elbo import assemble
 from pymc_bnn.guides import Posterior, assign_guides
-from pymc_bnn.noise import draw_noise
-from pymc_bnn.rows import take_apart
-from pymc_bnn.starting import starting_blocks
-from pymc_bnn.to_jax import precision
+from pymc_bnn.inference.start import starting_blocks
+from pymc_bnn.model.whole_or_rows import take_apart
+from pymc_bnn.runtime.noise import draw_noise
+from pymc_bnn.runtime.precision import precision
 
 DRAWS = 100
 UNOPTIMISED = Mode(linker="py", optimizer="fast_compile")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from pymc_bnn.batches import Streamed
+from pymc_bnn.data.epochs import Streamed
 
 __all__ = ["Passes"]
 

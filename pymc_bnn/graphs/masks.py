@@ -9,9 +9,9 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.dropout import markers
-from pymc_bnn.noise import Noise
-from pymc_bnn.to_jax import substitute
+from pymc_bnn.graphs.dropout import markers
+from pymc_bnn.graphs.to_jax import substitute
+from pymc_bnn.runtime.noise import Noise
 
 __all__ = ["mask_of", "random_masks"]
 
@@ -21,7 +21,7 @@ def mask_of(node: Apply, number: int) -> tuple[Noise, TensorVariable]:
 
     Examples
     --------
-    >>> from pymc_bnn.dropout import DropoutMarker
+    >>> from pymc_bnn.graphs.dropout import DropoutMarker
     >>> node = DropoutMarker(p=0.25)(pt.tensor("x", shape=(None, 3))).owner
     >>> mask_of(node, 0)[0]
     Noise(name='dropout0', shape=(None, 3), law='keep', keep=0.75)
@@ -48,7 +48,7 @@ def random_masks(
 
     Examples
     --------
-    >>> from pymc_bnn.dropout import DropoutMarker
+    >>> from pymc_bnn.graphs.dropout import DropoutMarker
     >>> x = pt.tensor("x", shape=(None, 3))
     >>> outputs, masks = random_masks([DropoutMarker(p=0.5)(x).sum()])
     >>> len(masks)

@@ -11,9 +11,9 @@ import numpy as np
 
 from pymc_bnn._checks import check_finite, first_line, invalid
 from pymc_bnn._frames import as_numbers, check_aligned, column_names, reordered
-from pymc_bnn.decompose import Terms
+from pymc_bnn.model.decompose import Terms
 from pymc_bnn.model.rules import DataRules
-from pymc_bnn.rows import narrow
+from pymc_bnn.runtime.precision import narrow
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
@@ -57,7 +57,7 @@ class Form:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose, find_rows
+    >>> from pymc_bnn.model.decompose import decompose, find_rows
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Data("x", np.zeros(4)) * pm.Normal("b"), observed=np.zeros(4))
     >>> Form.of(decompose(model, find_rows(model)[0]), "float32").names

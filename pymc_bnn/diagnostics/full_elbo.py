@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.compilation import Compiled
+from pymc_bnn.data.streams import Form, Loader, Stream, check_stream, one_shot
 from pymc_bnn.elbo import check_sign
-from pymc_bnn.noise import key_of
-from pymc_bnn.streams import Form, Loader, Stream, check_stream, one_shot
-from pymc_bnn.to_jax import precision
+from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.noise import key_of
+from pymc_bnn.runtime.precision import precision
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation

@@ -25,12 +25,12 @@ from pytensor_ml.params import NonTrainableParameter, TrainableParameter
 
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn._frames import as_numbers
-from pymc_bnn.dropout import mark
+from pymc_bnn.bayesian_network.sites import describe, layer_of
+from pymc_bnn.graphs.dropout import mark
 from pymc_bnn.model.columns import remember
 from pymc_bnn.networks import Network
-from pymc_bnn.noise import seed_of
 from pymc_bnn.priors import Prior, Site, assign, build, fan_in_normal
-from pymc_bnn.sites import describe, layer_of
+from pymc_bnn.runtime.noise import seed_of
 
 __all__ = ["NetworkInput", "bayesian", "network_inputs"]
 
@@ -145,9 +145,9 @@ def bayesian(
     Under priors such as ``priors.Horseshoe`` a parameter is a ``pm.Deterministic`` of the free
     random variables, with the name and dims that it has otherwise.
 
-    Dropout layers become markers (:mod:`pymc_bnn.dropout`) that change nothing: the model, its
-    log-density and its predictions are those of the network without dropout, in ``pm.sample`` as
-    in ``pm.fit``. :func:`pymc_bnn.fit` may put random masks in their place.
+    Dropout layers become markers (:mod:`pymc_bnn.graphs.dropout`) that change nothing: the model,
+    its log-density and its predictions are those of the network without dropout, in
+    ``pm.sample`` as in ``pm.fit``. :func:`pymc_bnn.fit` may put random masks in their place.
 
     Examples
     --------

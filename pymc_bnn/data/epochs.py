@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pymc_bnn._checks import first_line, invalid
-from pymc_bnn.noise import mix
+from pymc_bnn.runtime.noise import mix
 
 __all__ = ["Batches", "Streamed", "check_rows", "shuffled"]
 

@@ -15,7 +15,6 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import first_line, invalid
-from pymc_bnn.devices import everywhere, gathered, put_rows
 from pymc_bnn.model.counts import exact_rows
 from pymc_bnn.model.independence import row_use
 from pymc_bnn.model.rules import DataRules
@@ -24,6 +23,7 @@ from pymc_bnn.prediction.programs import Outputs, Program, same_rows
 from pymc_bnn.prediction.requests import Request, not_enough, terms_for
 from pymc_bnn.prediction.sampler import Sampler, is_class, probabilities, vote
 from pymc_bnn.prediction.targets import asked_for, graphs_of, has_density
+from pymc_bnn.runtime.sharding import everywhere, gathered, put_rows
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation

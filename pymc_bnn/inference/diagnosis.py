@@ -10,14 +10,15 @@ import numpy as np
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.compilation import Compiled
+from pymc_bnn.graphs.to_jax import lift
 from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.support import Support
-from pymc_bnn.to_jax import lift, precision
+from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.precision import precision
 
 if TYPE_CHECKING:
-    from pymc_bnn.decompose import Terms
     from pymc_bnn.guides import Posterior
+    from pymc_bnn.model.decompose import Terms
 
 __all__ = ["check_first", "diagnose"]
 
@@ -34,7 +35,7 @@ def check_first(terms: Terms, posterior: Posterior, params: Mapping[str, Any]) -
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> from pymc_bnn.guides import Posterior, assign_guides, Start, make_blocks
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
@@ -86,7 +87,7 @@ def diagnose(
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> from pymc_bnn.guides import Posterior, assign_guides, Start, make_blocks
     >>> with pm.Model() as model:
     ...     y = pm.Exponential("y", pm.HalfNormal("rate"), observed=[1.0, 2.0, -3.0])

@@ -9,10 +9,10 @@ import jax
 import numpy as np
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn.compilation import Compiled
-from pymc_bnn.decompose import Terms
-from pymc_bnn.noise import key_of
-from pymc_bnn.to_jax import lift
+from pymc_bnn.graphs.to_jax import lift
+from pymc_bnn.model.decompose import Terms
+from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.noise import key_of
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
@@ -29,7 +29,7 @@ def constrain(terms: Terms, outputs: Sequence[Any], dtype: str) -> Callable[...,
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", 0, pm.HalfNormal("scale"), observed=np.zeros(9))
     >>> terms = decompose(model)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
@@ -26,40 +25,19 @@ from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.math import Sum
 from pytensor.tensor.shape import Shape_i
 
-from pymc_bnn.convolutions import (
+from pymc_bnn.graphs.convolutions import (
     PaddedConv,
     conv_by_blocks,
     conv_by_blocks_without_gradient,
     conv_with_padding,
     pool_by_reshape,
 )
+from pymc_bnn.runtime.precision import precision
 
-__all__ = ["INTERPRETED", "lift", "merge", "precision", "substitute"]
+__all__ = ["INTERPRETED", "lift", "merge", "substitute"]
 
 # For small graphs that run seldom: NumPy, nothing compiled, no BLAS to look for.
 INTERPRETED = Mode(linker="py", optimizer=None)
-
-
-@contextmanager
-def precision(dtype: str) -> Iterator[None]:
-    """Trace and run JAX code in `dtype`, whatever PyTensor's ``floatX`` says.
-
-    Parameters
-    ----------
-    dtype : {"float32", "float64"}
-        With "float32" every 64-bit number of the graph becomes a 32-bit one.
-
-    Examples
-    --------
-    >>> import jax.numpy as jnp
-    >>> with precision("float32"):
-    ...     jnp.ones(2).dtype.name
-    'float32'
-    """
-    with jax.enable_x64(dtype == "float64"), warnings.catch_warnings():
-        # A float64 graph traced in float32: each of its casts would warn once.
-        warnings.filterwarnings("ignore", "Explicitly requested dtype")
-        yield
 
 
 def substitute(outputs: Sequence[Variable], replace: dict[Variable, Variable]) -> list[Variable]:
@@ -184,7 +162,7 @@ def lift(
     """Compile a PyTensor graph to one pure JAX function of `inputs`.
 
     Parameter checks are dropped (they cost a second softmax in a classifier), and convolution and
-    pooling are rewritten where that is faster; see :mod:`pymc_bnn.convolutions`.
+    pooling are rewritten where that is faster; see :mod:`pymc_bnn.graphs.convolutions`.
 
     Parameters
     ----------

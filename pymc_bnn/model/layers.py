@@ -21,8 +21,9 @@ from pytensor.tensor.variable import TensorVariable
 from pytensor_ml.layers import LinearLayer
 from pytensor_ml.layers.conv import ConvLayer
 
-from pymc_bnn.decompose import Free, Terms, shapes_must_agree
-from pymc_bnn.to_jax import lift, precision, substitute
+from pymc_bnn.graphs.to_jax import lift, substitute
+from pymc_bnn.model.decompose import Free, Terms, shapes_must_agree
+from pymc_bnn.runtime.precision import precision
 
 if TYPE_CHECKING:
     from pymc_bnn.elbo.base import Part
@@ -132,7 +133,7 @@ def find_layers(terms: Terms) -> Uses:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose, find_rows
+    >>> from pymc_bnn.model.decompose import decompose, find_rows
     >>> with pm.Model() as model:
     ...     w = pm.Normal("w", shape=3)
     ...     y = pm.Normal("y", pm.Data("x", np.ones((4, 3))) @ w, 1, observed=np.zeros(4))

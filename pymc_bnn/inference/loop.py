@@ -14,12 +14,12 @@ import optax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.sharding import Mesh
 
-from pymc_bnn.batches import Batches, Streamed, shuffled
-from pymc_bnn.compilation import Compiled
-from pymc_bnn.devices import everywhere, keep_everywhere, split_rows
+from pymc_bnn.data.epochs import Batches, Streamed, shuffled
+from pymc_bnn.data.passes import Passes
 from pymc_bnn.elbo import Elbo, Parts
-from pymc_bnn.noise import words_of
-from pymc_bnn.passes import Passes
+from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.noise import words_of
+from pymc_bnn.runtime.sharding import everywhere, keep_everywhere, split_rows
 
 __all__ = ["Loop", "State", "Step", "StreamLoop", "all_finite", "copy_state"]
 

@@ -13,11 +13,12 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import by_pattern, invalid
-from pymc_bnn.compilation import Compiled
+from pymc_bnn.graphs.to_jax import lift
 from pymc_bnn.guides.base import Block, Drawn, Guide, Start
 from pymc_bnn.guides.mean_field import MeanField
-from pymc_bnn.noise import Noise, draw_noise, key_of
-from pymc_bnn.to_jax import lift, precision
+from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.noise import Noise, draw_noise, key_of
+from pymc_bnn.runtime.precision import precision
 
 __all__ = ["Posterior", "assign_guides", "make_blocks"]
 
@@ -88,7 +89,7 @@ def make_blocks(
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> from pymc_bnn.guides import FullRank
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("a") + pm.Normal("b"), observed=np.zeros(4))
@@ -132,7 +133,7 @@ class Posterior:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     >>> start = Start(decompose(model).free[0], np.zeros(()), np.ones(()))

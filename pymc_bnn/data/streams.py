@@ -10,8 +10,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pymc_bnn._checks import check_int, check_positive, first_line, invalid
-from pymc_bnn.batches import Streamed
-from pymc_bnn.forms import Batch, Form, Loader, StreamError, named
+from pymc_bnn.data.epochs import Streamed
+from pymc_bnn.data.spec import Batch, Form, Loader, StreamError, named
 
 if TYPE_CHECKING:
     pass

@@ -21,6 +21,8 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, first_line, invalid
+from pymc_bnn.graphs.start_values import family
+from pymc_bnn.graphs.to_jax import lift, merge, substitute
 from pymc_bnn.model.columns import columns_of
 from pymc_bnn.model.likelihood import Term, sort_terms, stand_apart
 from pymc_bnn.model.names import array_name
@@ -34,8 +36,6 @@ from pymc_bnn.model.roots import (
     numbers_of,
     unbatched_root,
 )
-from pymc_bnn.start_values import family
-from pymc_bnn.to_jax import lift, merge, substitute
 
 __all__ = [
     "Data",
@@ -388,7 +388,7 @@ def normal_sigmas(
     values : mapping from str to numpy.ndarray
         Unconstrained value of each free variable, at which its descendants' σ are taken.
     dtype : {"float32", "float64"}
-        Precision; call it inside :func:`pymc_bnn.to_jax.precision`.
+        Precision; call it inside :func:`pymc_bnn.runtime.precision.precision`.
 
     Returns
     -------

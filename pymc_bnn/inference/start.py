@@ -12,9 +12,9 @@ import pymc as pm
 from pymc.initial_point import make_initial_point_fn
 
 from pymc_bnn._checks import check_finite, invalid
-from pymc_bnn.decompose import Free, Terms, normal_sigmas
+from pymc_bnn.graphs.to_jax import INTERPRETED, lift
 from pymc_bnn.guides import Block, Guide, Start, make_blocks
-from pymc_bnn.to_jax import INTERPRETED, lift
+from pymc_bnn.model.decompose import Free, Terms, normal_sigmas
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
@@ -91,7 +91,7 @@ def starting_blocks(
         an earlier fit, of which what has the same name, shape and transform is taken over: all
         parameters where the guide is the same one, else means and standard deviations.
     dtype : {"float32", "float64"}
-        Precision; call it inside :func:`pymc_bnn.to_jax.precision`.
+        Precision; call it inside :func:`pymc_bnn.runtime.precision.precision`.
     seed : int
         Of random first parameters.
 
@@ -107,7 +107,7 @@ def starting_blocks(
 
     Examples
     --------
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> from pymc_bnn.guides import assign_guides
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
@@ -241,7 +241,7 @@ def prior_scales(
     values : mapping from str to numpy.ndarray
         Unconstrained values of all free variables.
     dtype : {"float32", "float64"}
-        Precision; call it inside :func:`pymc_bnn.to_jax.precision`.
+        Precision; call it inside :func:`pymc_bnn.runtime.precision.precision`.
     names : iterable of str, optional
         Variables wanted beside those with Normal priors; all by default.
 
@@ -252,7 +252,7 @@ def prior_scales(
 
     Examples
     --------
-    >>> from pymc_bnn.decompose import decompose
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.StudentT("mu", nu=9), observed=np.zeros(4))
     >>> scale = prior_scales(decompose(model), {"mu": np.zeros(())}, "float32")["mu"]

@@ -13,10 +13,10 @@ import numpy as np
 import xarray as xr
 
 from pymc_bnn._checks import check_positive, invalid
+from pymc_bnn.data.streams import Stream, check_stream, named
 from pymc_bnn.prediction import ClassPrediction, Prediction
 from pymc_bnn.prediction.requests import warn_of_one_draw
-from pymc_bnn.streams import Stream, check_stream, named
-from pymc_bnn.to_jax import precision
+from pymc_bnn.runtime.precision import precision
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation

@@ -13,18 +13,18 @@ import numpy as np
 import pymc as pm
 
 from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.batches import Batches, check_rows
-from pymc_bnn.compilation import Compiled
-from pymc_bnn.decompose import Terms, check_model, decompose, find_rows
+from pymc_bnn.data.epochs import Batches, check_rows
 from pymc_bnn.elbo import find_layers
+from pymc_bnn.graphs.to_jax import lift
 from pymc_bnn.model.columns import check_rows_aligned
+from pymc_bnn.model.decompose import Terms, check_model, decompose, find_rows
 from pymc_bnn.model.roots import find_groups, unbatched_root
 from pymc_bnn.model.rules import DataRules
-from pymc_bnn.to_jax import lift, precision
+from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.precision import narrow, precision
 
 __all__ = [
     "by_rows",
-    "narrow",
     "rows_stand_alone",
     "take_apart",
 ]
@@ -218,14 +218,3 @@ def rows_stand_alone(terms: Terms, seed: int, size: int) -> None:
         if as_many:
             suspects += f" (free variables with as many rows: {as_many})"
         check_rows(partial(logp, values), per_example, rest, rng, suspects, size, exact=exact)
-
-
-def narrow(value: np.ndarray, dtype: str) -> np.ndarray:
-    """Cast floating-point data to the precision of the fit; integers stay.
-
-    Examples
-    --------
-    >>> narrow(np.zeros(2), "float32").dtype.name
-    'float32'
-    """
-    return value.astype(dtype) if np.issubdtype(value.dtype, np.floating) else value

@@ -1,0 +1,1 @@
+"""Sources of batches: epochs over arrays, streams from outside."""

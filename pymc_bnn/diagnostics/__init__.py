@@ -1,0 +1,1 @@
+"""How far a fit got, and what it is worth."""

@@ -1,0 +1,1 @@
+"""PyTensor graphs: rewritten, marked, and made into JAX functions."""

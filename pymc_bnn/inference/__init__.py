@@ -1,0 +1,1 @@
+"""Variational inference: where it starts, its step, its loop."""

@@ -1,0 +1,1 @@
+"""What all computation rests on: precision, compiled programs, random numbers, devices."""

@@ -1,0 +1,45 @@
+"""The precision of a fit: what JAX traces in it, and data cast to it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import jax
+import numpy as np
+
+__all__ = ["narrow", "precision"]
+
+
+@contextmanager
+def precision(dtype: str) -> Iterator[None]:
+    """Trace and run JAX code in `dtype`, whatever PyTensor's ``floatX`` says.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        With "float32" every 64-bit number of the graph becomes a 32-bit one.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> with precision("float32"):
+    ...     jnp.ones(2).dtype.name
+    'float32'
+    """
+    with jax.enable_x64(dtype == "float64"), warnings.catch_warnings():
+        # A float64 graph traced in float32: each of its casts would warn once.
+        warnings.filterwarnings("ignore", "Explicitly requested dtype")
+        yield
+
+
+def narrow(value: np.ndarray, dtype: str) -> np.ndarray:
+    """Cast floating-point data to the precision of the fit; integers stay.
+
+    Examples
+    --------
+    >>> narrow(np.zeros(2), "float32").dtype.name
+    'float32'
+    """
+    return value.astype(dtype) if np.issubdtype(value.dtype, np.floating) else value
