@@ -16,14 +16,14 @@ import xarray as xr
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.data.epochs import Batches, Streamed
+from pymc_bnn.data.epochs import EpochPlan, StreamPlan
 from pymc_bnn.data.streams import STALL_S
 from pymc_bnn.diagnostics.full_elbo import evaluate_elbo, evaluate_kl
 from pymc_bnn.diagnostics.summary import history_frame, summary
 from pymc_bnn.elbo import Elbo
-from pymc_bnn.guides import Posterior
+from pymc_bnn.guides import JointGuide
 from pymc_bnn.inference.start import prior_scales
-from pymc_bnn.model.decompose import Terms
+from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.posterior.constrained import constrain, moments
 from pymc_bnn.prediction import LIMIT_BYTES, Prediction, requests
 from pymc_bnn.prediction.predictor import Predictor
@@ -62,13 +62,13 @@ class Approximation:
     (1, 100)
     """
 
-    terms: Terms
-    row_terms: Terms | None  # the model taken apart by rows, for predictions; None if it cannot be
-    posterior: Posterior
+    terms: ModelTerms
+    row_terms: ModelTerms | None  # by rows, for predictions; None if it cannot be
+    posterior: JointGuide
     elbo_parts: Elbo
     params: dict[str, dict[str, np.ndarray]]
     trace: np.ndarray  # (steps, 3) negative log-likelihood, KL, −log prior of points; nats
-    batches: Batches | Streamed | None
+    batches: EpochPlan | StreamPlan | None
     kl_weights: Callable[[Any], np.ndarray]  # the KL's weight at each step
     dtype: str
     predictors: dict[Any, Predictor] = field(default_factory=dict, repr=False)  # of the whole fit
@@ -135,7 +135,7 @@ class Approximation:
     @property
     def streamed(self) -> bool:
         """Whether the fit's data came in batches from outside, and the model has a sample only."""
-        return isinstance(self.batches, Streamed)
+        return isinstance(self.batches, StreamPlan)
 
     @property
     def n_examples(self) -> int:

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.data.epochs import Batches
+from pymc_bnn.data.epochs import EpochPlan
 from pymc_bnn.elbo import assemble, check_spec
-from pymc_bnn.guides import Posterior
+from pymc_bnn.guides import JointGuide
 from pymc_bnn.inference.loop import Loop, State, Step
 from pymc_bnn.inference.optimizer import adam, is_location
 from pymc_bnn.inference.start import starting_blocks
@@ -26,7 +26,7 @@ from pymc_bnn.runtime.precision import narrow, precision
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
     from pymc_bnn.elbo.choose import Spec
-    from pymc_bnn.model.decompose import Terms
+    from pymc_bnn.model.decompose import ModelTerms
 
 __all__ = ["gradient_variance", "step_rates"]
 
@@ -239,19 +239,19 @@ def step_rates(
     ).rename_axis("contender")
 
 
-def _terms(fitted: Approximation) -> Terms:
+def _terms(fitted: Approximation) -> ModelTerms:
     """Return the fitted model by rows, where it can be taken apart."""
     by_rows = fitted.row_terms
     return fitted.terms if by_rows is None or by_rows.unsure else by_rows
 
 
-def _data(terms: Terms, dtype: str) -> dict[str, jax.Array]:
+def _data(terms: ModelTerms, dtype: str) -> dict[str, jax.Array]:
     return {name: jnp.asarray(narrow(v, dtype)) for name, v in terms.arrays().items()}
 
 
 def _step(
     fitted: Approximation,
-    terms: Terms,
+    terms: ModelTerms,
     estimator: Spec,
     particles: int,
     batch_size: int | str | None,
@@ -272,11 +272,11 @@ def _step(
         raise invalid("batch_size", "be None", got, 'pass "auto" or None')
     else:
         check_int("batch_size", batch_size, 1, n, f'pass a number in 1…{n}, "auto" or None')
-    batches = None if n is None else Batches(n, batch_size)
+    batches = None if n is None else EpochPlan(n, batch_size)
     assigned = {f.name: (b.name, b.guide) for b in fitted.posterior.blocks for f in b.variables}
     blocks = starting_blocks(terms, assigned, fitted, fitted.dtype, 0)
     step = Step(
-        elbo=assemble(terms, Posterior(blocks, fitted.dtype), fitted.dtype, estimator),
+        elbo=assemble(terms, JointGuide(blocks, fitted.dtype), fitted.dtype, estimator),
         optimizer=adam(_MANY_STEPS),
         kl_weight=fitted.kl_weight,
         batches=batches,

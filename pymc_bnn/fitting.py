@@ -17,10 +17,10 @@ import pymc as pm
 from pymc_bnn._checks import check_int, check_positive, invalid
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.callbacks import Info, Progress
-from pymc_bnn.data.streams import STALL_S, Form, open_stream
+from pymc_bnn.data.streams import STALL_S, BatchSpec, open_stream
 from pymc_bnn.elbo import assemble, check_closed_forms, check_spec, needs_rows
 from pymc_bnn.errors import NonFiniteError
-from pymc_bnn.guides import Posterior, assign_guides
+from pymc_bnn.guides import JointGuide, assign_guides
 from pymc_bnn.inference.diagnosis import check_first, diagnose
 from pymc_bnn.inference.interrupts import interrupts, say_interrupted
 from pymc_bnn.inference.loop import Loop, State, Step, StreamLoop, all_finite, copy_state
@@ -34,13 +34,13 @@ from pymc_bnn.model.support import Support
 from pymc_bnn.model.whole_or_rows import by_rows, rows_stand_alone, take_apart
 from pymc_bnn.runtime.noise import seed_of
 from pymc_bnn.runtime.precision import narrow, precision
-from pymc_bnn.runtime.sharding import everywhere, mesh_of
+from pymc_bnn.runtime.sharding import mesh_of, replicate
 
 if TYPE_CHECKING:
     from pymc_bnn.data.streams import Batch
     from pymc_bnn.elbo.choose import Spec
     from pymc_bnn.guides import Guide
-    from pymc_bnn.model.decompose import Terms
+    from pymc_bnn.model.decompose import ModelTerms
 
 __all__ = ["NonFiniteError", "fit"]
 
@@ -281,7 +281,7 @@ def fit(
             )
         else:
             terms = by_rows(model, rows, seed)
-            form = Form.of(terms, dtype)
+            form = BatchSpec.of(terms, dtype)
             stream, batches = open_stream(
                 data,
                 form,
@@ -307,7 +307,7 @@ def fit(
 
         with precision(dtype):
             blocks = starting_blocks(terms, assigned, start, dtype, seed)
-            posterior = Posterior(blocks, dtype)
+            posterior = JointGuide(blocks, dtype)
             first = {b.name: b.params for b in blocks}
             support, shown = Support(terms, stream is None), {}
             if stream is not None:
@@ -330,7 +330,7 @@ def fit(
             )
             state = step.first_state(first, seed)
             arrays = {k: narrow(v, dtype) for k, v in terms.arrays().items()}
-            arrays = everywhere(arrays, mesh)
+            arrays = replicate(arrays, mesh)
             if stream is None:
                 with shapes_must_agree(terms.data):
                     loop = Loop(step, state, arrays)
@@ -373,7 +373,7 @@ def fit(
             return fitted
 
 
-def _check_rows_of(batch: Batch, terms: Terms, seed: int) -> None:
+def _check_rows_of(batch: Batch, terms: ModelTerms, seed: int) -> None:
     """Check on the first batch that rows stand alone, where the model's sample is too small."""
     if terms.n_rows >= min(_ENOUGH_ROWS, batch.size):
         return

@@ -1,6 +1,6 @@
 """Pieces of a fit that several tests put together by hand."""
 
-from pymc_bnn.guides import Posterior, assign_guides
+from pymc_bnn.guides import JointGuide, assign_guides
 from pymc_bnn.inference.start import starting_blocks
 from pymc_bnn.model.decompose import decompose, find_rows
 from pymc_bnn.runtime.precision import precision
@@ -15,4 +15,4 @@ def posterior_of(terms, guide=None, dtype="float64"):
     """The guides of a model that has been taken apart, at their first parameters."""
     guides = assign_guides(guide, [f.name for f in terms.free])
     with precision(dtype):
-        return Posterior(starting_blocks(terms, guides, None, dtype, 0), dtype)
+        return JointGuide(starting_blocks(terms, guides, None, dtype, 0), dtype)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pymc_bnn.data.epochs import Batches, shuffled
+from pymc_bnn.data.epochs import EpochPlan, shuffled
 
 WORDS = np.random.default_rng(0).integers(2**32, size=(100_000, 2), dtype=np.uint32)
 
@@ -66,7 +66,7 @@ def test_places_neighbours_and_fixed_points(n):
 
 def test_batches_of_a_large_epoch_are_random_samples():
     """Labels sorted in the data must come mixed: variances of batch means as by chance."""
-    batches = Batches(60_000, 500)
+    batches = EpochPlan(60_000, 500)
     label = np.arange(60_000) // 6000
     rows = jax.jit(jax.vmap(lambda step: batches.at(WORDS[0], step)[0]))(jnp.arange(1200))
     counts = np.stack([np.bincount(label[r], minlength=10) for r in np.asarray(rows)])
@@ -79,7 +79,7 @@ def test_batches_of_a_large_epoch_are_random_samples():
 
 
 def test_epochs_differ_and_every_batch_has_its_size():
-    batches = Batches(11, 4)
+    batches = EpochPlan(11, 4)
     words = np.array([5, 6], np.uint32)
     epochs = []
     for epoch in range(3):

@@ -9,7 +9,7 @@ from pytensor_ml.layers import AvgPool2D, Conv2D, MaxPool1D, MaxPool2D
 from pytensor_ml.layers.conv import ConvLayer
 from scipy.signal import correlate
 
-from pymc_bnn.graphs.to_jax import lift, substitute
+from pymc_bnn.graphs.to_jax import jaxify, substitute
 from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(0)
@@ -22,7 +22,7 @@ def convolution(shape, kernel, bias=False, stride=1, dilation=1, gradient=True):
     b = [pt.tensor("b", shape=kernel[-1:], dtype="float64")] if bias else []
     sides = len(kernel) - 2
     layer = ConvLayer(kernel[:sides], (stride,) * sides, (dilation,) * sides)
-    f = lift([x, k, *b], [layer(x, k, *b)], "float64", gradient)
+    f = jaxify([x, k, *b], [layer(x, k, *b)], "float64", gradient)
     arguments = [RNG.normal(size=s) for s in ((3, *shape), kernel, *([kernel[-1:]] * bias))]
     return f, arguments, str(jax.make_jaxpr(f)(*arguments))
 
@@ -111,7 +111,7 @@ def test_padded_convolution_of_two_precisions(capfd):
     [out] = substitute([layer(x)], {layer.W: pt.constant(kernel)})
     assert out.dtype == "float64"
     with precision("float64"):
-        [found] = jax.jit(lift([x], [out], "float64"))(value)
+        [found] = jax.jit(jaxify([x], [out], "float64"))(value)
     framed = np.pad(value.astype(float), [(0, 0), (1, 1), (1, 1), (0, 0)])
     np.testing.assert_allclose(found, brute_convolution(framed, kernel), atol=1e-12)
     assert found.dtype == "float64"
@@ -129,7 +129,7 @@ def test_convolutions_pad_themselves(padding, stride):
     [out] = substitute([layer(x)], given)
     value, before = RNG.normal(size=(2, 9, 11, 9)), layer.padding
     with precision("float64"):
-        f = lift([x], [out], "float64")
+        f = jaxify([x], [out], "float64")
         program = str(jax.make_jaxpr(f)(value))
         [found] = jax.jit(f)(value)
     framed = np.pad(value, [(0, 0), *before, (0, 0)])
@@ -146,7 +146,7 @@ def test_other_frames_stay():
     )
     [out] = substitute([layer(x)], {p: pt.constant(p.get_value()) for p in (layer.W, layer.b)})
     with precision("float64"):
-        program = str(jax.make_jaxpr(lift([x], [out], "float64"))(np.ones((2, 8, 8, 9))))
+        program = str(jax.make_jaxpr(jaxify([x], [out], "float64"))(np.ones((2, 8, 8, 9))))
     assert "padding=((0, 0), (0, 0))" in program
 
 
@@ -174,7 +174,7 @@ def brute_pool(x, size, stride, reduce):
 @pytest.mark.parametrize("layer", [MaxPool2D, AvgPool2D])
 def test_pooling(layer, size, stride, height):
     x = pt.tensor("x", shape=(None, height, 5, 3), dtype="float64")
-    f = lift([x], [layer(kernel_size=size, stride=stride)(x)], "float64")
+    f = jaxify([x], [layer(kernel_size=size, stride=stride)(x)], "float64")
     value = RNG.normal(size=(4, height, 5, 3))
     with precision("float64"):
         out = jax.jit(f)(value)[0]
@@ -186,7 +186,7 @@ def test_pooling(layer, size, stride, height):
 
 def test_pooling_of_sequences_and_its_gradient():
     x = pt.tensor("x", shape=(None, 6, 2), dtype="float64")
-    f = lift([x], [MaxPool1D(kernel_size=3)(x)], "float64")
+    f = jaxify([x], [MaxPool1D(kernel_size=3)(x)], "float64")
     value = RNG.normal(size=(2, 6, 2))
     with precision("float64"):
         gradient = jax.grad(lambda v: (f(v)[0] * jnp.arange(8.0).reshape(2, 2, 2)).sum())(value)

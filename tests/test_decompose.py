@@ -6,7 +6,7 @@ import pytensor.tensor as pt
 import pytest
 import scipy.stats as st
 
-from pymc_bnn.graphs.to_jax import lift
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.decompose import decompose, find_rows
 from pymc_bnn.runtime.precision import precision
 
@@ -45,7 +45,7 @@ def test_row_log_likelihood_matches_scipy(kind):
     index = [3, 3, 17]
     arrays = [d.value[index] for d in terms.data]
     with precision("float64"):
-        f = lift([*terms.values, *terms.inputs], [terms.row_logp, terms.rest_logp], "float64")
+        f = jaxify([*terms.values, *terms.inputs], [terms.row_logp, terms.rest_logp], "float64")
         row, rest = f(w, np.log(s), *arrays)
     np.testing.assert_allclose(row, st.norm.logpdf(Y[index], X[index] @ w, s), rtol=1e-7)
     assert float(rest) == 0.0
@@ -55,7 +55,7 @@ def test_prior_terms_match_pymc_and_scipy():
     terms = decompose(regression("data"))
     w, s = np.array([0.3, -1.0, 0.5, 2.0]), 1.7
     with precision("float64"):
-        f = lift([*terms.values], [free.logp.sum() for free in terms.free], "float64")
+        f = jaxify([*terms.values], [free.logp.sum() for free in terms.free], "float64")
         prior_w, prior_s = f(w, np.log(s))
     # PyMC keeps log√2π as a float32 constant.
     np.testing.assert_allclose(prior_w, st.norm.logpdf(w, 0, 2).sum(), rtol=1e-8)
@@ -70,7 +70,7 @@ def test_total_size_beyond_the_data_scales_the_likelihood():
     rows, _ = find_rows(model)
     terms = decompose(model, rows)
     with precision("float64"):
-        row = lift([*terms.values, *terms.inputs], [terms.row_logp], "float64")(0.0, Y)[0]
+        row = jaxify([*terms.values, *terms.inputs], [terms.row_logp], "float64")(0.0, Y)[0]
     np.testing.assert_allclose(row, 10 * st.norm.logpdf(Y), rtol=1e-7)
 
 
@@ -84,7 +84,7 @@ def test_several_observed_variables_and_trailing_axes_add_up_by_row():
     terms = decompose(model, rows)
     w = RNG.normal(size=(4, 3))
     with precision("float64"):
-        f = lift([*terms.values, *terms.inputs], [terms.row_logp], "float64")
+        f = jaxify([*terms.values, *terms.inputs], [terms.row_logp], "float64")
         row = f(w, *(d.value for d in terms.data))[0]
     logits = X @ w
     label = logits[np.arange(30), LABELS] - np.log(np.exp(logits).sum(1))
@@ -101,7 +101,9 @@ def test_potentials_by_row_and_whole():
     rows, _ = find_rows(model)
     terms = decompose(model, rows)
     with precision("float64"):
-        f = lift([*terms.values, *terms.inputs], [terms.row_logp, terms.potential_logp], "float64")
+        f = jaxify(
+            [*terms.values, *terms.inputs], [terms.row_logp, terms.potential_logp], "float64"
+        )
         row, whole = f(0.5, *(d.value for d in terms.data))
     np.testing.assert_allclose(row, st.norm.logpdf(Y, 0.5) - (Y - 0.5) ** 2, rtol=1e-7)
     np.testing.assert_allclose(whole, -0.25)
@@ -134,7 +136,7 @@ def test_of_different_lengths_the_longest_are_the_examples():
     assert find_rows(model, ["b"])[1] == 7
     terms = decompose(model, rows)
     with precision("float64"):
-        rest = lift([*terms.values, *terms.inputs], [terms.rest_logp], "float64")
+        rest = jaxify([*terms.values, *terms.inputs], [terms.rest_logp], "float64")
         value = rest(0.0, *(d.value for d in terms.data))[0]
     np.testing.assert_allclose(value, st.norm.logpdf(Y[:7]).sum())
 

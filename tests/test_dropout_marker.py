@@ -13,7 +13,7 @@ from pytensor_ml.layers import Dropout, Linear, Sequential, TransformerBlock
 from pymc_bnn import networks
 from pymc_bnn.bayesian_network import bayesian
 from pymc_bnn.graphs.dropout import DropoutMarker, mark, markers
-from pymc_bnn.graphs.to_jax import INTERPRETED, lift
+from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
 from pymc_bnn.model.decompose import decompose, find_rows
 from pymc_bnn.runtime.precision import precision
 
@@ -96,7 +96,7 @@ def test_markers_are_found_in_the_decomposed_model():
     assert [node.op.p for node in found] == [0.2, 0.5]
     assert [node.outputs[0].type.shape for node in found] == [(None, 4), (None, 3)]
     with precision("float32"):
-        f = lift([*terms.values, *terms.inputs], [terms.row_logp.sum()], "float32")
+        f = jaxify([*terms.values, *terms.inputs], [terms.row_logp.sum()], "float32")
         start, arrays = [free.start for free in terms.free], [d.value for d in terms.data]
         gradient = jax.grad(lambda values: f(*values, *arrays)[0])(start)
     assert all(np.isfinite(g).all() and np.abs(g).sum() > 0 for g in gradient)

@@ -28,7 +28,7 @@ from parts import by_rows, posterior_of
 from pytensor_ml.layers import LinearLayer
 
 import pymc_bnn as bnn
-from pymc_bnn.data.epochs import Batches
+from pymc_bnn.data.epochs import EpochPlan
 from pymc_bnn.elbo import ESTIMATORS, assemble
 from pymc_bnn.graphs.dropout import DropoutMarker
 from pymc_bnn.graphs.to_jax import INTERPRETED
@@ -220,7 +220,7 @@ def step_of(estimator, kl_weight=1.0, particles=1):
     posterior = posterior_of(terms)
     elbo = assemble(terms, posterior, "float64", estimator)
     rows = frozenset({"x", "y"})
-    step = Step(elbo, optax.sgd(0.1), kl_weight, Batches(N, N), rows, "float64", N, particles)
+    step = Step(elbo, optax.sgd(0.1), kl_weight, EpochPlan(N, N), rows, "float64", N, particles)
     state = step.first_state(away_from_start(posterior.blocks, 1), 7)
     return step, state, terms.arrays()
 

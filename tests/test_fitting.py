@@ -18,7 +18,7 @@ from parts import posterior_of
 import pymc_bnn as bnn
 from pymc_bnn import fitting
 from pymc_bnn.callbacks import EarlyStopping, HeldOut, Snapshots
-from pymc_bnn.data.epochs import Batches
+from pymc_bnn.data.epochs import EpochPlan
 from pymc_bnn.elbo import assemble
 from pymc_bnn.inference.loop import Loop, Step, copy_state
 from pymc_bnn.model.decompose import decompose, find_rows
@@ -106,7 +106,7 @@ def test_sampled_scale_enters_the_kl():
 def test_minibatch_likelihoods_of_an_epoch_add_up(batch_size):
     model = conjugate()
     terms = decompose(model, find_rows(model)[0])
-    batches = Batches(N, batch_size)
+    batches = EpochPlan(N, batch_size)
     loc, scale = np.array([0.5, -1.0, 2.0]), np.array([0.1, 0.2, 0.3])
     eps = np.array([1.0, -0.5, 0.3])
     with precision("float64"):

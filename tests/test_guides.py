@@ -14,7 +14,7 @@ from parts import posterior_of
 from scipy.linalg import subspace_angles
 
 import pymc_bnn as bnn
-from pymc_bnn.graphs.to_jax import lift
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.guides import (
     Delta,
     Factorised,
@@ -187,7 +187,7 @@ def test_density_and_entropy(case):
         entropy += b.guide.entropy(b.variables, posterior.roots[b.name])
     of_params = [root for b in posterior.roots.values() for root in b.values()]
     with precision("float64"):
-        function = lift([*of_params, *roots.values()], [density, entropy], "float64")
+        function = jaxify([*of_params, *roots.values()], [density, entropy], "float64")
         flat_params = [p for b in params.values() for p in b.values()]
         got = [float(v) for v in function(*flat_params, *(parts[name] for name in roots))]
     if guide.point:

@@ -14,14 +14,14 @@ from parts import by_rows
 from parts import posterior_of as default_posterior
 
 import pymc_bnn as bnn
-from pymc_bnn.elbo import ESTIMATORS, Part, assemble, choose, find_layers
-from pymc_bnn.graphs.to_jax import lift
+from pymc_bnn.elbo import ESTIMATORS, NormalWeight, assemble, choose, find_layers
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.guides import (
     Delta,
     FullRank,
+    JointGuide,
     LowRank,
     MeanField,
-    Posterior,
     Start,
     VariationalDropout,
     assign_guides,
@@ -62,13 +62,13 @@ def posterior_of(kind, guide):
     free = terms_of(kind)[0].free
     starts = [Start(f, f.start, np.ones(f.start.shape)) for f in free]
     assigned = assign_guides({"w": GUIDES[guide][0]}, [f.name for f in free])
-    return Posterior(make_blocks(assigned, starts, np.random.default_rng(0)), "float32")
+    return JointGuide(make_blocks(assigned, starts, np.random.default_rng(0)), "float32")
 
 
 @pytest.fixture
 def choose_for(monkeypatch):
     """`choose` by the names of a cell; nothing is lifted, and layers are looked for once."""
-    monkeypatch.setattr(Posterior, "_lift", lambda self, dtype: None)
+    monkeypatch.setattr(JointGuide, "_lift", lambda self, dtype: None)
 
     def chosen(kind, guide, spec):
         terms, uses = terms_of(kind)
@@ -232,7 +232,7 @@ def rewritten(name, kind, x):
         shape = slot.variable.start.shape
         mean, scale = RNG.normal(size=shape), RNG.uniform(0.3, 1.0, shape)
         eps = pt.tensor(slot.variable.name, dtype="float64", shape=shape)
-        parts.append(Part(pt.constant(mean), pt.constant(scale), scale * eps))
+        parts.append(NormalWeight(pt.constant(mean), pt.constant(scale), scale * eps))
         roots.append(eps)
         arrays.append(RNG.standard_normal((DRAWS, *shape)))
         moments.append((mean, scale))
@@ -247,7 +247,7 @@ def rewritten(name, kind, x):
     rows = layer.x.type()
     output = ESTIMATORS[name].rewrite(layer, rows, *parts, noise)
     with precision("float64"):
-        function = lift([rows, *roots], [output], "float64")
+        function = jaxify([rows, *roots], [output], "float64")
         draws = jax.jit(jax.vmap(lambda *noise: function(x, *noise)[0]))(*arrays)
     return np.asarray(draws), moments
 

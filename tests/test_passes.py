@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pymc_bnn as bnn
-from pymc_bnn.data.epochs import Streamed
+from pymc_bnn.data.epochs import StreamPlan
 from pymc_bnn.data.passes import Passes
 
 RNG = np.random.default_rng(5)
@@ -75,7 +75,7 @@ def lengths():
 def test_over_a_later_pass_weights_of_rows_sum_to_all_examples(sizes, known, times):
     n = times * sum(sizes)
     length = len(sizes) if known else None
-    passes = Passes(Streamed(n, max(sizes), len(sizes), length))
+    passes = Passes(StreamPlan(n, max(sizes), len(sizes), length))
     with pytest.warns() if times > 1 and n - sum(sizes) > max(sizes) else nullcontext():
         for visit in range(3):
             weights = [passes.weight(size, visit) for size in sizes]
@@ -87,19 +87,19 @@ def test_over_a_later_pass_weights_of_rows_sum_to_all_examples(sizes, known, tim
 @given(st.integers(1, 20), st.integers(1, 12), st.integers(0, 19))
 def test_of_even_batches_with_a_shorter_last_one_the_first_pass_is_exact(size, full, rest):
     sizes = [size] * full + [rest % size] * (rest % size > 0)
-    passes = Passes(Streamed(sum(sizes), size, len(sizes), len(sizes)))
+    passes = Passes(StreamPlan(sum(sizes), size, len(sizes), len(sizes)))
     assert [passes.weight(s, 0) for s in sizes] == [len(sizes)] * len(sizes)
 
 
 @given(st.integers(1, 20), st.integers(1, 500), st.sampled_from([None, 1000]))
 def test_batches_without_end_or_more_than_a_pass_count_n_over_their_size(size, n, length):
     # Drawn with replacement, say: a pass of a thousand batches is no pass over n examples.
-    passes = Passes(Streamed(n, size, 1, length))
+    passes = Passes(StreamPlan(n, size, 1, length))
     assert [passes.weight(size, 0) for _ in range(5)] == pytest.approx([n / size] * 5)
 
 
 def test_a_dropped_last_batch():
-    passes = Passes(Streamed(150, 100, 1, 1))
+    passes = Passes(StreamPlan(150, 100, 1, 1))
     assert [passes.weight(100, visit) for visit in (0, 1)] == [1.5] * 2
 
 

@@ -17,7 +17,7 @@ from scipy import special, stats
 
 from pymc_bnn import networks
 from pymc_bnn.bayesian_network import bayesian
-from pymc_bnn.graphs.to_jax import INTERPRETED, lift
+from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.priors import (
     Argument,
@@ -26,6 +26,7 @@ from pymc_bnn.priors import (
     Exponential,
     FanIn,
     Flat,
+    FromPosterior,
     HalfCauchy,
     HalfNormal,
     Horseshoe,
@@ -33,7 +34,6 @@ from pymc_bnn.priors import (
     Laplace,
     LogNormal,
     Normal,
-    Posterior,
     Prior,
     ScaleMixture,
     Site,
@@ -641,7 +641,7 @@ def test_every_prior_equals_scipy_and_has_a_gradient(kind):
     points = [start, {name: rng.normal(size=v.shape) for name, v in start.items()}]
     with precision("float64"):
         outputs = [total, total + terms.rest_logp]
-        f = lift([*terms.values, *terms.inputs], outputs, "float64")
+        f = jaxify([*terms.values, *terms.inputs], outputs, "float64")
         for point in points:
             found, jacobian = constrain(case, model, point)
             expected = case.density(found) + jacobian
@@ -694,7 +694,7 @@ def test_positive_priors_are_priors_of_scales(kind):
 def test_every_prior_is_compared_by_value(kind):
     prior = CASES[kind].prior
     same = {
-        "posterior": lambda: Posterior(dict(prior.means), dict(prior.stds)),
+        "posterior": lambda: FromPosterior(dict(prior.means), dict(prior.stds)),
     }.get(kind, lambda: type(prior)(**vars(prior)))()
     assert same is not prior
     assert same == prior

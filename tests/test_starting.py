@@ -12,9 +12,9 @@ import pymc_bnn as bnn
 from pymc_bnn.guides import (
     Delta,
     FullRank,
+    JointGuide,
     LowRank,
     MeanField,
-    Posterior,
     VariationalDropout,
     assign_guides,
 )
@@ -42,7 +42,7 @@ def begin(model, start=None, guide=None, dtype="float32"):
     terms = decompose(model)
     guides = assign_guides(guide, [f.name for f in terms.free])
     with precision(dtype):
-        posterior = Posterior(starting_blocks(terms, guides, start, dtype, 0), dtype)
+        posterior = JointGuide(starting_blocks(terms, guides, start, dtype, 0), dtype)
     return posterior, {b.name: b.params for b in posterior.blocks}
 
 
@@ -162,7 +162,7 @@ EARLIER = {
 class Earlier:
     """What a fit is to the next one."""
 
-    posterior: Posterior
+    posterior: JointGuide
     params: dict
     elbo_parts: None = None
 

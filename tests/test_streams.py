@@ -14,8 +14,8 @@ import pytest
 from example_parts import run
 
 import pymc_bnn as bnn
-from pymc_bnn.data.epochs import Batches
-from pymc_bnn.data.streams import Form, Loader, Stream
+from pymc_bnn.data.epochs import EpochPlan
+from pymc_bnn.data.streams import BatchSpec, Loader, Prefetcher
 from pymc_bnn.runtime.noise import words_of
 
 RNG = np.random.default_rng(3)
@@ -90,7 +90,7 @@ def _no_thread_is_left():
 
 def memory_order(steps, batch_size=50, x=X, y=Y):
     """The batches that a fit of 200 examples in memory with random_seed=1 takes, all alike."""
-    batches = Batches(200, batch_size)
+    batches = EpochPlan(200, batch_size)
     words = words_of(jax.random.fold_in(jax.random.key(1), 1))
     for step in range(steps):
         index, size = batches.at(words, step)
@@ -482,7 +482,7 @@ def test_batches_are_fetched_while_the_device_works():
         return raw
 
     began = time.monotonic()
-    with Stream(Slow(10), prepare, passes=2) as stream:
+    with Prefetcher(Slow(10), prepare, passes=2) as stream:
         for _ in stream:
             time.sleep(0.02)  # a step
     assert time.monotonic() - began < 0.8 * 2 * 21 * 0.04
@@ -496,7 +496,7 @@ def test_a_stream_reads_no_more_than_a_few_ahead():
             taken.append(i)
             yield i
 
-    with Stream(counting(), lambda raw, number, visit: raw, passes=1) as stream:
+    with Prefetcher(counting(), lambda raw, number, visit: raw, passes=1) as stream:
         assert stream.peek() == stream.take() == 0
         time.sleep(0.3)
         assert len(taken) <= 5
@@ -504,7 +504,7 @@ def test_a_stream_reads_no_more_than_a_few_ahead():
 
 
 def test_padding_repeats_a_row_and_does_not_count():
-    form = Form(("y",), {"y": ()}, {"y": np.dtype("float32")}, {}, "float32")
+    form = BatchSpec(("y",), {"y": ()}, {"y": np.dtype("float32")}, {}, "float32")
     loader = Loader(form, total_size=10, capacity=4)
     made = loader({"y": [1.0, 2.0]}, 1, 0)
     assert made.rows["y"].tolist() == [1, 2, 2, 2]

@@ -9,7 +9,7 @@ import pytest
 from pytensor_ml.layers import Conv2D
 
 import pymc_bnn as bnn
-from pymc_bnn.graphs.to_jax import INTERPRETED, lift, substitute
+from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify, substitute
 from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(0)
@@ -25,7 +25,7 @@ def test_convolution_behind_a_constant_takes_any_number_of_rows():
     [replaced] = substitute([out], {conv.W: pt.constant(conv.W.get_value())})
     [replaced] = substitute([replaced], {conv.b: pt.constant(conv.b.get_value())})
     with precision("float64"):
-        lifted = lift([rows], [replaced], "float64")(value)[0]
+        lifted = jaxify([rows], [replaced], "float64")(value)[0]
     expected = pytensor.function([rows], out, mode=INTERPRETED)(value)
     np.testing.assert_allclose(lifted, expected, rtol=1e-6)
 
@@ -33,7 +33,7 @@ def test_convolution_behind_a_constant_takes_any_number_of_rows():
 def test_precision_of_a_float64_graph():
     x = pt.dvector("x")
     for dtype in ("float32", "float64"):
-        f = lift([x], [x * np.pi + pt.constant(np.ones(2))], dtype)
+        f = jaxify([x], [x * np.pi + pt.constant(np.ones(2))], dtype)
         with precision(dtype):
             assert jax.jit(f)(np.ones(2))[0].dtype == dtype
 
@@ -42,7 +42,7 @@ def test_parameter_checks_are_dropped_and_stable_softmax_stays():
     with pm.Model() as model:
         logits = pm.Normal("logits", shape=(1, 2))
         pm.Categorical("y", logit_p=logits, observed=[0])
-    f = lift(model.value_vars, [model.logp(model.observed_RVs)], "float32")
+    f = jaxify(model.value_vars, [model.logp(model.observed_RVs)], "float32")
     value = np.array([[0.0, 1000.0]], np.float32)
     with precision("float32"):
         logp, gradient = jax.value_and_grad(lambda v: f(v)[0])(value)
@@ -53,7 +53,7 @@ def test_parameter_checks_are_dropped_and_stable_softmax_stays():
 
 
 def test_nothing_to_compute():
-    assert lift([], [])() == ()
+    assert jaxify([], [])() == ()
     with pm.Model() as model:  # no Normal prior, whose scale would be lifted
         pm.Normal("y", 0, pm.HalfNormal("s"), observed=np.ones(9))
     fitted = bnn.fit(model, steps=5, random_seed=1, progressbar=False)
@@ -83,5 +83,5 @@ def test_stack_traces_of_shared_constants_do_not_grow():
     for _ in range(9):
         length = pt.switch(pt.lt(pt.constant(1), 0), four, four)
         with precision("float32"):
-            assert lift([x], [x * length])(np.ones(2))[0].tolist() == [4.0, 4.0]
+            assert jaxify([x], [x * length])(np.ones(2))[0].tolist() == [4.0, 4.0]
     assert len(four.tag.trace) <= 3

@@ -13,14 +13,14 @@ import numpy as np
 from pymc_bnn._checks import first_line, invalid
 from pymc_bnn.runtime.noise import mix
 
-__all__ = ["Batches", "Streamed", "check_rows", "shuffled"]
+__all__ = ["EpochPlan", "StreamPlan", "check_rows", "shuffled"]
 
 _REFERENCE_ROWS = 4096
 _ROUNDS = 24  # of them 12 pass the tests for 100 numbers; neighbours part in all but 2^-24 of cases
 
 
 @dataclass(frozen=True)
-class Batches:
+class EpochPlan:
     """How an epoch goes over `n` examples in batches of at most `batch_size`.
 
     Every epoch is a permutation without replacement, every example once. Its batches are
@@ -35,7 +35,7 @@ class Batches:
 
     Examples
     --------
-    >>> Batches(n=10, batch_size=4).sizes()
+    >>> EpochPlan(n=10, batch_size=4).sizes()
     [4, 3, 3]
     """
 
@@ -57,7 +57,7 @@ class Batches:
 
         Examples
         --------
-        >>> Batches(n=5, batch_size=5).sizes()
+        >>> EpochPlan(n=5, batch_size=5).sizes()
         [5]
         """
         base, extra = divmod(self.n, self.per_epoch)
@@ -82,7 +82,7 @@ class Batches:
 
         Examples
         --------
-        >>> rows, size = Batches(n=4, batch_size=2).at(np.array([1, 2], np.uint32), 0)
+        >>> rows, size = EpochPlan(n=4, batch_size=2).at(np.array([1, 2], np.uint32), 0)
         >>> rows.shape, int(size)
         ((2,), 2)
         """
@@ -96,12 +96,12 @@ class Batches:
 
 
 @dataclass(frozen=True)
-class Streamed:
+class StreamPlan:
     """How batches that come from outside go over `n` examples.
 
     Examples
     --------
-    >>> Streamed(n=10, capacity=4, per_epoch=3).capacity
+    >>> StreamPlan(n=10, capacity=4, per_epoch=3).capacity
     4
     """
 

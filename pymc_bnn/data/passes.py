@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from pymc_bnn.data.epochs import Streamed
+from pymc_bnn.data.epochs import StreamPlan
 
 __all__ = ["Passes"]
 
@@ -28,17 +28,17 @@ class Passes:
 
     Parameters
     ----------
-    batches : Streamed
+    batches : StreamPlan
         How many examples and batches there are said to be.
 
     Examples
     --------
-    >>> passes = Passes(Streamed(n=9, capacity=4, per_epoch=3, length=3))
+    >>> passes = Passes(StreamPlan(n=9, capacity=4, per_epoch=3, length=3))
     >>> [passes.weight(size, visit=0) for size in (4, 4, 1)]
     [3.0, 3.0, 3.0]
     """
 
-    def __init__(self, batches: Streamed):
+    def __init__(self, batches: StreamPlan):
         self.batches = batches
         self._count = self._rows = self._first = self._largest = 0  # of the first pass
         self._visit, self._warned = 0, False
@@ -55,7 +55,7 @@ class Passes:
 
         Examples
         --------
-        >>> passes = Passes(Streamed(n=6, capacity=4, per_epoch=3))
+        >>> passes = Passes(StreamPlan(n=6, capacity=4, per_epoch=3))
         >>> passes.weight(4, 0), passes.weight(2, 0), passes.weight(4, 1)
         (1.5, 2.0, 2.0)
         """

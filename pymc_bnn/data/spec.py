@@ -11,14 +11,14 @@ import numpy as np
 
 from pymc_bnn._checks import check_finite, first_line, invalid
 from pymc_bnn._frames import as_numbers, check_aligned, column_names, reordered
-from pymc_bnn.model.decompose import Terms
+from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.rules import DataRules
 from pymc_bnn.runtime.precision import narrow
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
 
-__all__ = ["Batch", "Form", "Loader", "StreamError", "named"]
+__all__ = ["Batch", "BatchSpec", "Loader", "StreamError", "named"]
 
 
 class StreamError(RuntimeError):
@@ -51,7 +51,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Form:
+class BatchSpec:
     """What each batch must look like, as the model's own small sample of the data does.
 
     Examples
@@ -60,7 +60,7 @@ class Form:
     >>> from pymc_bnn.model.decompose import decompose, find_rows
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Data("x", np.zeros(4)) * pm.Normal("b"), observed=np.zeros(4))
-    >>> Form.of(decompose(model, find_rows(model)[0]), "float32").names
+    >>> BatchSpec.of(decompose(model, find_rows(model)[0]), "float32").names
     ('x', 'y')
     """
 
@@ -73,7 +73,7 @@ class Form:
     columns: dict[str, tuple] = field(default_factory=dict)  # names, of tables seen so far
 
     @classmethod
-    def of(cls, terms: Terms, dtype: str) -> Form:
+    def of(cls, terms: ModelTerms, dtype: str) -> BatchSpec:
         """Read it off a model that was taken apart by rows."""
         order = list(terms.model.named_vars)
         rows = [d for d in terms.data if d.per_example]
@@ -108,7 +108,7 @@ class Form:
 
         Examples
         --------
-        >>> form = Form(("x",), {"x": ()}, {"x": np.dtype("float32")}, {}, "float32")
+        >>> form = BatchSpec(("x",), {"x": ()}, {"x": np.dtype("float32")}, {}, "float32")
         >>> form.arrays({"x": [1, 2]}, 1)["x"].tolist()
         [1, 2]
         """
@@ -175,7 +175,7 @@ class Loader:
 
     Parameters
     ----------
-    form : Form
+    form : BatchSpec
         What batches look like.
     total_size : int
         The number of all examples.
@@ -183,7 +183,7 @@ class Loader:
         Rows that all batches are padded to; by default those of the first.
     """
 
-    def __init__(self, form: Form, total_size: int, capacity: int | None = None):
+    def __init__(self, form: BatchSpec, total_size: int, capacity: int | None = None):
         self.form, self.total_size, self.capacity = form, total_size, capacity
         self._given = capacity is not None
 

@@ -10,8 +10,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pymc_bnn._checks import check_int, check_positive, first_line, invalid
-from pymc_bnn.data.epochs import Streamed
-from pymc_bnn.data.spec import Batch, Form, Loader, StreamError, named
+from pymc_bnn.data.epochs import StreamPlan
+from pymc_bnn.data.spec import Batch, BatchSpec, Loader, StreamError, named
 
 if TYPE_CHECKING:
     pass
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 __all__ = [
     "STALL_S",
     "Batch",
-    "Form",
+    "BatchSpec",
     "Loader",
-    "Stream",
+    "Prefetcher",
     "StreamError",
     "check_stream",
     "named",
@@ -34,7 +34,7 @@ _AHEAD = 2  # batches that wait on the device
 _POLL_S = 0.1  # how often Ctrl-C is looked for while nothing comes
 
 
-class Stream:
+class Prefetcher:
     """What an iterable yields, prepared by a thread up to two items ahead.
 
     Each pass over the iterable is a visit. An error of the iterable, or of `prepare`, is raised
@@ -55,7 +55,7 @@ class Stream:
 
     Examples
     --------
-    >>> with Stream([10, 20], lambda raw, number, visit: (raw, visit), passes=2) as stream:
+    >>> with Prefetcher([10, 20], lambda raw, number, visit: (raw, visit), passes=2) as stream:
     ...     list(stream)
     [(10, 0), (20, 0), (10, 1), (20, 1)]
     """
@@ -78,7 +78,7 @@ class Stream:
         self._thread = threading.Thread(target=self._fill, name="pymc_bnn stream", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Prefetcher:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -209,29 +209,29 @@ def one_shot(data: Any) -> bool:
 
 def open_stream(
     data: Any,
-    form: Form,
+    form: BatchSpec,
     *,
     total_size: int | None,
     batch_size: int | str | None,
     epochs: int | None,
     stall_timeout: float,
-) -> tuple[Stream, Streamed]:
+) -> tuple[Prefetcher, StreamPlan]:
     """Start to read batches for a fit; return the stream, and how its batches go over the data.
 
     Parameters
     ----------
     data : iterable
         Of batches.
-    form : Form
+    form : BatchSpec
         What they look like.
     total_size, batch_size, epochs, stall_timeout
         As in :func:`pymc_bnn.fit`.
 
     Returns
     -------
-    stream : Stream
+    stream : Prefetcher
         To be closed.
-    batches : Streamed
+    batches : StreamPlan
         Sizes.
 
     Raises
@@ -244,14 +244,14 @@ def open_stream(
     Examples
     --------
     >>> import numpy as np
-    >>> form = Form(("x",), {"x": ()}, {"x": np.dtype("float32")}, {}, "float32")
+    >>> form = BatchSpec(("x",), {"x": ()}, {"x": np.dtype("float32")}, {}, "float32")
     >>> batches = [{"x": np.zeros(4)}, {"x": np.zeros(2)}]
     >>> stream, sizes = open_stream(
     ...     batches, form, total_size=6, batch_size="auto", epochs=None, stall_timeout=9
     ... )
     >>> stream.close()
     >>> sizes
-    Streamed(n=6, capacity=4, per_epoch=2, length=2)
+    StreamPlan(n=6, capacity=4, per_epoch=2, length=2)
     """
     check_stream(data)
     check_positive("stall_timeout", stall_timeout)
@@ -271,13 +271,13 @@ def open_stream(
             "pass steps= instead, or batch_size=",
         )
     loader = Loader(form, total, capacity)
-    stream = Stream(data, loader, stall_timeout=stall_timeout)
+    stream = Prefetcher(data, loader, stall_timeout=stall_timeout)
     try:
         stream.peek()
     except BaseException:
         stream.close()
         raise
-    return stream, Streamed(total, k := loader.capacity, length or -(-total // k), length)
+    return stream, StreamPlan(total, k := loader.capacity, length or -(-total // k), length)
 
 
 def _total_size(data: Any, given: int | None) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.data.streams import Form, Loader, Stream, check_stream, one_shot
+from pymc_bnn.data.streams import BatchSpec, Loader, Prefetcher, check_stream, one_shot
 from pymc_bnn.elbo import check_sign
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import key_of
@@ -135,7 +135,7 @@ def _held(fitted: Approximation, draws: int, batch_size: int) -> Iterator[Any]:
 
 def _streamed(fitted: Approximation, data: Any) -> Iterator[Any]:
     """Yield the same of batches from outside."""
-    loader = Loader(Form.of(fitted.terms, fitted.dtype), fitted.n_examples)
+    loader = Loader(BatchSpec.of(fitted.terms, fitted.dtype), fitted.n_examples)
     while True:
-        with Stream(data, loader, passes=1) as stream:
+        with Prefetcher(data, loader, passes=1) as stream:
             yield ((batch.rows, np.arange(loader.capacity) < batch.size) for batch in stream)

@@ -1,7 +1,7 @@
 """The evidence lower bound as a graph: one file per estimator, graph in, graph out."""
 
-from pymc_bnn.elbo.assemble import Elbo, Parts, assemble
-from pymc_bnn.elbo.base import Estimator, Part
+from pymc_bnn.elbo.assemble import Elbo, ElboTerms, assemble
+from pymc_bnn.elbo.base import Estimator, NormalWeight
 from pymc_bnn.elbo.choose import ESTIMATORS, check_spec, needs_rows
 from pymc_bnn.elbo.sign import check_closed_forms, check_sign
 from pymc_bnn.model.layers import find_layers
@@ -9,9 +9,10 @@ from pymc_bnn.model.layers import find_layers
 __all__ = [
     "ESTIMATORS",
     "Elbo",
+    "ElboTerms",
     "Estimator",
+    "NormalWeight",
     "Part",
-    "Parts",
     "assemble",
     "check_closed_forms",
     "check_sign",
@@ -19,3 +20,5 @@ __all__ = [
     "find_layers",
     "needs_rows",
 ]
+
+Part = NormalWeight  # its name before

@@ -13,25 +13,25 @@ from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.elbo.base import Part
+from pymc_bnn.elbo.base import NormalWeight
 from pymc_bnn.elbo.choose import Choice, Spec, choose
 from pymc_bnn.elbo.kl import closed_form, expected_log_prior
 from pymc_bnn.elbo.pathwise import pathwise
 from pymc_bnn.graphs.dropout import markers
 from pymc_bnn.graphs.masks import mask_of
-from pymc_bnn.graphs.to_jax import lift, substitute
-from pymc_bnn.guides import Block, Posterior
+from pymc_bnn.graphs.to_jax import jaxify, substitute
+from pymc_bnn.guides import Block, JointGuide
 from pymc_bnn.model.counts import exact_rows, has_huge_counts, in_double
-from pymc_bnn.model.decompose import Terms
+from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.layers import Layer, Slot
 from pymc_bnn.runtime.noise import Noise, draw_noise, no_noise
 
-__all__ = ["Elbo", "Parts", "assemble"]
+__all__ = ["Elbo", "ElboTerms", "assemble"]
 
 Params = Mapping[str, Mapping[str, Any]]
 
 
-class Parts(NamedTuple):
+class ElboTerms(NamedTuple):
     """The parts of the objective at one draw, in nats."""
 
     row: Any  # (rows,) log-likelihood of each example, or None
@@ -47,17 +47,19 @@ class Elbo:
 
     ``elbo(params, noise, data)`` takes the guides' parameters ``{block: {role: array}}``, noise
     ``{name: array}`` as :meth:`draw_noise` makes it, and data ``{name: array}`` with any number of
-    rows, and returns :class:`Parts`.
+    rows, and returns :class:`ElboTerms`.
     """
 
-    function: Callable[..., Parts]
+    function: Callable[..., ElboTerms]
     names: tuple[str, ...]  # blocks: free variables, or the patterns of joint guides
     noise: tuple[Noise, ...]  # what one evaluation needs
     choices: dict[str, Choice]  # the estimator of each free variable
     kl_methods: dict[str, str]  # how the KL of each block is computed
     dropout: bool  # whether the network has dropout, random in training
 
-    def __call__(self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]) -> Parts:
+    def __call__(
+        self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> ElboTerms:
         """Evaluate the parts."""
         return self.function(params, noise, data)
 
@@ -72,15 +74,15 @@ class Elbo:
 
 
 def assemble(
-    terms: Terms, posterior: Posterior, dtype: str = "float32", estimator: Spec = "pathwise"
+    terms: ModelTerms, posterior: JointGuide, dtype: str = "float32", estimator: Spec = "pathwise"
 ) -> Elbo:
     """Build the ELBO's graph and lift it to JAX.
 
     Parameters
     ----------
-    terms : Terms
+    terms : ModelTerms
         The model, from :func:`pymc_bnn.model.decompose.decompose`.
-    posterior : Posterior
+    posterior : JointGuide
         The guides of its free variables.
     dtype : {"float32", "float64"}, optional
         Precision of the lifted graph.
@@ -107,7 +109,7 @@ def assemble(
     >>> terms = decompose(model)
     >>> start = Start(terms.free[0], np.zeros(()), np.ones(()))
     >>> blocks = make_blocks(assign_guides(None, ["mu"]), [start], np.random.default_rng(0))
-    >>> elbo = assemble(terms, Posterior(blocks, "float32"))
+    >>> elbo = assemble(terms, JointGuide(blocks, "float32"))
     >>> params = {"mu": {"loc": np.float32(0), "log_scale": np.float32(0)}}
     >>> parts = elbo(params, {"mu": np.float32(0)}, terms.arrays())
     >>> abs(float(parts.kl[0])) < 1e-6
@@ -134,17 +136,19 @@ def assemble(
     noise = {n: root for n, root in {**posterior.noise_roots, **extra}.items() if root in used}
     inputs = [posterior.roots[name][role] for name, role in roles]
     inputs += [held[name][role] for name, role in held_roles]
-    lifted = lift([*inputs, *noise.values(), *terms.inputs], outputs, dtype)
+    lifted = jaxify([*inputs, *noise.values(), *terms.inputs], outputs, dtype)
     data_names = [d.name for d in terms.data]
 
-    def function(params: Params, noise_values: Mapping[str, Any], data: Mapping[str, Any]) -> Parts:
+    def function(
+        params: Params, noise_values: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> ElboTerms:
         parts = lifted(
             *(params[name][role] for name, role in roles),
             *(jax.lax.stop_gradient(params[name][role]) for name, role in held_roles),
             *(noise_values[n.name] for n in noise),
             *(data[name] for name in data_names),
         )
-        return Parts(*parts) if rows else Parts(None, *parts)
+        return ElboTerms(*parts) if rows else ElboTerms(None, *parts)
 
     return Elbo(
         function,
@@ -158,7 +162,7 @@ def assemble(
 
 def _divergence(
     block: Block,
-    posterior: Posterior,
+    posterior: JointGuide,
     choices: Mapping[str, Choice],
     held: dict[str, dict[str, TensorVariable]],
 ) -> tuple[TensorVariable, TensorVariable, str]:
@@ -211,7 +215,7 @@ def _log_density(block: Block, drawn: Mapping[str, Any], params: Any) -> TensorV
 
 
 def _rewrite_rows(
-    terms: Terms, posterior: Posterior, choices: Mapping[str, Choice]
+    terms: ModelTerms, posterior: JointGuide, choices: Mapping[str, Choice]
 ) -> tuple[TensorVariable | None, dict[Noise, TensorVariable]]:
     """Let the estimators rewrite their layers, and make dropout random, from the data onwards."""
     if terms.row_logp is None:
@@ -242,7 +246,7 @@ def _rewrite_rows(
 def _rewrite(
     layer: Layer,
     done: dict[Variable, Variable],
-    posterior: Posterior,
+    posterior: JointGuide,
     choices: Mapping[str, Choice],
     extra: dict[Noise, TensorVariable],
 ) -> TensorVariable:
@@ -250,16 +254,16 @@ def _rewrite(
     names = [s.variable.name for s in layer.slots if choices[s.variable.name].layer is layer]
     estimator = choices[names[0]].estimator
 
-    def part(slot: Slot | TensorVariable | None) -> Part | None:
+    def part(slot: Slot | TensorVariable | None) -> NormalWeight | None:
         if slot is None:
             return None
         if not isinstance(slot, Slot):
-            return Part(slot)
+            return NormalWeight(slot)
         if slot.variable.name not in names:
-            return Part(slot.expression)  # drawn once, with everything that is pathwise
+            return NormalWeight(slot.expression)  # drawn once, with everything that is pathwise
         drawn = posterior.drawn[slot.variable.name]
         full = pt.zeros(slot.variable.start.shape, dtype=slot.variable.value.type.dtype)
-        return Part(
+        return NormalWeight(
             slot.at(drawn.mean + full),
             slot.spread(drawn.scale + full),
             slot.spread(drawn.scale * drawn.noise),

@@ -11,11 +11,11 @@ from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn.model.layers import Layer
 
-__all__ = ["Estimator", "Part"]
+__all__ = ["Estimator", "NormalWeight"]
 
 
 @dataclass(frozen=True)
-class Part:
+class NormalWeight:
     """The weight or the bias of a layer under a factorised Normal guide.
 
     The layer's input is ``mean + spread(noise)`` with standard Normal noise, or, where the
@@ -66,8 +66,8 @@ class Estimator(ABC):
         self,
         layer: Layer,
         x: TensorVariable,
-        weight: Part | None,
-        bias: Part | None,
+        weight: NormalWeight | None,
+        bias: NormalWeight | None,
         noise: NewNoise,
     ) -> TensorVariable:
         """Write the layer's output for its input `x`, which is already rewritten.

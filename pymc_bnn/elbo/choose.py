@@ -10,8 +10,8 @@ from pymc_bnn.elbo.base import Estimator
 from pymc_bnn.elbo.flipout import Flipout
 from pymc_bnn.elbo.local import Local, LocalApprox
 from pymc_bnn.elbo.pathwise import Pathwise
-from pymc_bnn.guides import Posterior
-from pymc_bnn.model.decompose import Terms
+from pymc_bnn.guides import JointGuide
+from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.layers import Layer, Uses, find_layers
 
 __all__ = ["ESTIMATORS", "Choice", "Spec", "check_spec", "choose", "needs_rows"]
@@ -65,7 +65,7 @@ def needs_rows(spec: Spec) -> bool:
     return any(v != "pathwise" and not isinstance(v, Pathwise) for v in values)
 
 
-def choose(terms: Terms, posterior: Posterior, spec: Spec) -> dict[str, Choice]:
+def choose(terms: ModelTerms, posterior: JointGuide, spec: Spec) -> dict[str, Choice]:
     """Choose the estimator of every free variable.
 
     A single name, or a pattern with wildcards, holds for the weights and biases of layers; what
@@ -80,9 +80,9 @@ def choose(terms: Terms, posterior: Posterior, spec: Spec) -> dict[str, Choice]:
 
     Parameters
     ----------
-    terms : Terms
+    terms : ModelTerms
         The model.
-    posterior : Posterior
+    posterior : JointGuide
         Its guides.
     spec : str, Estimator, or mapping from pattern to these
         "pathwise", "local", "local_approx", "flipout" or "auto"; variables that no pattern of a
@@ -109,7 +109,7 @@ def choose(terms: Terms, posterior: Posterior, spec: Spec) -> dict[str, Choice]:
     >>> terms = decompose(model, find_rows(model)[0])
     >>> starts = [Start(f, f.start, np.ones(3)) for f in terms.free]
     >>> blocks = make_blocks(assign_guides(None, ["w"]), starts, np.random.default_rng(0))
-    >>> choose(terms, Posterior(blocks, "float32"), "auto")["w"].estimator.name
+    >>> choose(terms, JointGuide(blocks, "float32"), "auto")["w"].estimator.name
     'local'
     """
     check_spec(spec)
@@ -149,7 +149,7 @@ def _for_several(pattern: str, asked: Mapping[str, tuple[str, object]], uses: Us
 
 
 def _auto(
-    terms: Terms,
+    terms: ModelTerms,
     uses: Uses,
     layer: Layer | None,
     single: bool,
@@ -175,7 +175,7 @@ def _auto(
 
 
 def _check(
-    terms: Terms,
+    terms: ModelTerms,
     uses: Uses,
     layer: Layer | None,
     single: bool,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.elbo.base import Estimator, NewNoise, Part, row_shape, unknown_shape
+from pymc_bnn.elbo.base import Estimator, NewNoise, NormalWeight, row_shape, unknown_shape
 from pymc_bnn.model.layers import Layer
 
 __all__ = ["Flipout"]
@@ -44,8 +44,8 @@ class Flipout(Estimator):
         self,
         layer: Layer,
         x: TensorVariable,
-        weight: Part | None,
-        bias: Part | None,
+        weight: NormalWeight | None,
+        bias: NormalWeight | None,
         noise: NewNoise,
     ) -> TensorVariable:
         """Write the layer at the mean plus the perturbation with signs."""

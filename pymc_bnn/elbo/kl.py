@@ -18,7 +18,7 @@ from pytensor.tensor.random.basic import (
 )
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.model.decompose import Free
+from pymc_bnn.model.decompose import FreeVariable
 
 __all__ = ["CLOSED_FORMS", "closed_form", "expected_log_prior"]
 
@@ -77,7 +77,7 @@ CLOSED_FORMS: dict[tuple[type, type | None], Callable[..., T]] = {
 }
 
 
-def closed_form(free: Free) -> Callable[..., T] | None:
+def closed_form(free: FreeVariable) -> Callable[..., T] | None:
     """Return the closed form of the variable's prior, if there is one.
 
     Examples
@@ -92,7 +92,7 @@ def closed_form(free: Free) -> Callable[..., T] | None:
     return CLOSED_FORMS.get((free.family, free.transform))
 
 
-def expected_log_prior(free: Free, mean: T, scale: T) -> T:
+def expected_log_prior(free: FreeVariable, mean: T, scale: T) -> T:
     r"""Write :math:`E_q \log p(z \mid \text{parents})` of one free variable in closed form.
 
     The variable is Normal under q, with `mean` and `scale`, and independent of its parents, which
@@ -100,7 +100,7 @@ def expected_log_prior(free: Free, mean: T, scale: T) -> T:
 
     Parameters
     ----------
-    free : Free
+    free : FreeVariable
         A variable for which :func:`closed_form` has a row.
     mean, scale : TensorVariable
         Of the unconstrained value; they broadcast to it.

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.elbo.base import Estimator, NewNoise, Part, row_shape, safe_sqrt, unknown_shape
+from pymc_bnn.elbo.base import (
+    Estimator,
+    NewNoise,
+    NormalWeight,
+    row_shape,
+    safe_sqrt,
+    unknown_shape,
+)
 from pymc_bnn.model.layers import Layer
 
 __all__ = ["Local", "LocalApprox"]
@@ -50,8 +57,8 @@ class Local(Estimator):
         self,
         layer: Layer,
         x: TensorVariable,
-        weight: Part | None,
-        bias: Part | None,
+        weight: NormalWeight | None,
+        bias: NormalWeight | None,
         noise: NewNoise,
     ) -> TensorVariable:
         """Write mean + standard deviation · noise."""

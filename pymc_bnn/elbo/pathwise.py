@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.elbo.base import Estimator, NewNoise, Part
+from pymc_bnn.elbo.base import Estimator, NewNoise, NormalWeight
 from pymc_bnn.graphs.to_jax import substitute
 from pymc_bnn.model.layers import Layer
 
@@ -38,8 +38,8 @@ class Pathwise(Estimator):
         self,
         layer: Layer,
         x: TensorVariable,
-        weight: Part | None,
-        bias: Part | None,
+        weight: NormalWeight | None,
+        bias: NormalWeight | None,
         noise: NewNoise,
     ) -> TensorVariable:
         """Write the mean plus one deviation for all examples."""

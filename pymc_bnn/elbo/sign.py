@@ -13,7 +13,7 @@ from pytensor.graph.traversal import ancestors
 from pymc_bnn.elbo.kl import closed_form
 from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.guides import Block
-from pymc_bnn.model.decompose import Terms
+from pymc_bnn.model.decompose import ModelTerms
 
 __all__ = ["check_closed_forms", "check_sign"]
 
@@ -22,7 +22,7 @@ _ROUNDING = 1e-3  # nats per number, in float32
 
 
 def check_closed_forms(
-    terms: Terms,
+    terms: ModelTerms,
     means: Mapping[str, np.ndarray] | None = None,
     stds: Mapping[str, np.ndarray] | None = None,
 ) -> None:
@@ -33,7 +33,7 @@ def check_closed_forms(
 
     Parameters
     ----------
-    terms : Terms
+    terms : ModelTerms
         The model.
     means, stds : mapping from str to numpy.ndarray, optional
         Of the guides, in the unconstrained space; points have a standard deviation of 0. By

@@ -34,7 +34,7 @@ from pymc_bnn.graphs.convolutions import (
 )
 from pymc_bnn.runtime.precision import precision
 
-__all__ = ["INTERPRETED", "lift", "merge", "substitute"]
+__all__ = ["INTERPRETED", "jaxify", "merge", "substitute"]
 
 # For small graphs that run seldom: NumPy, nothing compiled, no BLAS to look for.
 INTERPRETED = Mode(linker="py", optimizer=None)
@@ -153,7 +153,7 @@ def with_inputs(
     return new
 
 
-def lift(
+def jaxify(
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     dtype: str = "float32",
@@ -188,7 +188,7 @@ def lift(
     Examples
     --------
     >>> x = pt.vector("x")
-    >>> f = lift([x], [x.sum()], dtype="float64")
+    >>> f = jaxify([x], [x.sum()], dtype="float64")
     >>> import numpy as np
     >>> with precision("float64"):
     ...     float(f(np.array([1.0, 2.0]))[0])

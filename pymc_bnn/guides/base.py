@@ -12,9 +12,9 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import check_positive, invalid
-from pymc_bnn.model.decompose import Free
+from pymc_bnn.model.decompose import FreeVariable
 
-__all__ = ["Block", "Drawn", "Factorised", "Guide", "Start"]
+__all__ = ["Block", "Factorised", "Guide", "GuideDraw", "Start"]
 
 LOG_2PI = float(np.log(2 * np.pi))
 Graphs = Mapping[str, TensorVariable]
@@ -24,13 +24,13 @@ Graphs = Mapping[str, TensorVariable]
 class Start:
     """Where the guide of a free variable starts, in the unconstrained space."""
 
-    free: Free
+    free: FreeVariable
     loc: np.ndarray  # of the variable's shape
     scale: np.ndarray  # first posterior scale, above 0, of the variable's shape
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GuideDraw:
     """A free variable as the guide draws it, in the unconstrained space, as graphs."""
 
     draw: TensorVariable
@@ -86,20 +86,22 @@ class Guide(ABC):
         """Return the first parameters, by role. Roles named "loc" get the rate of locations."""
 
     @abstractmethod
-    def noise(self, variables: Sequence[Free]) -> dict[str, tuple[int, ...]]:
+    def noise(self, variables: Sequence[FreeVariable]) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the standard Normal noise that one draw needs, by name."""
 
     @abstractmethod
-    def draw(self, variables: Sequence[Free], params: Graphs, noise: Graphs) -> dict[str, Drawn]:
+    def draw(
+        self, variables: Sequence[FreeVariable], params: Graphs, noise: Graphs
+    ) -> dict[str, GuideDraw]:
         """Write one draw of each variable as graphs of the parameters and the noise."""
 
     @abstractmethod
-    def entropy(self, variables: Sequence[Free], params: Graphs) -> TensorVariable:
+    def entropy(self, variables: Sequence[FreeVariable], params: Graphs) -> TensorVariable:
         """Write the entropy () in nats as a graph of the parameters."""
 
     @abstractmethod
     def log_density(
-        self, variables: Sequence[Free], values: Graphs, params: Graphs
+        self, variables: Sequence[FreeVariable], values: Graphs, params: Graphs
     ) -> TensorVariable:
         """Write the log-density () at values of the variables as a graph of the parameters."""
 
@@ -125,23 +127,25 @@ class Factorised(Guide):
 
     @abstractmethod
     def mean_and_scale(
-        self, variable: Free, params: Graphs
+        self, variable: FreeVariable, params: Graphs
     ) -> tuple[TensorVariable, TensorVariable]:
         """Write the mean and the standard deviation of a variable; both broadcast to it."""
 
-    def noise(self, variables: Sequence[Free]) -> dict[str, tuple[int, ...]]:
+    def noise(self, variables: Sequence[FreeVariable]) -> dict[str, tuple[int, ...]]:
         """Return one number per number."""
         return {v.name: v.start.shape for v in variables}
 
-    def draw(self, variables: Sequence[Free], params: Graphs, noise: Graphs) -> dict[str, Drawn]:
+    def draw(
+        self, variables: Sequence[FreeVariable], params: Graphs, noise: Graphs
+    ) -> dict[str, GuideDraw]:
         """Write mean + scale · noise."""
         drawn = {}
         for v in variables:
             mean, scale = self.mean_and_scale(v, params)
-            drawn[v.name] = Drawn(mean + scale * noise[v.name], mean, scale, noise[v.name])
+            drawn[v.name] = GuideDraw(mean + scale * noise[v.name], mean, scale, noise[v.name])
         return drawn
 
-    def entropy(self, variables: Sequence[Free], params: Graphs) -> TensorVariable:
+    def entropy(self, variables: Sequence[FreeVariable], params: Graphs) -> TensorVariable:
         r"""Write :math:`\sum_i \log s_i + \tfrac12 \log 2\pi e`."""
         total = pt.constant(0.0)
         for v in variables:
@@ -152,7 +156,7 @@ class Factorised(Guide):
         return total
 
     def log_density(
-        self, variables: Sequence[Free], values: Graphs, params: Graphs
+        self, variables: Sequence[FreeVariable], values: Graphs, params: Graphs
     ) -> TensorVariable:
         """Write the sum of Normal log-densities."""
         total = pt.constant(0.0)
@@ -169,7 +173,7 @@ class Block:
 
     name: str  # the variable's, or the pattern of a joint guide
     guide: Guide
-    variables: tuple[Free, ...]
+    variables: tuple[FreeVariable, ...]
     params: dict[str, np.ndarray]  # first parameters
 
     def roots(self, suffix: str = "") -> dict[str, TensorVariable]:

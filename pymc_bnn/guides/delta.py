@@ -10,8 +10,8 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.guides.base import Drawn, Graphs, Guide, Start
-from pymc_bnn.model.decompose import Free
+from pymc_bnn.guides.base import Graphs, Guide, GuideDraw, Start
+from pymc_bnn.model.decompose import FreeVariable
 
 __all__ = ["Delta"]
 
@@ -52,22 +52,24 @@ class Delta(Guide):
         [start] = starts
         return {"loc": start.loc}
 
-    def noise(self, variables: Sequence[Free]) -> dict[str, tuple[int, ...]]:
+    def noise(self, variables: Sequence[FreeVariable]) -> dict[str, tuple[int, ...]]:
         """Return nothing: there is no noise."""
         return {}
 
-    def draw(self, variables: Sequence[Free], params: Graphs, noise: Graphs) -> dict[str, Drawn]:
+    def draw(
+        self, variables: Sequence[FreeVariable], params: Graphs, noise: Graphs
+    ) -> dict[str, GuideDraw]:
         """Write the point itself."""
         [variable] = variables
         loc = params["loc"]
-        return {variable.name: Drawn(loc, loc, pt.zeros_like(loc), None)}
+        return {variable.name: GuideDraw(loc, loc, pt.zeros_like(loc), None)}
 
-    def entropy(self, variables: Sequence[Free], params: Graphs) -> TensorVariable:
+    def entropy(self, variables: Sequence[FreeVariable], params: Graphs) -> TensorVariable:
         """Return 0: a point is counted by its log prior density alone."""
         return pt.constant(0.0)
 
     def log_density(
-        self, variables: Sequence[Free], values: Graphs, params: Graphs
+        self, variables: Sequence[FreeVariable], values: Graphs, params: Graphs
     ) -> TensorVariable:
         """Return 0, as a point has no density."""
         return pt.constant(0.0)

@@ -10,8 +10,8 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.guides.base import LOG_2PI, Drawn, Graphs, Guide, Start
-from pymc_bnn.model.decompose import Free
+from pymc_bnn.guides.base import LOG_2PI, Graphs, Guide, GuideDraw, Start
+from pymc_bnn.model.decompose import FreeVariable
 
 __all__ = ["FullRank", "join", "split"]
 
@@ -73,24 +73,26 @@ class FullRank(Guide):
             "lower": np.zeros(loc.size * (loc.size - 1) // 2),
         }
 
-    def noise(self, variables: Sequence[Free]) -> dict[str, tuple[int, ...]]:
+    def noise(self, variables: Sequence[FreeVariable]) -> dict[str, tuple[int, ...]]:
         """Return one number per number."""
         return {"joint": (size(variables),)}
 
-    def draw(self, variables: Sequence[Free], params: Graphs, noise: Graphs) -> dict[str, Drawn]:
+    def draw(
+        self, variables: Sequence[FreeVariable], params: Graphs, noise: Graphs
+    ) -> dict[str, GuideDraw]:
         """Write m + L · noise."""
         factor = _factor(size(variables), params)
         draw = params["loc"] + factor @ noise["joint"]
         scale = pt.sqrt((factor**2).sum(axis=1))
         parts = zip(*(split(variables, v) for v in (draw, params["loc"], scale)), strict=True)
-        return {v.name: Drawn(*part, None) for v, part in zip(variables, parts, strict=True)}
+        return {v.name: GuideDraw(*part, None) for v, part in zip(variables, parts, strict=True)}
 
-    def entropy(self, variables: Sequence[Free], params: Graphs) -> TensorVariable:
+    def entropy(self, variables: Sequence[FreeVariable], params: Graphs) -> TensorVariable:
         """Write the sum of the log-diagonal plus d/2 log 2πe."""
         return params["log_scale"].sum() + 0.5 * size(variables) * (LOG_2PI + 1)
 
     def log_density(
-        self, variables: Sequence[Free], values: Graphs, params: Graphs
+        self, variables: Sequence[FreeVariable], values: Graphs, params: Graphs
     ) -> TensorVariable:
         """Write the Normal log-density by a triangular solve."""
         d = size(variables)
@@ -109,17 +111,17 @@ def _factor(d: int, params: Graphs) -> TensorVariable:
     return pt.exp(params["log_scale"])[:, None] * unit
 
 
-def size(variables: Sequence[Free]) -> int:
+def size(variables: Sequence[FreeVariable]) -> int:
     """Count the numbers of the variables."""
     return sum(int(np.prod(v.start.shape)) for v in variables)
 
 
-def join(variables: Sequence[Free], values: Graphs) -> TensorVariable:
+def join(variables: Sequence[FreeVariable], values: Graphs) -> TensorVariable:
     """Write the values of the variables as one vector (d,)."""
     return pt.concatenate([values[v.name].reshape((-1,)) for v in variables])
 
 
-def split(variables: Sequence[Free], vector: TensorVariable) -> list[TensorVariable]:
+def split(variables: Sequence[FreeVariable], vector: TensorVariable) -> list[TensorVariable]:
     """Write the parts of a vector (d,) in the shapes of the variables."""
     parts, first = [], 0
     for v in variables:

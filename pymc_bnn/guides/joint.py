@@ -13,14 +13,14 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import by_pattern, invalid
-from pymc_bnn.graphs.to_jax import lift
-from pymc_bnn.guides.base import Block, Drawn, Guide, Start
+from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.guides.base import Block, Guide, GuideDraw, Start
 from pymc_bnn.guides.mean_field import MeanField
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import Noise, draw_noise, key_of
 from pymc_bnn.runtime.precision import precision
 
-__all__ = ["Posterior", "assign_guides", "make_blocks"]
+__all__ = ["JointGuide", "assign_guides", "make_blocks"]
 
 Params = Mapping[str, Mapping[str, Any]]
 
@@ -113,7 +113,7 @@ def make_blocks(
     return tuple(blocks)
 
 
-class Posterior:
+class JointGuide:
     """The joint approximate posterior: how its blocks draw the free variables.
 
     Parameters
@@ -138,7 +138,7 @@ class Posterior:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     >>> start = Start(decompose(model).free[0], np.zeros(()), np.ones(()))
     >>> blocks = make_blocks({"mu": ("*", MeanField())}, [start], np.random.default_rng(0))
-    >>> posterior = Posterior(blocks, "float32")
+    >>> posterior = JointGuide(blocks, "float32")
     >>> posterior.noise
     (Noise(name='mu', shape=(), law='normal', keep=1.0),)
     """
@@ -149,7 +149,7 @@ class Posterior:
         self.roots = {b.name: b.roots() for b in blocks}
         self.noise_roots: dict[Noise, TensorVariable] = {}
         self._block_noise: dict[str, dict[str, TensorVariable]] = {}
-        self.drawn: dict[str, Drawn] = {}
+        self.drawn: dict[str, GuideDraw] = {}
         for b in blocks:
             own = {}
             dtype_of = b.variables[0].value.type.dtype
@@ -162,7 +162,7 @@ class Posterior:
         self.noise = tuple(self.noise_roots)
         self._functions = self._lift(dtype)
 
-    def held(self, block: Block) -> tuple[dict[str, TensorVariable], dict[str, Drawn]]:
+    def held(self, block: Block) -> tuple[dict[str, TensorVariable], dict[str, GuideDraw]]:
         """Return second roots of a block's parameters, and its draw with them."""
         roots = block.roots("/held")
         return roots, block.guide.draw(block.variables, roots, self._block_noise[block.name])
@@ -176,7 +176,7 @@ class Posterior:
             for part in ("mean", "scale")
             for name in order
         ]
-        return lift([*params, *self.noise_roots.values()], draws, dtype), lift(
+        return jaxify([*params, *self.noise_roots.values()], draws, dtype), jaxify(
             [*params, *self.noise_roots.values()], moments, dtype
         )
 

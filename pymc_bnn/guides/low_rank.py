@@ -10,9 +10,9 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import check_int
-from pymc_bnn.guides.base import LOG_2PI, Drawn, Graphs, Guide, Start
+from pymc_bnn.guides.base import LOG_2PI, Graphs, Guide, GuideDraw, Start
 from pymc_bnn.guides.full_rank import join, size, split
-from pymc_bnn.model.decompose import Free
+from pymc_bnn.model.decompose import FreeVariable
 
 __all__ = ["LowRank"]
 
@@ -63,25 +63,27 @@ class LowRank(Guide):
         log_scale -= 0.5 * np.log1p((factor**2).sum(axis=1))
         return {"loc": loc, "log_scale": log_scale, "factor": factor}
 
-    def noise(self, variables: Sequence[Free]) -> dict[str, tuple[int, ...]]:
+    def noise(self, variables: Sequence[FreeVariable]) -> dict[str, tuple[int, ...]]:
         """Return one number per number, and one per column of F."""
         return {"diagonal": (size(variables),), "factor": (self.rank,)}
 
-    def draw(self, variables: Sequence[Free], params: Graphs, noise: Graphs) -> dict[str, Drawn]:
+    def draw(
+        self, variables: Sequence[FreeVariable], params: Graphs, noise: Graphs
+    ) -> dict[str, GuideDraw]:
         """Write m + S (ε + F η)."""
         scale, factor = pt.exp(params["log_scale"]), params["factor"]
         draw = params["loc"] + scale * (noise["diagonal"] + factor @ noise["factor"])
         marginal = scale * pt.sqrt(1 + (factor**2).sum(axis=1))
         parts = zip(*(split(variables, v) for v in (draw, params["loc"], marginal)), strict=True)
-        return {v.name: Drawn(*part, None) for v, part in zip(variables, parts, strict=True)}
+        return {v.name: GuideDraw(*part, None) for v, part in zip(variables, parts, strict=True)}
 
-    def entropy(self, variables: Sequence[Free], params: Graphs) -> TensorVariable:
+    def entropy(self, variables: Sequence[FreeVariable], params: Graphs) -> TensorVariable:
         """Write it by the determinant lemma: Σ log scale + ½ log det(I + FᵀF) + d/2 log 2πe."""
         half_logdet = pt.log(pt.diagonal(pt.linalg.cholesky(self._inner(params)))).sum()
         return params["log_scale"].sum() + half_logdet + 0.5 * size(variables) * (LOG_2PI + 1)
 
     def log_density(
-        self, variables: Sequence[Free], values: Graphs, params: Graphs
+        self, variables: Sequence[FreeVariable], values: Graphs, params: Graphs
     ) -> TensorVariable:
         """Write the Normal log-density by Woodbury's identity."""
         z = (join(variables, values) - params["loc"]) / pt.exp(params["log_scale"])  # (d,)

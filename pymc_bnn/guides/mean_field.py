@@ -10,7 +10,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn.guides.base import Factorised, Graphs, Start
-from pymc_bnn.model.decompose import Free
+from pymc_bnn.model.decompose import FreeVariable
 
 __all__ = ["MeanField"]
 
@@ -44,7 +44,7 @@ class MeanField(Factorised):
         return {"loc": start.loc, "log_scale": np.log(start.scale)}
 
     def mean_and_scale(
-        self, variable: Free, params: Graphs
+        self, variable: FreeVariable, params: Graphs
     ) -> tuple[TensorVariable, TensorVariable]:
         """Return loc and exp(log_scale)."""
         return params["loc"], pt.exp(params["log_scale"])

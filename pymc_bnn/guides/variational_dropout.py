@@ -12,7 +12,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import check_positive, invalid
 from pymc_bnn.guides.base import Factorised, Graphs, Start
-from pymc_bnn.model.decompose import Free
+from pymc_bnn.model.decompose import FreeVariable
 
 __all__ = ["VariationalDropout"]
 
@@ -118,7 +118,7 @@ class VariationalDropout(Factorised):
         return low + (high - low) * pt.sigmoid(params["alpha"])
 
     def mean_and_scale(
-        self, variable: Free, params: Graphs
+        self, variable: FreeVariable, params: Graphs
     ) -> tuple[TensorVariable, TensorVariable]:
         """Return θ and its scale in either form."""
         suffix = f" {variable.name}" if self.shared else ""

@@ -10,15 +10,15 @@ import numpy as np
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.graphs.to_jax import lift
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.support import Support
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import precision
 
 if TYPE_CHECKING:
-    from pymc_bnn.guides import Posterior
-    from pymc_bnn.model.decompose import Terms
+    from pymc_bnn.guides import JointGuide
+    from pymc_bnn.model.decompose import ModelTerms
 
 __all__ = ["check_first", "diagnose"]
 
@@ -27,7 +27,7 @@ _GRADIENTS = 20  # terms of which gradients are taken
 _ROWS = 4096
 
 
-def check_first(terms: Terms, posterior: Posterior, params: Mapping[str, Any]) -> None:
+def check_first(terms: ModelTerms, posterior: JointGuide, params: Mapping[str, Any]) -> None:
     """Raise unless every free variable starts at finite unconstrained values.
 
     Those of ordered cutpoints, say, are not where all start at one number.
@@ -36,12 +36,12 @@ def check_first(terms: Terms, posterior: Posterior, params: Mapping[str, Any]) -
     --------
     >>> import pymc as pm
     >>> from pymc_bnn.model.decompose import decompose
-    >>> from pymc_bnn.guides import Posterior, assign_guides, Start, make_blocks
+    >>> from pymc_bnn.guides import JointGuide, assign_guides, Start, make_blocks
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     >>> start = Start(decompose(model).free[0], np.zeros(()), np.ones(()))
     >>> blocks = make_blocks(assign_guides(None, ["mu"]), [start], np.random.default_rng(0))
-    >>> check_first(decompose(model), Posterior(blocks, "float32"), {"mu": blocks[0].params})
+    >>> check_first(decompose(model), JointGuide(blocks, "float32"), {"mu": blocks[0].params})
     """
     if all(np.isfinite(a).all() for roles in params.values() for a in roles.values()):
         return
@@ -61,15 +61,15 @@ def check_first(terms: Terms, posterior: Posterior, params: Mapping[str, Any]) -
 
 
 def diagnose(
-    terms: Terms, posterior: Posterior, params: Mapping[str, Any], data: Mapping[str, Any]
+    terms: ModelTerms, posterior: JointGuide, params: Mapping[str, Any], data: Mapping[str, Any]
 ) -> tuple[str | None, str]:
     """Say which term is not finite at a guide, looked for at its means and 100 draws.
 
     Parameters
     ----------
-    terms : Terms
+    terms : ModelTerms
         The model.
-    posterior : Posterior
+    posterior : JointGuide
         The guides.
     params : mapping
         Their parameters.
@@ -88,13 +88,13 @@ def diagnose(
     --------
     >>> import pymc as pm
     >>> from pymc_bnn.model.decompose import decompose
-    >>> from pymc_bnn.guides import Posterior, assign_guides, Start, make_blocks
+    >>> from pymc_bnn.guides import JointGuide, assign_guides, Start, make_blocks
     >>> with pm.Model() as model:
     ...     y = pm.Exponential("y", pm.HalfNormal("rate"), observed=[1.0, 2.0, -3.0])
     >>> terms = decompose(model)
     >>> start = Start(terms.free[0], np.zeros(()), np.ones(()))
     >>> blocks = make_blocks(assign_guides(None, ["rate"]), [start], np.random.default_rng(0))
-    >>> posterior = Posterior(blocks, "float32")
+    >>> posterior = JointGuide(blocks, "float32")
     >>> print(diagnose(terms, posterior, {"rate": blocks[0].params}, terms.arrays())[0])
     the log-likelihood of 'y' (Exponential) is -inf at every draw of the guide, the first time in \
 row 2, where y = -3.0; it depends on 'rate'
@@ -109,7 +109,7 @@ row 2, where y = -3.0; it depends on 'rate'
     return why or _of_gradients(terms, looks[:4], data, posterior.dtype), ""
 
 
-def _graphs(terms: Terms) -> list[tuple[str, str, str, Any]]:
+def _graphs(terms: ModelTerms) -> list[tuple[str, str, str, Any]]:
     """Return kind, name, law and graph of all that must be finite, in the model's order."""
     found = []
     for f in terms.free:
@@ -120,7 +120,7 @@ def _graphs(terms: Terms) -> list[tuple[str, str, str, Any]]:
     return found
 
 
-def _of_values(terms: Terms, looks: Any, data: Mapping[str, Any], dtype: str) -> str | None:
+def _of_values(terms: ModelTerms, looks: Any, data: Mapping[str, Any], dtype: str) -> str | None:
     """Say which term is not finite."""
     graphs = _graphs(terms)
     outputs = [*(graph for *_, graph in graphs), *(o.value for o in terms.observed)]
@@ -129,7 +129,7 @@ def _of_values(terms: Terms, looks: Any, data: Mapping[str, Any], dtype: str) ->
     def evaluate(values: Mapping[str, Any], rows: np.ndarray | None, dtype: str) -> list[Any]:
         if dtype not in functions:
             inputs = [*terms.values, *terms.inputs]
-            functions[dtype] = Compiled(lift(inputs, outputs, dtype, gradient=False))
+            functions[dtype] = Compiled(jaxify(inputs, outputs, dtype, gradient=False))
         with precision(dtype):
             flat = [np.asarray(values[f.name], dtype) for f in terms.free]
             return [np.asarray(a) for a in functions[dtype](*flat, *_some(terms, data, rows))]
@@ -167,11 +167,11 @@ def _of_values(terms: Terms, looks: Any, data: Mapping[str, Any], dtype: str) ->
     return text
 
 
-def _of_gradients(terms: Terms, looks: Any, data: Mapping[str, Any], dtype: str) -> str | None:
+def _of_gradients(terms: ModelTerms, looks: Any, data: Mapping[str, Any], dtype: str) -> str | None:
     """Say which term is finite, and its gradient not."""
     graphs = [g for g in _graphs(terms) if g[0] != "value"][::-1][:_GRADIENTS]
     for kind, name, law, graph in graphs:
-        lifted = lift([*terms.values, *terms.inputs], [graph.sum()], dtype)
+        lifted = jaxify([*terms.values, *terms.inputs], [graph.sum()], dtype)
 
         def total(values: Any, arrays: Any, lifted: Any = lifted) -> Any:
             return lifted(*(values[f.name] for f in terms.free), *arrays)[0]
@@ -192,7 +192,7 @@ def _of_gradients(terms: Terms, looks: Any, data: Mapping[str, Any], dtype: str)
     return None
 
 
-def _chunks(terms: Terms, data: Mapping[str, Any], number: int | None) -> Any:
+def _chunks(terms: ModelTerms, data: Mapping[str, Any], number: int | None) -> Any:
     """Return indices of rows, some thousand at a time: of one chunk, or of all; None for all."""
     lengths = [len(data[d.name]) for d in terms.data if d.per_example]
     if not lengths or min(lengths) <= _ROWS:
@@ -203,14 +203,14 @@ def _chunks(terms: Terms, data: Mapping[str, Any], number: int | None) -> Any:
     return (np.minimum(np.arange(i, i + _ROWS), n - 1) for i in range(0, n, _ROWS))
 
 
-def _some(terms: Terms, data: Mapping[str, Any], rows: np.ndarray | None) -> list[np.ndarray]:
+def _some(terms: ModelTerms, data: Mapping[str, Any], rows: np.ndarray | None) -> list[np.ndarray]:
     return [
         np.asarray(data[d.name] if rows is None or not d.per_example else data[d.name][rows])
         for d in terms.data
     ]
 
 
-def _where(terms: Terms, name: str, where: Any, rows: Any, values: list[np.ndarray]) -> str:
+def _where(terms: ModelTerms, name: str, where: Any, rows: Any, values: list[np.ndarray]) -> str:
     """Say in which row, and what was observed there."""
     k = [o.name for o in terms.observed].index(name)
     if not where or not values[k].ndim:
@@ -225,6 +225,6 @@ def _number(x: float) -> str:
     return "NaN" if np.isnan(x) else f"{x}"
 
 
-def _depends(terms: Terms, graph: Any) -> list[str]:
+def _depends(terms: ModelTerms, graph: Any) -> list[str]:
     roots = set(ancestors([graph]))
     return [f.name for f in terms.free if f.value in roots]

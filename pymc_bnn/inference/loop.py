@@ -14,12 +14,12 @@ import optax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.sharding import Mesh
 
-from pymc_bnn.data.epochs import Batches, Streamed, shuffled
+from pymc_bnn.data.epochs import EpochPlan, StreamPlan, shuffled
 from pymc_bnn.data.passes import Passes
-from pymc_bnn.elbo import Elbo, Parts
+from pymc_bnn.elbo import Elbo, ElboTerms
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import words_of
-from pymc_bnn.runtime.sharding import everywhere, keep_everywhere, split_rows
+from pymc_bnn.runtime.sharding import keep_replicated, replicate, split_rows
 
 __all__ = ["Loop", "State", "Step", "StreamLoop", "all_finite", "copy_state"]
 
@@ -45,7 +45,7 @@ class Step:
     elbo: Elbo
     optimizer: optax.GradientTransformation
     kl_weight: float | Callable[[Any], Any]  # a number, or a schedule of the step
-    batches: Batches | Streamed | None
+    batches: EpochPlan | StreamPlan | None
     rows: frozenset[str]  # names of the data that vary per example
     dtype: str
     n: int  # the loss is the negative ELBO over n, so that learning rates mean the same for any n
@@ -63,7 +63,7 @@ class Step:
         """Return the state before the first step."""
         params = jax.tree.map(lambda a: jnp.asarray(a, self.dtype), params)
         state = State(params, self.optimizer.init(params), jax.random.key(seed), jnp.int32(0))
-        return everywhere(state, self.mesh)
+        return replicate(state, self.mesh)
 
     def noise(self, state: State) -> dict[str, jax.Array]:
         """Return the noise of the state's next step, (particles, …) where there are several."""
@@ -124,7 +124,7 @@ class Step:
             parts = self.elbo(params, noise, data)
         else:
             each = jax.vmap(self.elbo, in_axes=(None, 0, None))(params, noise, data)
-            parts = Parts(*(None if part is None else part.mean(axis=0) for part in each))
+            parts = ElboTerms(*(None if part is None else part.mean(axis=0) for part in each))
         log_likelihood = parts.rest
         if parts.row is not None:
             log_likelihood += (parts.row * weights).sum()
@@ -156,7 +156,7 @@ class Step:
         """Advance the state by a gradient."""
         updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        params, opt_state, trace = keep_everywhere((params, opt_state, trace), self.mesh)
+        params, opt_state, trace = keep_replicated((params, opt_state, trace), self.mesh)
         return State(params, opt_state, state.key, state.step + 1), trace
 
 
@@ -240,7 +240,7 @@ class StreamLoop:
         The step; its `batches` say how many examples there are.
     rest : dict from str to jax.Array
         Data that do not vary per example, on the device.
-    stream : Stream
+    stream : Prefetcher
         Of batches.
     """
 

@@ -12,9 +12,9 @@ import pymc as pm
 from pymc.initial_point import make_initial_point_fn
 
 from pymc_bnn._checks import check_finite, invalid
-from pymc_bnn.graphs.to_jax import INTERPRETED, lift
+from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
 from pymc_bnn.guides import Block, Guide, Start, make_blocks
-from pymc_bnn.model.decompose import Free, Terms, normal_sigmas
+from pymc_bnn.model.decompose import FreeVariable, ModelTerms, normal_sigmas
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
@@ -72,7 +72,7 @@ def _transformed_names(start: Mapping[str, Any], model: pm.Model) -> set[str]:
 
 
 def starting_blocks(
-    terms: Terms,
+    terms: ModelTerms,
     assigned: Mapping[str, tuple[str, Guide]],
     start: Mapping[str, Any] | Approximation | None,
     dtype: str,
@@ -82,7 +82,7 @@ def starting_blocks(
 
     Parameters
     ----------
-    terms : Terms
+    terms : ModelTerms
         The model.
     assigned : mapping
         From :func:`pymc_bnn.guides.assign_guides`.
@@ -142,12 +142,12 @@ def starting_blocks(
     )
 
 
-def _space(f: Free) -> tuple[str, type | None, tuple[int, ...]]:
+def _space(f: FreeVariable) -> tuple[str, type | None, tuple[int, ...]]:
     """Return what must agree for unconstrained numbers to mean the same."""
     return f.name, f.transform, np.shape(f.start)
 
 
-def _warn_of_others(terms: Terms, spaces: Mapping[str, Any]) -> None:
+def _warn_of_others(terms: ModelTerms, spaces: Mapping[str, Any]) -> None:
     """Say what an earlier fit gave, and what it did not, where a name has another space there."""
     taken = [f.name for f in terms.free if spaces.get(f.name) == _space(f)]
     others = {}
@@ -183,13 +183,15 @@ def _alike(a: Block, b: Block) -> bool:
     return spaces[0] == spaces[1] and replace(a.guide, **first) == b.guide
 
 
-def _unconstrained(terms: Terms, start: Mapping[str, Any], dtype: str) -> dict[str, np.ndarray]:
+def _unconstrained(
+    terms: ModelTerms, start: Mapping[str, Any], dtype: str
+) -> dict[str, np.ndarray]:
     """Map values of variables to the unconstrained space."""
     model = terms.model
     overrides = {model[name]: np.asarray(value) for name, value in start.items()}
     point = make_initial_point_fn(model=model, overrides=overrides)(0)
     given = [f for f in terms.free if f.name in start]
-    back = lift(
+    back = jaxify(
         [*terms.values, *terms.inputs], [g for f in given for g in (f.constrained, f.logp)], dtype
     )
     found = iter(back(*(point[v.name] for v in terms.values), *terms.arrays().values()))
@@ -204,7 +206,7 @@ def _unconstrained(terms: Terms, start: Mapping[str, Any], dtype: str) -> dict[s
 
 
 def _first_scales(
-    terms: Terms, assigned: Mapping[str, tuple[str, Guide]], dtype: str
+    terms: ModelTerms, assigned: Mapping[str, tuple[str, Guide]], dtype: str
 ) -> dict[str, np.ndarray]:
     """Return the first posterior scale of each number, as its guide wants it."""
     sigmas = normal_sigmas(terms, {f.name: f.start for f in terms.free}, dtype)
@@ -227,7 +229,7 @@ def _first_scales(
 
 
 def prior_scales(
-    terms: Terms, values: Mapping[str, np.ndarray], dtype: str, names: Any = None
+    terms: ModelTerms, values: Mapping[str, np.ndarray], dtype: str, names: Any = None
 ) -> dict[str, np.ndarray]:
     """Return prior standard deviations in the unconstrained space.
 
@@ -236,7 +238,7 @@ def prior_scales(
 
     Parameters
     ----------
-    terms : Terms
+    terms : ModelTerms
         The model.
     values : mapping from str to numpy.ndarray
         Unconstrained values of all free variables.

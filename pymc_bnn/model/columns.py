@@ -12,7 +12,7 @@ from pytensor.graph.basic import Variable
 from pymc_bnn._frames import check_aligned, column_names
 
 if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import Terms
+    from pymc_bnn.model.decompose import ModelTerms
 
 __all__ = ["check_rows_aligned", "columns_of", "remember", "with_columns"]
 
@@ -53,7 +53,7 @@ def columns_of(root: Variable, model: pm.Model) -> tuple[Any, ...] | None:
     return None if counted else names
 
 
-def with_columns(terms: Terms, columns: Mapping[str, tuple[Any, ...]]) -> Terms:
+def with_columns(terms: ModelTerms, columns: Mapping[str, tuple[Any, ...]]) -> ModelTerms:
     """Return a model taken apart whose data have the columns that batches were seen to have.
 
     Examples
@@ -68,7 +68,7 @@ def with_columns(terms: Terms, columns: Mapping[str, tuple[Any, ...]]) -> Terms:
     return replace(terms, data=tuple(data))
 
 
-def check_rows_aligned(terms: Terms) -> None:
+def check_rows_aligned(terms: ModelTerms) -> None:
     """Raise where data of the examples are known to have the same rows in another order.
 
     Examples

@@ -22,7 +22,7 @@ from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.model.intervals import Intervals
 
 if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import Terms
+    from pymc_bnn.model.decompose import ModelTerms
 
 __all__ = ["Condition", "conditions", "law_of", "op_of"]
 
@@ -54,7 +54,7 @@ def law_of(op: Any) -> str:
     return printed[0] if printed else type(op).__name__.removesuffix("RV")
 
 
-def conditions(terms: Terms, held: bool = True) -> list[Condition]:
+def conditions(terms: ModelTerms, held: bool = True) -> list[Condition]:
     """Return the conditions on parameters that the graph does not show to hold.
 
     Those of ordinary networks all hold (a softmax adds up to 1, an exponential is positive), so
@@ -62,7 +62,7 @@ def conditions(terms: Terms, held: bool = True) -> list[Condition]:
 
     Parameters
     ----------
-    terms : Terms
+    terms : ModelTerms
         A model taken apart.
     held : bool, optional
         Whether the model holds all data; those that batches replace prove nothing.

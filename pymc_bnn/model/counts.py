@@ -24,10 +24,10 @@ from pytensor.tensor.special import LogSoftmax, LogSumExp, Softmax
 from pytensor.tensor.subtensor import Subtensor
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
-from pymc_bnn.graphs.to_jax import lift, substitute
+from pymc_bnn.graphs.to_jax import jaxify, substitute
 
 if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import Observed, Terms
+    from pymc_bnn.model.decompose import ModelTerms, Observed
 
 __all__ = ["InDouble", "exact_rows", "has_huge_counts", "in_double"]
 
@@ -44,7 +44,7 @@ class InDouble(OpFromGraph):
     def in_jax(self) -> Callable[..., Any]:
         """Return the function for JAX's dispatch."""
         graph = self.fgraph.unfreeze()
-        function = lift(graph.inputs, graph.outputs, "float64")
+        function = jaxify(graph.inputs, graph.outputs, "float64")
 
         def wide(*arguments: Any) -> list[Any]:
             kinds = [jnp.float64 if _is_real(a) else jnp.int64 for a in arguments]
@@ -82,7 +82,7 @@ class InDouble(OpFromGraph):
         return either
 
 
-def has_huge_counts(observed: Observed, terms: Terms) -> bool:
+def has_huge_counts(observed: Observed, terms: ModelTerms) -> bool:
     """Tell whether an observed variable's log-density needs float64.
 
     It does where it counts beyond 1,000, and where log Γ of a parameter is to be inferred.
@@ -161,7 +161,7 @@ def in_double(output: TensorVariable, stop: Iterable[Variable] = ()) -> TensorVa
     return InDouble(inside, [inner], inline=False)(*edge)
 
 
-def exact_rows(terms: Terms, logp: TensorVariable) -> TensorVariable:
+def exact_rows(terms: ModelTerms, logp: TensorVariable) -> TensorVariable:
     """Return the log-density of each example (rows,), in float64 where it has huge counts."""
     huge = any(o.per_example and has_huge_counts(o, terms) for o in terms.observed)
     return in_double(logp) if huge else logp

@@ -22,7 +22,7 @@ from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import check_finite, first_line, invalid
 from pymc_bnn.graphs.start_values import family
-from pymc_bnn.graphs.to_jax import lift, merge, substitute
+from pymc_bnn.graphs.to_jax import jaxify, merge, substitute
 from pymc_bnn.model.columns import columns_of
 from pymc_bnn.model.likelihood import Term, sort_terms, stand_apart
 from pymc_bnn.model.names import array_name
@@ -39,9 +39,9 @@ from pymc_bnn.model.roots import (
 
 __all__ = [
     "Data",
-    "Free",
+    "FreeVariable",
+    "ModelTerms",
     "Observed",
-    "Terms",
     "check_model",
     "decompose",
     "find_rows",
@@ -51,7 +51,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Free:
+class FreeVariable:
     """A free variable of the model, in its unconstrained space."""
 
     name: str
@@ -107,11 +107,11 @@ class Observed:
 
 
 @dataclass(frozen=True)
-class Terms:
+class ModelTerms:
     """Everything that a fit needs to know of a model; made by :func:`decompose`."""
 
     model: pm.Model
-    free: tuple[Free, ...]
+    free: tuple[FreeVariable, ...]
     data: tuple[Data, ...]
     observed: tuple[Observed, ...]
     row_logp: TensorVariable | None  # (rows,) log-likelihood of each example, scaled to total_size
@@ -164,7 +164,7 @@ def decompose(
     random_seed: int | None = None,
     groups: Sequence[tuple[set[Variable], int]] = (),
     strict: bool = True,
-) -> Terms:
+) -> ModelTerms:
     """Take a model apart into free variables, data and log-density terms.
 
     Data become inputs of the graphs (so that any number of rows fits), and `pm.Minibatch` is
@@ -187,7 +187,7 @@ def decompose(
 
     Returns
     -------
-    Terms
+    ModelTerms
         The parts.
 
     Raises
@@ -292,7 +292,7 @@ def decompose(
     with indices_must_fit():
         start = initial_point(model, random_seed)
     free = [
-        Free(
+        FreeVariable(
             name=model.free_RVs[i].name,
             value=free_values[i],
             start=np.asarray(start[free_values[i].name]),
@@ -354,7 +354,7 @@ def decompose(
     ]
     zero = pt.constant(0.0)
     n_rows = next((d.value.shape[0] for d in data if d.per_example), None)
-    return Terms(
+    return ModelTerms(
         model=model,
         free=tuple(free),
         data=tuple(data),
@@ -377,13 +377,13 @@ def decompose(
 
 
 def normal_sigmas(
-    terms: Terms, values: Mapping[str, np.ndarray], dtype: str
+    terms: ModelTerms, values: Mapping[str, np.ndarray], dtype: str
 ) -> dict[str, np.ndarray]:
     """Evaluate the prior σ of every free variable with an untransformed Normal prior.
 
     Parameters
     ----------
-    terms : Terms
+    terms : ModelTerms
         The model.
     values : mapping from str to numpy.ndarray
         Unconstrained value of each free variable, at which its descendants' σ are taken.
@@ -403,7 +403,7 @@ def normal_sigmas(
     3.0
     """
     normal = {f.name: f.normal[1] for f in terms.free if f.normal is not None}
-    function = lift([*terms.values, *terms.inputs], list(normal.values()), dtype)
+    function = jaxify([*terms.values, *terms.inputs], list(normal.values()), dtype)
     sigmas = function(*(values[f.name] for f in terms.free), *terms.arrays().values())
     return {name: np.asarray(s) for name, s in zip(normal, sigmas, strict=True)}
 
@@ -476,7 +476,10 @@ def check_model(model: pm.Model) -> None:
 
 
 def _check_belonging(
-    free: list[Free], observed: Sequence[Variable], row_inputs: set[Variable], rows: set[Variable]
+    free: list[FreeVariable],
+    observed: Sequence[Variable],
+    row_inputs: set[Variable],
+    rows: set[Variable],
 ) -> None:
     """Refuse free variables of examples, which a minibatch would leave out of step."""
     if not rows:

@@ -12,12 +12,12 @@ from pytensor.graph.traversal import ancestors
 from pymc_bnn._checks import invalid
 
 if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import Data, Terms
+    from pymc_bnn.model.decompose import Data, ModelTerms
 
 __all__ = ["check_labels", "check_whole", "label_classes", "truncated", "warn_of_few"]
 
 
-def label_classes(terms: Terms) -> list[tuple[str, Data, int]]:
+def label_classes(terms: ModelTerms) -> list[tuple[str, Data, int]]:
     """Return for each categorical observed variable its name, its data and its number of classes.
 
     Examples
@@ -61,7 +61,7 @@ def check_labels(argument: str, labels: np.ndarray, k: int) -> None:
         )
 
 
-def truncated(terms: Terms) -> frozenset[str]:
+def truncated(terms: ModelTerms) -> frozenset[str]:
     """Return the names of the floating-point data that discrete variables cast to integers.
 
     Examples
@@ -94,7 +94,7 @@ def check_whole(argument: str, values: np.ndarray) -> None:
         raise invalid(argument, rule, got, "recode or round them")
 
 
-def warn_of_few(terms: Terms, n: int, whole: bool = True) -> None:
+def warn_of_few(terms: ModelTerms, n: int, whole: bool = True) -> None:
     """Warn of a single example, and of a classifier whose labels are all of one class.
 
     Scalars are no examples, and labels whose probabilities depend on no data are counts of one
@@ -102,7 +102,7 @@ def warn_of_few(terms: Terms, n: int, whole: bool = True) -> None:
 
     Parameters
     ----------
-    terms : Terms
+    terms : ModelTerms
         The model.
     n : int
         Number of examples.

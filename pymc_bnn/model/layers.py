@@ -21,12 +21,12 @@ from pytensor.tensor.variable import TensorVariable
 from pytensor_ml.layers import LinearLayer
 from pytensor_ml.layers.conv import ConvLayer
 
-from pymc_bnn.graphs.to_jax import lift, substitute
-from pymc_bnn.model.decompose import Free, Terms, shapes_must_agree
+from pymc_bnn.graphs.to_jax import jaxify, substitute
+from pymc_bnn.model.decompose import FreeVariable, ModelTerms, shapes_must_agree
 from pymc_bnn.runtime.precision import precision
 
 if TYPE_CHECKING:
-    from pymc_bnn.elbo.base import Part
+    from pymc_bnn.elbo.base import NormalWeight
 
 __all__ = ["Layer", "Slot", "Uses", "find_layers"]
 
@@ -39,7 +39,7 @@ class Slot:
     by what depends on neither the variable nor the examples.
     """
 
-    variable: Free
+    variable: FreeVariable
     expression: TensorVariable  # the layer's input, an expression of the variable's value
 
     def at(self, value: TensorVariable) -> TensorVariable:
@@ -84,13 +84,15 @@ class Layer:
         """The weight and the bias that are free variables."""
         return [s for s in (self.weight, self.bias) if isinstance(s, Slot)]
 
-    def mean(self, x: TensorVariable, weight: Part | None, bias: Part | None) -> TensorVariable:
+    def mean(
+        self, x: TensorVariable, weight: NormalWeight | None, bias: NormalWeight | None
+    ) -> TensorVariable:
         """Write the output with the weight and the bias at their means."""
         output = self.linear(x, None if weight is None else weight.mean)
         return output if bias is None else output + bias.mean
 
     def deviation(
-        self, x: TensorVariable, weight: Part | None, bias: Part | None
+        self, x: TensorVariable, weight: NormalWeight | None, bias: NormalWeight | None
     ) -> TensorVariable:
         """Write how far one draw of them moves the output: what is random of both, added."""
         output = None
@@ -113,7 +115,7 @@ class Uses:
         return next((la for la in self.layers for s in la.slots if s.variable.name == name), None)
 
 
-def find_layers(terms: Terms) -> Uses:
+def find_layers(terms: ModelTerms) -> Uses:
     """Find the layers whose weight or bias is a free variable of a model.
 
     Matches pytensor-ml's ``LinearLayer`` and ``ConvLayer``, hand-written ``x @ w`` (``pt.dot``,
@@ -122,7 +124,7 @@ def find_layers(terms: Terms) -> Uses:
 
     Parameters
     ----------
-    terms : Terms
+    terms : ModelTerms
         A model taken apart by rows.
 
     Returns
@@ -177,7 +179,7 @@ def find_layers(terms: Terms) -> Uses:
 
 
 def _follow(
-    free: Free, clients: dict, by_row: set[Variable]
+    free: FreeVariable, clients: dict, by_row: set[Variable]
 ) -> tuple[list[tuple[Apply, int, TensorVariable]], list[str]]:
     """Walk from a variable to the layers it enters; return these and what else it meets."""
     found, others, pending = [], [], [free.value]
@@ -195,7 +197,7 @@ def _follow(
     return found, others
 
 
-def _outside(free: Free, terms: Terms) -> list[str]:
+def _outside(free: FreeVariable, terms: ModelTerms) -> list[str]:
     """List what else depends on the variable, beside the likelihood that comes by rows."""
     others = [
         f"the prior of '{f.name}'"
@@ -317,14 +319,14 @@ def _descendants(nodes: Sequence[Apply], roots: Iterable[Variable]) -> set[Varia
     return found
 
 
-def _not_by_row(layers: Sequence[Layer], terms: Terms) -> list[Layer]:
+def _not_by_row(layers: Sequence[Layer], terms: ModelTerms) -> list[Layer]:
     """Return the layers whose input does not have one row per example: shapes tell."""
     if not layers:
         return []
     n = terms.n_rows
     lengths = []
     with precision("float32"):
-        function = lift([*terms.values, *terms.inputs], [layer.output for layer in layers])
+        function = jaxify([*terms.values, *terms.inputs], [layer.output for layer in layers])
         for rows in (n, n + 1):
             arrays = [
                 jax.ShapeDtypeStruct(

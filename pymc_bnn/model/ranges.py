@@ -26,7 +26,7 @@ from pymc_bnn._checks import first_line, invalid
 from pymc_bnn.graphs.to_jax import substitute
 
 if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import Terms
+    from pymc_bnn.model.decompose import ModelTerms
 
 __all__ = ["IndexUse", "Indices", "indices_must_fit"]
 
@@ -66,7 +66,7 @@ the first 7 at index 2; recode it, or give 'mu' more entries
     uses: tuple[IndexUse, ...]
 
     @classmethod
-    def of(cls, terms: Terms) -> Indices:
+    def of(cls, terms: ModelTerms) -> Indices:
         """Find them in the graphs of a model."""
         outputs = [f.logp for f in terms.free] + list(terms.deterministics.values())
         outputs += [terms.rest_logp, terms.potential_logp]
@@ -204,7 +204,7 @@ def _lookups(
             axis += index.type.ndim if isinstance(index, Variable) and not number else 1
 
 
-def _called(indexed: Variable, terms: Terms) -> str:
+def _called(indexed: Variable, terms: ModelTerms) -> str:
     """Name what is indexed: a variable, or what it is computed from."""
     behind = set(ancestors([indexed]))
     names = [f.name for f in terms.free if f.value in behind]

@@ -12,7 +12,7 @@ from pymc_bnn.model.labels import check_labels, check_whole, label_classes, trun
 from pymc_bnn.model.ranges import Indices
 
 if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import Terms
+    from pymc_bnn.model.decompose import ModelTerms
 
 __all__ = ["DataRules"]
 
@@ -39,7 +39,7 @@ recode the labels or give the network more outputs
     indices: Indices
 
     @classmethod
-    def of(cls, terms: Terms) -> DataRules:
+    def of(cls, terms: ModelTerms) -> DataRules:
         """Read them off a model that was taken apart."""
         classes = {d.name: (name, k) for name, d, k in label_classes(terms)}
         return cls(classes, truncated(terms), Indices.of(terms))

@@ -14,13 +14,13 @@ import pytensor.tensor as pt
 from pymc.distributions.custom import CustomDistRV, CustomSymbolicDistRV
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.graphs.to_jax import lift
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.conditions import Condition, conditions, law_of, op_of
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import precision
 
 if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import Terms
+    from pymc_bnn.model.decompose import ModelTerms
 
 __all__ = ["DRAWS", "Support"]
 
@@ -36,7 +36,7 @@ class Support:
 
     Parameters
     ----------
-    terms : Terms
+    terms : ModelTerms
         The model.
     held : bool, optional
         As of :func:`conditions`.
@@ -57,7 +57,7 @@ class Support:
 prior that is positive (HalfNormal, Gamma)
     """
 
-    def __init__(self, terms: Terms, held: bool = True):
+    def __init__(self, terms: ModelTerms, held: bool = True):
         self.terms = terms
         self.conditions = conditions(terms, held)
         suspects = {c.variable for c in self.conditions}
@@ -160,7 +160,7 @@ prior that is positive (HalfNormal, Gamma)
             [o.logp.max() for o in self.discrete],
         ]
         flat = [x.astype("float64") for group in outputs for x in group]
-        lifted = lift([*self.terms.values, *self.terms.inputs], flat, "float64", gradient=False)
+        lifted = jaxify([*self.terms.values, *self.terms.inputs], flat, "float64", gradient=False)
         ends = np.cumsum([len(group) for group in outputs])[:-1]
 
         def function(*arguments: Any) -> list[Any]:

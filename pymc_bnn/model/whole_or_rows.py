@@ -13,11 +13,11 @@ import numpy as np
 import pymc as pm
 
 from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.data.epochs import Batches, check_rows
+from pymc_bnn.data.epochs import EpochPlan, check_rows
 from pymc_bnn.elbo import find_layers
-from pymc_bnn.graphs.to_jax import lift
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.columns import check_rows_aligned
-from pymc_bnn.model.decompose import Terms, check_model, decompose, find_rows
+from pymc_bnn.model.decompose import ModelTerms, check_model, decompose, find_rows
 from pymc_bnn.model.roots import find_groups, unbatched_root
 from pymc_bnn.model.rules import DataRules
 from pymc_bnn.runtime.compilation import Compiled
@@ -40,7 +40,7 @@ def take_apart(
     rows: Any,
     seed: int,
     layers: bool,
-) -> tuple[Terms, Batches | None, Terms | None]:
+) -> tuple[ModelTerms, EpochPlan | None, ModelTerms | None]:
     """Take a model apart, whole or by rows; by rows for predictions in any case, if possible.
 
     Parameters
@@ -59,11 +59,11 @@ def take_apart(
 
     Returns
     -------
-    terms : Terms
+    terms : ModelTerms
         For the fit.
-    batches : Batches or None
+    batches : EpochPlan or None
         None: nothing is taken row by row.
-    row_terms : Terms or None
+    row_terms : ModelTerms or None
         The model by rows, for predictions; None if it cannot be.
 
     Raises
@@ -76,7 +76,7 @@ def take_apart(
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(600))
     >>> take_apart(model, "auto", None, 0, False)[1]
-    Batches(n=600, batch_size=256)
+    EpochPlan(n=600, batch_size=256)
     """
     if isinstance(batch_size, str) and batch_size != "auto":
         raise invalid(
@@ -98,7 +98,7 @@ def take_apart(
     if size != n:
         try:
             terms = _checked_rows(model, roots, seed, size, rows is None)
-            return terms, Batches(n, size), terms
+            return terms, EpochPlan(n, size), terms
         except (ValueError, NotImplementedError) as error:
             if not free_choice:
                 raise
@@ -112,7 +112,7 @@ def take_apart(
         if uses is not None and (uses.layers or uses.elsewhere):
             DataRules.of(row_terms).check(row_terms.arrays())
             rows_stand_alone(row_terms, seed, n)
-            return row_terms, Batches(n, n), row_terms
+            return row_terms, EpochPlan(n, n), row_terms
     except (ValueError, NotImplementedError):
         pass  # something belongs to the examples, or rows depend on each other
     whole = decompose(model, random_seed=seed)
@@ -127,7 +127,7 @@ def take_apart(
     return whole, None, row_terms
 
 
-def by_rows(model: pm.Model, rows: Any, seed: int) -> Terms:
+def by_rows(model: pm.Model, rows: Any, seed: int) -> ModelTerms:
     """Take apart by rows a model that holds a small sample; arguments as of :func:`take_apart`.
 
     Examples
@@ -146,7 +146,9 @@ def by_rows(model: pm.Model, rows: Any, seed: int) -> Terms:
     return _checked_rows(model, roots, seed, n, rows is None)
 
 
-def _checked_rows(model: pm.Model, roots: Any, seed: int, size: int, free_choice: bool) -> Terms:
+def _checked_rows(
+    model: pm.Model, roots: Any, seed: int, size: int, free_choice: bool
+) -> ModelTerms:
     groups = [group for group in find_groups(model, roots) if group[1] > size]
     terms = _without_tables(model, roots, seed, free_choice, groups=groups)
     check_rows_aligned(terms)
@@ -162,7 +164,7 @@ def _without_tables(
     free_choice: bool,
     groups: Sequence[Any] = (),
     strict: bool = True,
-) -> Terms:
+) -> ModelTerms:
     """Take apart by rows, if need be without data that have as many by coincidence.
 
     That is what makes rows depend on each other and, left out, no longer does: a table of groups, a
@@ -187,7 +189,7 @@ def _without_tables(
     return terms
 
 
-def rows_stand_alone(terms: Terms, seed: int, size: int) -> None:
+def rows_stand_alone(terms: ModelTerms, seed: int, size: int) -> None:
     """Raise unless the likelihood of rows in batches is what it is among all rows.
 
     Where the graph says so, nothing is computed; else batches of `size` rows are compared with all.
@@ -208,7 +210,7 @@ def rows_stand_alone(terms: Terms, seed: int, size: int) -> None:
     ]
     exact = any(f.value.dtype == "float64" for f in terms.free)  # what the graph itself can tell
     with precision("float64"):
-        lifted = lift([*terms.values, *terms.inputs], [terms.row_logp], "float64")
+        lifted = jaxify([*terms.values, *terms.inputs], [terms.row_logp], "float64")
         values = [jnp.asarray(v, "float64") for v in values]
         logp = Compiled(lambda v, data: lifted(*v, *(data[d.name] for d in terms.data))[0])
         per_example = {d.name: narrow(d.value, "float64") for d in terms.data if d.per_example}

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn.graphs.to_jax import lift
-from pymc_bnn.model.decompose import Terms
+from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import key_of
 
@@ -23,7 +23,7 @@ _QUADRATURE_NODES = 32
 _MOMENT_DRAWS = 4000
 
 
-def constrain(terms: Terms, outputs: Sequence[Any], dtype: str) -> Callable[..., Any]:
+def constrain(terms: ModelTerms, outputs: Sequence[Any], dtype: str) -> Callable[..., Any]:
     """Compile expressions of values and data to a function of ``{variable: unconstrained value}``.
 
     Examples
@@ -37,7 +37,7 @@ def constrain(terms: Terms, outputs: Sequence[Any], dtype: str) -> Callable[...,
     >>> float(function({"scale": np.log(2.0)})[0])
     2.0
     """
-    lifted = lift([*terms.values, *terms.inputs], list(outputs), dtype)
+    lifted = jaxify([*terms.values, *terms.inputs], list(outputs), dtype)
     names = [f.name for f in terms.free]
     arrays = list(terms.arrays().values())
     jitted = Compiled(lifted)

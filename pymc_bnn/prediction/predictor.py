@@ -23,7 +23,7 @@ from pymc_bnn.prediction.programs import Outputs, Program, same_rows
 from pymc_bnn.prediction.requests import Request, not_enough, terms_for
 from pymc_bnn.prediction.sampler import Sampler, is_class, probabilities, vote
 from pymc_bnn.prediction.targets import asked_for, graphs_of, has_density
-from pymc_bnn.runtime.sharding import everywhere, gathered, put_rows
+from pymc_bnn.runtime.sharding import gather, replicate, shard_rows
 
 if TYPE_CHECKING:
     from pymc_bnn.approximation import Approximation
@@ -312,17 +312,17 @@ class Predictor:
         first: int,
     ) -> Iterator[Any]:
         """Yield, draw by draw, what the programs say of each batch, still on the device."""
-        rest = everywhere(self.rest, mesh)
+        rest = replicate(self.rest, mesh)
         feeds = [(p, *self._feed(p, size, mesh)) for p in self._programs()]
         forward: dict[int, Any] = {}  # batches of a program have one shape: looked up once
         before: list[Any] = []
         for draw in range(draws):
             draw_key = jax.random.fold_in(jax.random.fold_in(key, 1), draw)
-            draw_key = everywhere(draw_key, mesh)
+            draw_key = replicate(draw_key, mesh)
             classes: dict[Any, list[Any]] = {}
             found: dict[Any, list[Any]] = {}
             results = []
-            values = None if draw and fixed else everywhere(weights(draw), mesh)
+            values = None if draw and fixed else replicate(weights(draw), mesh)
             for number, (program, indices, load) in enumerate(feeds):
                 batches = []
                 constants = {k: v for k, v in rest.items() if k in program.data}
@@ -337,7 +337,7 @@ class Predictor:
                             forward[number] = program.forward.executable(*given)
                         batches.append(forward[number](*given))
                 results.append(batches)
-                batches = batches if program.whole else gathered(batches, mesh)
+                batches = batches if program.whole else gather(batches, mesh)
                 for c, name in enumerate(program.classes):
                     classes[name] = [b[0][c] for b in batches]
                 for j, name in enumerate(program.others):
@@ -349,14 +349,14 @@ class Predictor:
         """Return the row numbers of each batch of a program, and what loads its rows."""
         rows = {k: v for k, v in self.rows.items() if k in program.data}
         if program.whole:
-            rows = everywhere(rows, mesh)
+            rows = replicate(rows, mesh)
             own = [np.arange(self.lengths[key[0]]) for key in program.classes]
             return [(np.arange(self.n or 1), own)], lambda _: rows
         indices = [np.arange(start, start + size) for start in range(0, self.n, size)]
 
         def load(i: int) -> dict[str, Any]:
             index = np.minimum(indices[i], self.n - 1)
-            return put_rows({k: v[index] for k, v in rows.items()}, mesh)
+            return shard_rows({k: v[index] for k, v in rows.items()}, mesh)
 
         if sum(v.nbytes for v in rows.values()) <= _RESIDENT_BYTES:
             resident = [load(i) for i in range(len(indices))]

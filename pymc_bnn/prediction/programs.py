@@ -13,7 +13,7 @@ import numpy as np
 from pytensor.graph.basic import Variable
 
 from pymc_bnn.graphs.masks import random_masks
-from pymc_bnn.graphs.to_jax import lift
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.independence import row_use
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import words_of
@@ -102,7 +102,7 @@ class Program:
         graphs = [outputs.graphs[name] for name in (*self.classes, *self.others)]
         masks = outputs.masks
         inputs = [*weights.values(), *(root for root, _ in masks), *data.values()]
-        lifted = lift(inputs, graphs, dtype, gradient=False)
+        lifted = jaxify(inputs, graphs, dtype, gradient=False)
         n_class, all_classes = len(numbers), len(classes)
 
         def vote(probs: Any, key: Any, indices: Any) -> list[Any]:

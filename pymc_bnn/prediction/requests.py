@@ -18,7 +18,7 @@ from pytensor.tensor.subtensor import AdvancedSubtensor
 from pymc_bnn._checks import check_finite, check_int, invalid
 from pymc_bnn._frames import as_numbers, check_aligned, reordered
 from pymc_bnn.graphs.to_jax import substitute
-from pymc_bnn.model.decompose import Data, Observed, Terms, decompose
+from pymc_bnn.model.decompose import Data, ModelTerms, Observed, decompose
 
 __all__ = [
     "Request",
@@ -53,7 +53,7 @@ class Request:
         return self.rows, frozenset(self.values), self.asked
 
     @classmethod
-    def of(cls, terms: Terms, new_data: Mapping[str, Any] | None) -> Request:
+    def of(cls, terms: ModelTerms, new_data: Mapping[str, Any] | None) -> Request:
         """Read and check `new_data`; None stands for the data that the model holds now.
 
         Examples
@@ -90,7 +90,7 @@ class Request:
         return cls(values, frozenset(values), False)
 
 
-def changed_data(terms: Terms) -> dict[str, np.ndarray]:
+def changed_data(terms: ModelTerms) -> dict[str, np.ndarray]:
     """Return the data that `pm.set_data` changed since the model was taken apart.
 
     Examples
@@ -112,7 +112,7 @@ def changed_data(terms: Terms) -> dict[str, np.ndarray]:
 
 
 def warn_of_changed_data(
-    terms: Terms, what: str, graphs: Sequence[Variable] | None = None, rows: bool = True
+    terms: ModelTerms, what: str, graphs: Sequence[Variable] | None = None, rows: bool = True
 ) -> None:
     """Warn that a figure is of the data of the fit, where the model holds other data now.
 
@@ -155,7 +155,7 @@ def warn_of_one_draw(draws: int, has_values: bool) -> None:
         )
 
 
-def row_groups(terms: Terms) -> dict[str, set[str]]:
+def row_groups(terms: ModelTerms) -> dict[str, set[str]]:
     """Return for each observed variable the names of the data that have its rows.
 
     Examples
@@ -181,7 +181,7 @@ def _is_of(data: Data, observed: Observed) -> bool:
     return data.value.ndim > 0 and len(data.value) == observed.n
 
 
-def terms_for(terms: Terms, request: Request, seed: int | None = None) -> Terms:
+def terms_for(terms: ModelTerms, request: Request, seed: int | None = None) -> ModelTerms:
     """Return a model's parts with those data taken by rows whose rows are new.
 
     Where the model cannot be taken apart by rows, because free variables or one term belong to all
@@ -221,7 +221,7 @@ def terms_for(terms: Terms, request: Request, seed: int | None = None) -> Terms:
         return _free_length(terms, names)
 
 
-def _free_length(terms: Terms, names: set[str]) -> Terms:
+def _free_length(terms: ModelTerms, names: set[str]) -> ModelTerms:
     """Let some data have any number of rows, for predictions only."""
     data = [replace(d, per_example=d.per_example or d.name in names) for d in terms.data]
     swap = {
@@ -260,7 +260,7 @@ def _free_length(terms: Terms, names: set[str]) -> Terms:
     )
 
 
-def _fully_observed(terms: Terms) -> Terms | None:
+def _fully_observed(terms: ModelTerms) -> ModelTerms | None:
     """Undo the split of variables with missing values; None where there are none of one axis.
 
     PyMC makes two variables of one, with parameters ``mu[observed]`` and ``mu[missing]``. Of new
@@ -293,7 +293,7 @@ def _fully_observed(terms: Terms) -> Terms | None:
 
 
 def check_names(
-    terms: Terms, new_data: Mapping[str, Any] | None, argument: str = "new_data"
+    terms: ModelTerms, new_data: Mapping[str, Any] | None, argument: str = "new_data"
 ) -> dict[str, np.ndarray]:
     """Check new data against the model's: names, axes, numbers."""
     if new_data is None:
@@ -334,7 +334,7 @@ def check_names(
     return given
 
 
-def not_enough(terms: Terms, request: Request, missing: Sequence[str]) -> Exception:
+def not_enough(terms: ModelTerms, request: Request, missing: Sequence[str]) -> Exception:
     """Build the error for rows that predictions need and that were not given."""
     if not request.asked:
         got = f"new rows of {sorted(request.rows or ())} alone"

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_bnn._checks import check_positive, invalid
-from pymc_bnn.data.streams import Stream, check_stream, named
+from pymc_bnn.data.streams import Prefetcher, check_stream, named
 from pymc_bnn.prediction import ClassPrediction, Prediction
 from pymc_bnn.prediction.requests import warn_of_one_draw
 from pymc_bnn.runtime.precision import precision
@@ -69,7 +69,7 @@ def write_predictions(
     written, padded, first = 0, 0, None
     try:
         with (
-            Stream(
+            Prefetcher(
                 batches, prepare, passes=1, stall_timeout=stall_timeout, argument="batches"
             ) as stream,
             _counter(progressbar) as count,

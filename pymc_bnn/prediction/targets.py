@@ -9,14 +9,14 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.graphs.to_jax import substitute
-from pymc_bnn.model.decompose import Observed, Terms
+from pymc_bnn.model.decompose import ModelTerms, Observed
 from pymc_bnn.prediction.requests import Request, row_groups
 from pymc_bnn.prediction.sampler import cannot_be_drawn
 
 __all__ = ["asked_for", "graphs_of", "has_density"]
 
 
-def asked_for(terms: Terms, request: Request, var_names: Sequence[str]) -> list[Observed]:
+def asked_for(terms: ModelTerms, request: Request, var_names: Sequence[str]) -> list[Observed]:
     """Return the observed variables to predict: those that can be, with the data given.
 
     Raises
@@ -71,7 +71,7 @@ def asked_for(terms: Terms, request: Request, var_names: Sequence[str]) -> list[
 
 
 def graphs_of(
-    terms: Terms, request: Request, names: Sequence[str]
+    terms: ModelTerms, request: Request, names: Sequence[str]
 ) -> dict[str, tuple[Variable, dict[str, Variable]]]:
     """Return the graph of each variable, and which observed variables it is drawn from in turn.
 
@@ -107,7 +107,7 @@ def graphs_of(
     return found
 
 
-def has_density(terms: Terms, request: Request) -> bool:
+def has_density(terms: ModelTerms, request: Request) -> bool:
     """Tell whether the data asked for hold all that was observed of each row, of one sample.
 
     Examples

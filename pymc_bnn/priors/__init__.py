@@ -11,7 +11,7 @@ from pymc_bnn.priors.horseshoe import Horseshoe
 from pymc_bnn.priors.normal import Normal, fan_in_normal
 from pymc_bnn.priors.patterns import assign
 from pymc_bnn.priors.place import Place, Site, build
-from pymc_bnn.priors.posterior import Posterior, from_posterior
+from pymc_bnn.priors.posterior import FromPosterior, from_posterior
 from pymc_bnn.priors.scale_mixture import ScaleMixture, spike_and_slab
 from pymc_bnn.priors.scales import Exponential, HalfCauchy, HalfNormal, InverseGamma, LogNormal
 
@@ -22,6 +22,7 @@ __all__ = [
     "Exponential",
     "FanIn",
     "Flat",
+    "FromPosterior",
     "HalfCauchy",
     "HalfNormal",
     "Horseshoe",
@@ -41,3 +42,5 @@ __all__ = [
     "from_posterior",
     "spike_and_slab",
 ]
+
+Posterior = FromPosterior  # its name before

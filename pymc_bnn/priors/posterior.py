@@ -14,11 +14,11 @@ from pymc_bnn._checks import invalid
 from pymc_bnn.priors.base import Prior
 from pymc_bnn.priors.place import Place
 
-__all__ = ["Posterior", "from_posterior"]
+__all__ = ["FromPosterior", "from_posterior"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Posterior(Prior):
+class FromPosterior(Prior):
     """Normal distributions with the means and standard deviations of a fit, by name.
 
     Made by :func:`from_posterior`.
@@ -36,7 +36,7 @@ class Posterior(Prior):
 
     Examples
     --------
-    >>> Posterior({"dense1_W": np.zeros((2, 3))}, {"dense1_W": np.ones((2, 3))})
+    >>> FromPosterior({"dense1_W": np.zeros((2, 3))}, {"dense1_W": np.ones((2, 3))})
     from_posterior(<dense1_W>)
     """
 
@@ -84,7 +84,7 @@ class Posterior(Prior):
         return mean, std
 
 
-def from_posterior(fitted: Any) -> Posterior:
+def from_posterior(fitted: Any) -> FromPosterior:
     """Return a prior: independent normal distributions with a fit's posterior moments.
 
     For data that arrive in portions: fit the first, then build the same network with this prior
@@ -102,7 +102,7 @@ def from_posterior(fitted: Any) -> Posterior:
 
     Returns
     -------
-    Posterior
+    FromPosterior
         A prior for :func:`pymc_bnn.bayesian`. Its parameters start at the posterior means.
 
     Raises
@@ -110,7 +110,7 @@ def from_posterior(fitted: Any) -> Posterior:
     TypeError
         If `fitted` has no mappings `mean` and `std`.
     ValueError
-        If they hold different variables; on building also as :class:`Posterior`.
+        If they hold different variables; on building also as :class:`FromPosterior`.
 
     Notes
     -----
@@ -142,7 +142,7 @@ def from_posterior(fitted: Any) -> Posterior:
     if set(means) != set(stds):
         rule, got = "have `mean` and `std` of the same variables", sorted(set(means) ^ set(stds))
         raise invalid("fitted", rule, f"one without the other of {got}", "pass both")
-    return Posterior(
+    return FromPosterior(
         {str(name): np.asarray(means[name]) for name in means},
         {str(name): np.asarray(stds[name]) for name in means},
     )

@@ -12,7 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from pymc_bnn._checks import check_int, invalid
 
-__all__ = ["everywhere", "gathered", "keep_everywhere", "mesh_of", "put_rows", "split_rows"]
+__all__ = ["gather", "keep_replicated", "mesh_of", "replicate", "shard_rows", "split_rows"]
 
 _AXIS = "rows"
 
@@ -59,12 +59,12 @@ def mesh_of(devices: str | int | Sequence[Any] | None) -> Mesh | None:
     return Mesh(np.array(chosen), (_AXIS,))
 
 
-def everywhere(tree: Any, mesh: Mesh | None) -> Any:
+def replicate(tree: Any, mesh: Mesh | None) -> Any:
     """Put a copy of every array on each device.
 
     Examples
     --------
-    >>> everywhere({"x": np.zeros(3)}, mesh_of(1))["x"].shape
+    >>> replicate({"x": np.zeros(3)}, mesh_of(1))["x"].shape
     (3,)
     """
     if mesh is None:
@@ -80,12 +80,12 @@ def everywhere(tree: Any, mesh: Mesh | None) -> Any:
     return jax.tree.map(put, tree)
 
 
-def put_rows(tree: Any, mesh: Mesh | None) -> Any:
+def shard_rows(tree: Any, mesh: Mesh | None) -> Any:
     """Put arrays on the devices, split along their rows, as many for each device.
 
     Examples
     --------
-    >>> put_rows({"x": np.zeros((4, 2))}, mesh_of(1))["x"].shape
+    >>> shard_rows({"x": np.zeros((4, 2))}, mesh_of(1))["x"].shape
     (4, 2)
     """
     if mesh is None:
@@ -96,12 +96,12 @@ def put_rows(tree: Any, mesh: Mesh | None) -> Any:
     return jax.tree.map(lambda a: put(a.shape, place, lambda part: np.asarray(a)[part]), tree)
 
 
-def gathered(tree: Any, mesh: Mesh | None) -> Any:
+def gather(tree: Any, mesh: Mesh | None) -> Any:
     """Bring rows that other processes hold to this one.
 
     Examples
     --------
-    >>> gathered(put_rows(np.zeros(4), mesh_of(1)), mesh_of(1)).shape
+    >>> gather(shard_rows(np.zeros(4), mesh_of(1)), mesh_of(1)).shape
     (4,)
     """
     if mesh is None or jax.process_count() == 1:
@@ -123,12 +123,12 @@ def split_rows(array: jax.Array, mesh: Mesh | None, axis: int = 0) -> jax.Array:
     return jax.lax.with_sharding_constraint(array, place)
 
 
-def keep_everywhere(tree: Any, mesh: Mesh | None) -> Any:
+def keep_replicated(tree: Any, mesh: Mesh | None) -> Any:
     """Keep results of a compiled function on each device.
 
     Examples
     --------
-    >>> jax.jit(lambda x: keep_everywhere(x, mesh_of(1)))(np.zeros(4)).shape
+    >>> jax.jit(lambda x: keep_replicated(x, mesh_of(1)))(np.zeros(4)).shape
     (4,)
     """
     if mesh is None:

@@ -29,7 +29,7 @@ def environment(folder: Path, cuda: bool) -> str:
     return str(python)
 
 
-class Stream:
+class Prefetcher:
     """Minibatches of a permutation per epoch; its length is the number of rows, as Trainer asks."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray, batch_size: int):
@@ -69,7 +69,7 @@ class Steps:
         from pymc_model import logits
 
         size = self.workload.batch_size
-        self.stream = Stream(self.data["train_x"], self.data["train_y"], size)
+        self.stream = Prefetcher(self.data["train_x"], self.data["train_y"], size)
         with pm.Model() as self.model:
             x = pm.Data("x", self.data["train_x"][:size])
             labels = pm.Data("labels", self.data["train_y"][:size])

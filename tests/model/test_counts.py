@@ -9,7 +9,7 @@ from scipy import special, stats
 
 import pymc_bnn as bnn
 from pymc_bnn.elbo import assemble
-from pymc_bnn.graphs.to_jax import lift
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.counts import has_huge_counts
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.runtime.precision import precision
@@ -169,7 +169,7 @@ def test_sums_of_whole_numbers_beyond_int32():
     counts = np.full(3, 2 * 10**9)
     x = pt.lvector("x")
     with precision("float32"):
-        found = lift([x], [x.sum() * 1.5, pt.log(x.sum())])(counts.astype("int32"))
+        found = jaxify([x], [x.sum() * 1.5, pt.log(x.sum())])(counts.astype("int32"))
     np.testing.assert_allclose(found, [9e9, np.log(6e9)], rtol=1e-6)
 
 
@@ -180,6 +180,6 @@ def test_data_beyond_int32():
         pm.Normal("y", b * x, 1e12, observed=1.0 * x)
     terms = decompose(model)
     with precision("float32"):
-        logp = lift([*terms.values, *terms.inputs], [terms.rest_logp])
+        logp = jaxify([*terms.values, *terms.inputs], [terms.rest_logp])
         found = logp(np.float32(0.5), *terms.arrays().values())[0]
     np.testing.assert_allclose(found, stats.norm.logpdf(x, 0.5 * x, 1e12).sum(), rtol=1e-6)

@@ -9,7 +9,7 @@ from pytensor.tensor.random.op import RandomVariable
 import pymc_bnn as bnn
 from pymc_bnn import guides
 from pymc_bnn.elbo import assemble, kl
-from pymc_bnn.graphs.to_jax import INTERPRETED, lift
+from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.numbers import initial_point, widen
 from pymc_bnn.runtime.precision import precision
@@ -166,7 +166,7 @@ def test_log_densities_and_starts_of_whole_numbers(name):
         outputs = [*(f.logp.sum() for f in terms.free), terms.rest_logp]
         start = {f.name: f.start for f in terms.free}
         with precision("float64"):
-            f = jax.jit(lift([*terms.values, *terms.inputs], outputs, "float64"))
+            f = jax.jit(jaxify([*terms.values, *terms.inputs], outputs, "float64"))
             first = found[0][0] if found else start
             found.append((start, np.array(f(*first.values(), *terms.arrays().values()))))
     for key, value in found[1][0].items():

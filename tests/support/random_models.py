@@ -15,7 +15,7 @@ from scipy import stats
 import pymc_bnn as bnn
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.elbo import assemble
-from pymc_bnn.guides import Posterior, assign_guides
+from pymc_bnn.guides import JointGuide, assign_guides
 from pymc_bnn.inference.start import starting_blocks
 from pymc_bnn.model.whole_or_rows import take_apart
 from pymc_bnn.runtime.noise import draw_noise
@@ -202,7 +202,7 @@ def unfitted(model: pm.Model, batch_size: Any, dtype: str) -> Approximation:
     assigned = assign_guides(None, [f.name for f in terms.free])
     with precision(dtype):
         blocks = starting_blocks(terms, assigned, None, dtype, 0)
-        posterior = Posterior(blocks, dtype)
+        posterior = JointGuide(blocks, dtype)
         parts = assemble(terms, posterior, dtype)
     params = {b.name: {k: np.asarray(v, dtype) for k, v in b.params.items()} for b in blocks}
     trace, weights = np.zeros((0, 3)), np.ones_like
