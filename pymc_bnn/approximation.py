@@ -2,55 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import arviz_base
 import cloudpickle
-import jax
 import numpy as np
 import pandas as pd
 import xarray as xr
-from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.data.epochs import EpochPlan, StreamPlan
+from pymc_bnn._checks import check_int
 from pymc_bnn.data.streams import STALL_S
 from pymc_bnn.diagnostics.full_elbo import evaluate_elbo, evaluate_kl
-from pymc_bnn.diagnostics.summary import history_frame, summary
-from pymc_bnn.elbo import Elbo
-from pymc_bnn.guides import JointGuide
-from pymc_bnn.inference.start import prior_scales
-from pymc_bnn.model.decompose import ModelTerms
-from pymc_bnn.posterior.constrained import constrain, moments
-from pymc_bnn.prediction import LIMIT_BYTES, Prediction, requests
-from pymc_bnn.prediction.predictor import Predictor
-from pymc_bnn.prediction.requests import check_prediction, warn_of_changed_data
+from pymc_bnn.diagnostics.history import history_frame
+from pymc_bnn.diagnostics.summary import scale_ratio, summary
+from pymc_bnn.elbo.objective import objective_name
+from pymc_bnn.inference.program import Program
+from pymc_bnn.inference.record import Record
+from pymc_bnn.inference.state import State
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.posterior.base import Posterior
+from pymc_bnn.posterior.constrained import constrained_moments
+from pymc_bnn.posterior.sampling import choose_names, sample, to_dataset
+from pymc_bnn.prediction.predict import predict, predictor_for
+from pymc_bnn.prediction.requests import (
+    check_prediction,
+    warn_of_changed_data,
+    warn_of_one_draw,
+)
+from pymc_bnn.prediction.results import Prediction
 from pymc_bnn.prediction.store import write_predictions
 from pymc_bnn.runtime.noise import key_of, seed_of
-from pymc_bnn.runtime.precision import precision
 from pymc_bnn.runtime.sharding import mesh_of
 
 __all__ = ["Approximation"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Approximation:
     """An approximate posterior of a model; made by :func:`pymc_bnn.fit`.
 
+    A thin face: what it does are functions of the problem and the posterior.
+
     Attributes
     ----------
-    params : dict
-        Parameters of the guides, unconstrained: ``{block: {role: array}}``, where a block is a free
-        variable (mean-field: loc and log_scale), or the pattern of a joint guide.
-    history : pandas.DataFrame
-        One row per step.
-    kl_weight : float
-        The weight of the KL at the last step; below 1 this is a cold posterior.
-    interrupted : bool
-        Whether Ctrl-C ended the fit before its last step.
+    problem : Problem
+        The model, prepared: ``problem.terms``, its data, precision and number of examples.
+    program : Program
+        What was run: the objective, the optimiser, how steps go over the data.
+    state : State
+        After the last step, in host memory: parameters, the optimiser's state, random key, step.
+    record : Record
+        What the steps left: metrics, and whether Ctrl-C ended them.
+    posterior : Posterior
+        That the state stands for: draws, moments, density, unconstrained.
 
     Examples
     --------
@@ -62,48 +68,59 @@ class Approximation:
     (1, 100)
     """
 
-    terms: ModelTerms
-    row_terms: ModelTerms | None  # by rows, for predictions; None if it cannot be
-    posterior: JointGuide
-    elbo_parts: Elbo
-    params: dict[str, dict[str, np.ndarray]]
-    trace: np.ndarray  # (steps, 3) negative log-likelihood, KL, −log prior of points; nats
-    batches: EpochPlan | StreamPlan | None
-    kl_weights: Callable[[Any], np.ndarray]  # the KL's weight at each step
-    dtype: str
-    predictors: dict[Any, Predictor] = field(default_factory=dict, repr=False)  # of the whole fit
-    interrupted: bool = False
+    problem: Problem
+    program: Program
+    state: State
+    record: Record
 
     def __repr__(self) -> str:
         """Say what it is in a line."""
         return (
-            f"<Approximation: {len(self.terms.free)} variables, {self.n_parameters:,} numbers, "
-            f"{len(self.trace):,} steps, kl_weight={self.kl_weight:g}>"
+            f"<Approximation: {len(self.problem.terms.free)} variables, {self.n_parameters:,} "
+            f"numbers, {self.record.steps:,} steps, kl_weight={self.kl_weight:g}>"
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave compiled predictors out of copies and pickles (``cloudpickle``'s)."""
-        return {**self.__dict__, "predictors": {}}
+        """Leave what is computed on demand out of copies and pickles (``cloudpickle``'s)."""
+        fields = ("problem", "program", "state", "record")
+        return {name: self.__dict__[name] for name in fields}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Approximation:
         """Return a copy with a model of its own: graphs are copied as a whole or not at all."""
         return cloudpickle.loads(cloudpickle.dumps(self))
 
+    @cached_property
+    def posterior(self) -> Posterior:
+        """The posterior that the state stands for."""
+        return self.program.posterior(self.state)
+
+    @property
+    def params(self) -> dict[str, dict[str, np.ndarray]]:
+        """Parameters of the guides, unconstrained: ``{block: {role: array}}``.
+
+        A block is a free variable (mean-field: loc and log_scale), or the pattern of a joint guide.
+        """
+        return self.state.params
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the fit before its last step."""
+        return self.record.interrupted
+
     @property
     def n_parameters(self) -> int:
         """Number of unconstrained numbers of the model's free variables."""
-        return sum(f.start.size for f in self.terms.free)
+        return sum(f.start.size for f in self.problem.terms.free)
 
     @property
     def kl_weight(self) -> float:
-        """The weight of the KL at the last step."""
-        return float(self.kl_weights(max(len(self.trace) - 1, 0)))
+        """The weight of the KL at the last step; below 1 this is a cold posterior."""
+        return float(self.program.kl_weights(max(self.record.steps - 1, 0)))
 
     @property
     def points(self) -> tuple[str, ...]:
         """Free variables that have a point instead of a distribution."""
-        blocks = self.posterior.blocks
-        return tuple(f.name for b in blocks if b.guide.point for f in b.variables)
+        return self.posterior.points
 
     @property
     def objective(self) -> str:
@@ -113,7 +130,7 @@ class Approximation:
         dropout the fit maximises another function than the model's ELBO: neither is called ELBO,
         and neither may be ranked against one.
         """
-        return "objective" if self.points or self.elbo_parts.dropout else "elbo"
+        return objective_name(points=bool(self.points), dropout=self.program.elbo.dropout)
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -124,23 +141,22 @@ class Approximation:
         dropout the same, without log_prior. With a schedule of the KL's weight: kl_weight.
         """
         return history_frame(
-            self.trace,
-            self.objective,
-            self.kl_weights,
-            self.batches.per_epoch if self.batches else 1,
+            self.record.metrics,
+            self.program.kl_weights,
+            self.program.per_epoch,
             points=bool(self.points),
-            dropout=bool(self.elbo_parts.dropout),
+            dropout=self.program.elbo.dropout,
         )
 
     @property
     def streamed(self) -> bool:
         """Whether the fit's data came in batches from outside, and the model has a sample only."""
-        return isinstance(self.batches, StreamPlan)
+        return self.problem.streamed
 
     @property
     def n_examples(self) -> int:
         """The number N of all examples of the fit, at least 1."""
-        return self.batches.n if self.streamed else self.terms.n_observed
+        return self.problem.n
 
     def elbo(
         self,
@@ -185,8 +201,9 @@ class Approximation:
         """
         check_int("draws", draws, 2, None, "pass draws=10")
         check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
-        warn_of_changed_data(self.terms, self.objective, rows=not self.streamed)
-        return evaluate_elbo(self, draws, data, batch_size, seed_of(random_seed))
+        warn_of_changed_data(self.problem.terms, self.objective, rows=not self.streamed)
+        seed = seed_of(random_seed)
+        return evaluate_elbo(self.problem, self.posterior, draws, data, batch_size, seed)
 
     def kl(self, draws: int = 20, random_seed: Any = 0) -> pd.Series:
         """Return the KL of each variable in nats, averaged over draws of its parents.
@@ -202,7 +219,7 @@ class Approximation:
         ['mu']
         """
         check_int("draws", draws, 1, None, "pass draws=20")
-        return evaluate_kl(self, draws, seed_of(random_seed))
+        return evaluate_kl(self.problem, self.posterior, draws, seed_of(random_seed))
 
     def summary(self) -> pd.DataFrame:
         """Return what each variable got and how far it moved: one row per variable.
@@ -231,7 +248,7 @@ class Approximation:
         >>> fitted.summary().loc["mu", ["guide", "estimator", "kl_method"]].tolist()
         ['MeanField', 'pathwise', 'closed form']
         """
-        return summary(self)
+        return summary(self.problem, self.posterior)
 
     def scale_ratio(self) -> pd.Series:
         """Return the median posterior/prior scale ratio of each variable.
@@ -250,30 +267,7 @@ class Approximation:
         >>> bool(0.09 < fitted.scale_ratio()["mu"] < 0.11)
         True
         """
-        prior, (_, stds) = self.prior_scales, self.unconstrained
-        ratios = {
-            name: np.nan if name in self.points else float(np.median(std / prior[name]))
-            for name, std in stds.items()
-        }
-        return pd.Series(ratios, name="scale_ratio").rename_axis("variable")
-
-    @cached_property
-    def prior_scales(self) -> dict[str, np.ndarray]:
-        """Prior standard deviations in the unconstrained space, broadcastable to the variables."""
-        with precision(self.dtype):
-            return prior_scales(self.terms, self._locs, self.dtype)
-
-    @cached_property
-    def unconstrained(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Means and standard deviations in the unconstrained space."""
-        with precision(self.dtype):
-            return self.posterior.moments(self.params)
-
-    @cached_property
-    def unconstrained_start(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """The same before the first step."""
-        with precision(self.dtype):
-            return self.posterior.moments({b.name: b.params for b in self.posterior.blocks})
+        return scale_ratio(self.problem, self.posterior)
 
     @cached_property
     def mean(self) -> xr.Dataset:
@@ -287,31 +281,9 @@ class Approximation:
 
     @cached_property
     def _moments(self) -> tuple[xr.Dataset, xr.Dataset]:
-        """Mean and standard deviation of each free variable.
-
-        Exact without a transform, by Gauss–Hermite quadrature with one that works element by
-        element, and from 4,000 draws otherwise.
-        """
-        with precision(self.dtype):
-            means, stds = moments(self)
-        return self._dataset(means), self._dataset(stds)
-
-    @property
-    def _locs(self) -> dict[str, np.ndarray]:
-        return self.unconstrained[0]
-
-    def _dataset(self, values: Mapping[str, np.ndarray]) -> xr.Dataset:
-        return arviz_base.dict_to_dataset(
-            {name: np.asarray(v) for name, v in values.items()},
-            sample_dims=[],
-            **self._labels(values),
-        )
-
-    def _labels(self, names: Any) -> dict[str, Any]:
-        dims = {name: list(self.terms.dims[name]) for name in names if name in self.terms.dims}
-        used = {d for names in dims.values() for d in names}
-        coords = {d: c for d, c in self.terms.coords.items() if d in used}
-        return {"dims": dims, "coords": coords}
+        terms = self.problem.terms
+        means, stds = constrained_moments(self.problem, self.posterior)
+        return to_dataset(terms, means), to_dataset(terms, stds)
 
     def sample(
         self,
@@ -357,51 +329,10 @@ class Approximation:
         True
         """
         check_int("draws", draws, 1, None, "pass draws=1000")
-        expressions = {f.name: f.constrained for f in self.terms.free}
-        row_inputs = {d.variable for d in self.terms.data if d.per_example}
-        available = {**expressions, **self.terms.deterministics}
-        names = [name for name, e in available.items() if not row_inputs & set(ancestors([e]))]
-        if var_names is not None:
-            selected = arviz_base.utils._var_names(
-                [var_names] if isinstance(var_names, str) else list(var_names),
-                xr.Dataset(dict.fromkeys(available, 0)),
-                filter_vars,
-            )
-            names = list(selected)
-            if not names:
-                raise invalid(
-                    "var_names", "match some variable", var_names, f"choose from {list(available)}"
-                )
-        warn_of_changed_data(self.terms, "sample", [available[name] for name in names])
-        key = key_of(random_seed, "sample")
-        with precision(self.dtype):
-            function = constrain(self.terms, [available[name] for name in names], self.dtype)
-            itemsize = np.dtype(self.dtype).itemsize
-            first = zip(names, function(self._locs), strict=True)
-            sizes = {name: v.size * itemsize * draws for name, v in first}
-            if sum(sizes.values()) > LIMIT_BYTES:
-                largest = max(sizes, key=sizes.get)
-                raise invalid(
-                    "draws",
-                    "need no more than 2 GiB of memory",
-                    f"{draws} draws of {len(names)} variables, {sum(sizes.values()) / 2**30:.1f} "
-                    f"GiB (most of it '{largest}')",
-                    "choose fewer draws, or variables by var_names=",
-                )
-            drawn = [function(self._draw(jax.random.fold_in(key, i))) for i in range(draws)]
-            values = {
-                name: np.stack([np.asarray(d[i]) for d in drawn])[None]
-                for i, name in enumerate(names)
-            }
-        return arviz_base.from_dict(
-            {"posterior": values},
-            **self._labels(names),
-            attrs={"posterior": {"inference_library": "pymc_bnn", "kl_weight": self.kl_weight}},
-        )
-
-    def _draw(self, key: jax.Array) -> dict[str, Any]:
-        """Draw every free variable once, unconstrained."""
-        return self.posterior.draw_from(self.params, key)
+        graphs = choose_names(self.problem.terms, var_names, filter_vars)
+        warn_of_changed_data(self.problem.terms, "sample", list(graphs.values()))
+        key, attributes = key_of(random_seed, "sample"), {"kl_weight": self.kl_weight}
+        return sample(self.problem, self.posterior, graphs, draws, key, attributes)
 
     def predict(
         self,
@@ -471,67 +402,11 @@ class Approximation:
         """
         check_prediction(draws, batch_size, at)
         mesh = mesh_of(devices)
-        predictor = self._predictor(new_data, var_names, mc_dropout)
-        requests.warn_of_one_draw(draws, predictor.has_values)
-        return self.predict_with(predictor, draws, batch_size, at, keep_draws, random_seed, mesh)
-
-    def _predictor(
-        self,
-        new_data: Mapping[str, Any] | None,
-        var_names: str | Sequence[str] | None = (),
-        mc_dropout: bool = False,
-    ) -> Predictor:
-        """Return a compiled predictor; the same data and deterministics compile but once."""
-        names = var_names if isinstance(var_names, str | None) else tuple(var_names)
-        key = requests.Request.of(self.row_terms or self.terms, new_data).key, names, mc_dropout
-        if key in self.predictors:
-            return self.predictors[key].with_data(new_data)
-        predictor = Predictor(self, new_data, var_names, mc_dropout)
-        self.predictors[key] = predictor.without_data()
-        return predictor
-
-    def predict_with(
-        self,
-        predictor: Predictor,
-        draws: int,
-        batch_size: int = 256,
-        at: str = "draws",
-        keep_draws: bool = True,
-        random_seed: Any = None,
-        mesh: Any = None,
-        first: int = 0,
-        padded: int = 0,
-    ) -> Prediction:
-        """Predict as :meth:`predict` does, with a predictor that is compiled once and used often.
-
-        Of a part of the data `first` is the number of its first example, which its random numbers
-        depend on; batches are padded to at least `padded` rows, so that parts of other sizes
-        compile nothing.
-
-        Examples
-        --------
-        >>> import pymc as pm, pymc_bnn as bnn
-        >>> with pm.Model() as model:
-        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
-        >>> fitted = bnn.fit(model, steps=100, random_seed=1, progressbar=False)
-        >>> predictor = Predictor(fitted, {"y": np.zeros(3)})
-        >>> fitted.predict_with(predictor, draws=5, random_seed=1).log_density.shape
-        (3,)
-        """
-        key = key_of(random_seed, "predict")
-        # With fixed weights class probabilities do not vary; samples of other variables do.
-        count = draws if at == "draws" or predictor.others or predictor.with_masks else 1
-
-        def weights(i: int) -> dict[str, Any]:
-            if at == "mean":
-                return self._locs
-            return self._draw(jax.random.fold_in(jax.random.fold_in(key, 0), i))
-
-        fixed = at == "mean" or len(self.points) == len(self.terms.free)
-        with precision(self.dtype):
-            return predictor.run(
-                weights, count, batch_size, keep_draws, key, fixed, mesh, first, padded
-            )
+        predictor = predictor_for(self.problem, new_data, var_names, mc_dropout)
+        warn_of_one_draw(draws, predictor.has_values)
+        return predict(
+            self.posterior, predictor, draws, batch_size, at, keep_draws, random_seed, mesh
+        )
 
     def predict_to(
         self,
@@ -607,7 +482,9 @@ class Approximation:
         """
         check_prediction(draws, batch_size, at)
         return write_predictions(
-            self,
+            self.problem,
+            self.posterior,
+            self.kl_weight,
             store,
             batches,
             draws,
@@ -634,8 +511,8 @@ class Approximation:
         True
         """
         check_int("draws", draws, 1, None, "pass draws=100")
-        predictor = self._predictor(new_data, None)
+        predictor = predictor_for(self.problem, new_data, None)
         predictor.need_density()
         return predictor.mean_nll(
-            self.predict_with(predictor, draws, keep_draws=False, random_seed=random_seed)
+            predict(self.posterior, predictor, draws, keep_draws=False, random_seed=random_seed)
         )

@@ -7,41 +7,20 @@ those steps instead. What a callback has seen stays in it: use a new one for ano
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import check_int, invalid
-
-if TYPE_CHECKING:
-    from pymc_bnn.approximation import Approximation
-    from pymc_bnn.inference.loop import State
-    from pymc_bnn.prediction import Prediction
+from pymc_bnn.inference.info import Info
+from pymc_bnn.inference.progress import Progress
+from pymc_bnn.inference.state import State
+from pymc_bnn.prediction import Prediction
 
 __all__ = ["EarlyStopping", "HeldOut", "Info", "Progress", "Snapshots"]
-
-
-@dataclass(frozen=True)
-class Info:
-    """What a callback learns of the fit, beside its state."""
-
-    step: int  # steps done
-    steps: int  # steps asked for
-    epoch: float  # epochs done
-    elapsed_s: float  # since the first step
-    kl_weight: float
-    # (steps of the chunk, 3) negative log-likelihood, KL and −log prior of points; full data, nats
-    trace: np.ndarray
-    approximation: Callable[[], Approximation]  # the posterior as it stands
-
-    @property
-    def elbo(self) -> np.ndarray:
-        """Estimates of the unweighted ELBO (with points: of the objective), (steps,) nats."""
-        return -self.trace.sum(axis=1, dtype=float)
 
 
 class HeldOut:
@@ -157,7 +136,7 @@ class Snapshots:
     def on_chunk(self, state: State, info: Info) -> bool:
         """Keep the moments and predict; never stops the fit."""
         fitted = info.approximation()
-        means, stds = fitted.unconstrained
+        means, stds = fitted.posterior.moments()
         names = [n for n in means if any(fnmatchcase(n, p) for p in self.var_names)]
         if not names:
             rule, repair = "match a free variable", f"choose from {list(means)}"
@@ -217,74 +196,6 @@ class EarlyStopping:
             else:
                 self.waited += 1
         return self.waited >= self.patience
-
-
-class Progress:
-    """A rich progress bar: steps, rate, remaining time and a smoothed ELBO.
-
-    Parameters
-    ----------
-    steps : int
-        Steps asked for.
-    per_epoch : int
-        Steps of an epoch; the ELBO is averaged over as many, at least 50.
-    enabled : bool, optional
-        False shows nothing.
-
-    Examples
-    --------
-    >>> with Progress(10, 1, enabled=False) as progress:
-    ...     progress.update(5, np.ones((5, 3)))
-    """
-
-    def __init__(self, steps: int, per_epoch: int, *, enabled: bool = True):
-        self._window = max(50, per_epoch)
-        self._recent = np.zeros((0, 3))
-        self._bar = None
-        if enabled:
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                TaskProgressColumn,
-                TextColumn,
-                TimeElapsedColumn,
-                TimeRemainingColumn,
-            )
-            from rich.progress import Progress as RichProgress
-
-            self._bar = RichProgress(
-                BarColumn(),
-                TaskProgressColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                TextColumn("ELBO {task.fields[elbo]}"),
-                auto_refresh=False,
-            )
-            self._task = self._bar.add_task("", total=steps, rate="compiling", elbo="–")
-
-    def __enter__(self) -> Progress:
-        if self._bar is not None:
-            self._bar.start()
-            self._bar.refresh()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def update(self, done: int, trace: np.ndarray) -> None:
-        """Show that `done` steps are done, the last of which left `trace`."""
-        if self._bar is None:
-            return
-        self._recent = np.concatenate([self._recent, trace])[-self._window :]
-        elbo = -self._recent.sum(axis=1).mean()
-        speed = self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
-        rate = f"{speed:,.1f} steps/s" if speed else ""
-        self._bar.update(self._task, completed=done, rate=rate, elbo=f"{elbo:,.5g}")
-        self._bar.refresh()
 
 
 def _check_data(data: Any) -> dict[str, Any]:

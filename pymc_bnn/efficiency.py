@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,19 +14,18 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import check_int, invalid
+from pymc_bnn.approximation import Approximation
 from pymc_bnn.data.epochs import EpochPlan
-from pymc_bnn.elbo import assemble, check_spec
-from pymc_bnn.guides import JointGuide
-from pymc_bnn.inference.loop import Loop, State, Step
-from pymc_bnn.inference.optimizer import adam, is_location
-from pymc_bnn.inference.start import starting_blocks
+from pymc_bnn.elbo.choose import Spec
+from pymc_bnn.inference.loop import Loop
+from pymc_bnn.inference.optimizer import is_location
+from pymc_bnn.inference.plan import Plan
+from pymc_bnn.inference.prepare import held
+from pymc_bnn.inference.program import Program
+from pymc_bnn.inference.vi import VI
+from pymc_bnn.model.problem import Problem
 from pymc_bnn.runtime.noise import key_of
-from pymc_bnn.runtime.precision import narrow, precision
-
-if TYPE_CHECKING:
-    from pymc_bnn.approximation import Approximation
-    from pymc_bnn.elbo.choose import Spec
-    from pymc_bnn.model.decompose import ModelTerms
+from pymc_bnn.runtime.precision import precision
 
 __all__ = ["gradient_variance", "step_rates"]
 
@@ -109,16 +108,15 @@ def gradient_variance(
     """
     check_int("draws", draws, 2, None, "pass draws=50")
     key = key_of(random_seed, "gradient variance")
-    with precision(fitted.dtype):
-        terms = _terms(fitted)
-        step, state = _step(fitted, terms, estimator, particles, batch_size)
-        data = _data(terms, fitted.dtype)
+    with precision(fitted.problem.dtype):
+        problem, program = _compiled(fitted, estimator, particles, batch_size)
+        state, data = program.init(0), held(problem, program.batches).data
 
         @jax.jit
         def gradient(noise_key: Any, batch_key: Any, data: Any) -> Any:
-            batch, weights = step.batch(replace(state, key=batch_key), data)
-            noise = step.noise(replace(state, key=noise_key))
-            slope = jax.grad(step.loss, has_aux=True)
+            batch, weights = program.batch(replace(state, key=batch_key), data)
+            noise = program.noise(replace(state, key=noise_key))
+            slope = jax.grad(program.loss, has_aux=True)
             return slope(state.params, noise, batch, weights, fitted.kl_weight)[0]
 
         @jax.jit
@@ -204,29 +202,24 @@ def step_rates(
             rule = "be keywords among estimator and particles"
             repair = 'pass {"estimator": "local"}, say'
             raise invalid(f"contenders[{name!r}]", rule, repr(keywords), repair)
-    with precision(fitted.dtype):
-        terms = _terms(fitted)
-        data = _data(terms, fitted.dtype)
+    with precision(fitted.problem.dtype):
         loops, states, steps, first, took = {}, {}, {}, {}, {name: [] for name in contenders}
         for name, keywords in contenders.items():
-            step, state = _step(
-                fitted,
-                terms,
-                keywords.get("estimator", "auto"),
-                keywords.get("particles", 1),
-                batch_size,
-            )
+            chosen = keywords.get("estimator", "auto"), keywords.get("particles", 1)
+            problem, program = _compiled(fitted, *chosen, batch_size)
+            states[name] = program.init(0)
+            source = held(problem, program.batches)
             began = time.perf_counter()
-            loops[name] = Loop(step, state, data)
-            states[name], _ = loops[name].advance(state, 1)
+            loops[name] = Loop(program, source, states[name])
+            states[name], *_ = loops[name].advance(states[name], 1)
             first[name] = time.perf_counter() - began
             began = time.perf_counter()
-            states[name], _ = loops[name].advance(states[name], 3)
+            states[name], *_ = loops[name].advance(states[name], 3)
             steps[name] = max(1, int(3 * _ROUND_S / (time.perf_counter() - began)))
         for _ in range(rounds):
             for name, loop in loops.items():
                 began = time.perf_counter()
-                states[name], _ = loop.advance(states[name], steps[name])
+                states[name], *_ = loop.advance(states[name], steps[name])
                 took[name].append((time.perf_counter() - began) / steps[name])
     rates = {name: 1 / np.array(seconds) for name, seconds in took.items()}
     return pd.DataFrame(
@@ -239,32 +232,24 @@ def step_rates(
     ).rename_axis("contender")
 
 
-def _terms(fitted: Approximation) -> ModelTerms:
-    """Return the fitted model by rows, where it can be taken apart."""
-    by_rows = fitted.row_terms
-    return fitted.terms if by_rows is None or by_rows.unsure else by_rows
-
-
-def _data(terms: ModelTerms, dtype: str) -> dict[str, jax.Array]:
-    return {name: jnp.asarray(narrow(v, dtype)) for name, v in terms.arrays().items()}
-
-
-def _step(
+def _compiled(
     fitted: Approximation,
-    terms: ModelTerms,
     estimator: Spec,
     particles: int,
     batch_size: int | str | None,
-) -> tuple[Step, State]:
-    """Return a step of the fit under another estimator, and the state with its parameters."""
-    check_spec(estimator)
-    check_int("particles", particles, 1, None, "pass particles=1")
-    if fitted.streamed:
+) -> tuple[Problem, Program]:
+    """Return the fit's problem by rows, where it has them, and its program for an estimator."""
+    guide = fitted.program.method.guide
+    method = VI(guide, estimator, particles, kl_weight=fitted.kl_weight)
+    problem = fitted.problem
+    if problem.streamed:
         rule, repair = "be a fit of data in memory", "fit the model to a sample of them"
         raise invalid("fitted", rule, "one whose batches came from outside", repair)
-    n = terms.n_rows
+    if problem.row_terms is not None and not problem.row_terms.unsure:
+        problem = replace(problem, terms=problem.row_terms)
+    n, batches = problem.terms.n_rows, fitted.program.batches
     if batch_size == "auto":
-        batch_size = fitted.batches.batch_size if fitted.batches else n
+        batch_size = batches.batch_size if batches else n
     elif batch_size is None:
         batch_size = n
     elif n is None:
@@ -272,18 +257,5 @@ def _step(
         raise invalid("batch_size", "be None", got, 'pass "auto" or None')
     else:
         check_int("batch_size", batch_size, 1, n, f'pass a number in 1…{n}, "auto" or None')
-    batches = None if n is None else EpochPlan(n, batch_size)
-    assigned = {f.name: (b.name, b.guide) for b in fitted.posterior.blocks for f in b.variables}
-    blocks = starting_blocks(terms, assigned, fitted, fitted.dtype, 0)
-    step = Step(
-        elbo=assemble(terms, JointGuide(blocks, fitted.dtype), fitted.dtype, estimator),
-        optimizer=adam(_MANY_STEPS),
-        kl_weight=fitted.kl_weight,
-        batches=batches,
-        rows=frozenset(d.name for d in terms.data if d.per_example),
-        dtype=fitted.dtype,
-        n=n or terms.n_observed,
-        particles=particles,
-        groups=terms.groups,
-    )
-    return step, step.first_state({b.name: b.params for b in blocks}, 0)
+    plan = Plan(None if n is None else EpochPlan(n, batch_size), _MANY_STEPS)
+    return problem, method.compile(problem, plan, fitted.posterior)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pymc_bnn.approximation import Approximation
+from typing import Any
 
 __all__ = ["NonFiniteError"]
 
@@ -19,6 +16,6 @@ class NonFiniteError(FloatingPointError):
     True
     """
 
-    def __init__(self, message: str, approximation: Approximation):
+    def __init__(self, message: str, approximation: Any):
         super().__init__(message)
         self.approximation = approximation

@@ -201,7 +201,7 @@ def compare(folder: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def _write_scales(folder: Path, fitted: Approximation) -> None:
-    names = pd.Series([f.name for f in fitted.terms.free])
+    names = pd.Series([f.name for f in fitted.problem.terms.free])
     if not names.str.contains(_SCALES).any():
         return
     posterior = fitted.sample(1000, _SCALES, "regex", random_seed=0)

@@ -48,7 +48,7 @@ def main():
         prediction = fitted.predict(
             {"x": x[:101], "y": y[:101]}, 3, batch_size=32, random_seed=2, devices=devices
         )
-        results[f"{name}/trace"] = fitted.trace
+        results[f"{name}/metrics"] = np.stack(fitted.record.metrics, axis=1)
         for block, roles in fitted.params.items():
             results |= {f"{name}/{block}/{role}": value for role, value in roles.items()}
         results[f"{name}/probs"] = prediction.probs

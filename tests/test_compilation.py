@@ -90,7 +90,7 @@ def test_another_seed_and_other_data_of_the_same_shapes_compile_nothing(compilat
     other = use(*network_model(seed=2), seed=7)
     assert compilations() == 0
     # The executable is shared, the data are not.
-    used = {d.name: d.value for d in other.terms.data}["x"]
+    used = {d.name: d.value for d in other.problem.terms.data}["x"]
     assert np.allclose(used, network_model(seed=2)[1])
 
 

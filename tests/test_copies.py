@@ -12,6 +12,7 @@ import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
+from pymc_bnn.prediction.predict import predict
 from pymc_bnn.prediction.predictor import Predictor
 
 RNG = np.random.default_rng(2)
@@ -56,7 +57,7 @@ def streamed(callbacks):
 
 
 def rows(fitted):
-    return {"x": X[:5], "y": (LABELS if "W" in fitted.terms.free[0].name else Y)[:5]}
+    return {"x": X[:5], "y": (LABELS if "W" in fitted.problem.terms.free[0].name else Y)[:5]}
 
 
 def written(fitted):
@@ -71,7 +72,6 @@ CALLS = {
     "nll": lambda f: f.nll(rows(f), 3),
     "predict": lambda f: f.predict(rows(f), 3, var_names="m", random_seed=1),
     "predict_to": written,
-    "predict_with": lambda f: f.predict_with(Predictor(f, rows(f)), 2, random_seed=1),
     "sample": lambda f: f.sample(3, random_seed=1).posterior.to_dataset(),
     "scale_ratio": lambda f: f.scale_ratio(),
     "summary": lambda f: f.summary(),
@@ -133,8 +133,8 @@ def test_a_fit_can_be_copied_after_any_use(make, tmp_path):
     if make is network:
         check(early, expected)
     deep = copy.deepcopy(fitted)
-    assert deep.terms.model is not fitted.terms.model
-    assert deep.terms.values[0] in deep.terms.model.value_vars
+    assert deep.problem.model is not fitted.problem.model
+    assert deep.problem.terms.values[0] in deep.problem.model.value_vars
     for other in (copy.deepcopy(held_out), cloudpickle.loads(cloudpickle.dumps(held_out))):
         assert other.history.equals(held_out.history)
     USED.append(cloudpickle.dumps((deep, expected)))
@@ -156,12 +156,13 @@ def test_another_process_gives_the_same_answers(tmp_path):
 
 def test_predictions_and_predictors_after_any_use():
     fitted = network([])
-    predictor = Predictor(fitted, rows(fitted))
-    prediction = fitted.predict_with(predictor, 3, random_seed=1)
+    predictor = Predictor(fitted.problem, rows(fitted))
+    prediction = predict(fitted.posterior, predictor, 3, random_seed=1)
     for name in public(prediction):
         expected = use(prediction, name)
         for other in (copy.deepcopy(prediction), cloudpickle.loads(cloudpickle.dumps(prediction))):
             same(use(other, name), expected, name)
             same(numbers(other), numbers(prediction), name)
-    again = fitted.predict_with(cloudpickle.loads(cloudpickle.dumps(predictor)), 3, random_seed=1)
+    copied = cloudpickle.loads(cloudpickle.dumps(predictor))
+    again = predict(fitted.posterior, copied, 3, random_seed=1)
     same(numbers(again), numbers(prediction), "predictor")

@@ -33,7 +33,7 @@ from pymc_bnn.elbo import ESTIMATORS, assemble
 from pymc_bnn.graphs.dropout import DropoutMarker
 from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.guides import FullRank
-from pymc_bnn.inference.loop import Step
+from pymc_bnn.inference.program import Program
 from pymc_bnn.model.decompose import decompose, find_rows
 from pymc_bnn.runtime.noise import no_noise
 from pymc_bnn.runtime.precision import precision
@@ -220,8 +220,9 @@ def step_of(estimator, kl_weight=1.0, particles=1):
     posterior = posterior_of(terms)
     elbo = assemble(terms, posterior, "float64", estimator)
     rows = frozenset({"x", "y"})
-    step = Step(elbo, optax.sgd(0.1), kl_weight, EpochPlan(N, N), rows, "float64", N, particles)
-    state = step.first_state(away_from_start(posterior.blocks, 1), 7)
+    whole = EpochPlan(N, N)
+    step = Program(elbo, optax.sgd(0.1), kl_weight, whole, rows, "float64", N, particles)
+    state = step.init(7, away_from_start(posterior.blocks, 1))
     return step, state, terms.arrays()
 
 

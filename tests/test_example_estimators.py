@@ -125,7 +125,7 @@ def test_errors():
     with pm.Model() as model:
         pm.MvNormal("y", pm.Normal("mu", shape=3), np.eye(3), observed=np.ones(3))
     whole = bnn.fit(model, steps=5, batch_size=None, progressbar=False)
-    assert whole.row_terms.unsure
+    assert whole.problem.row_terms.unsure
     with pytest.raises(ValueError, match="`batch_size` must be None"):
         gradient_variance(whole, batch_size=2)
     assert gradient_variance(whole, draws=2).loc["mu", "noise_loc"] > 0

@@ -20,7 +20,12 @@ from pymc_bnn import fitting
 from pymc_bnn.callbacks import EarlyStopping, HeldOut, Snapshots
 from pymc_bnn.data.epochs import EpochPlan
 from pymc_bnn.elbo import assemble
-from pymc_bnn.inference.loop import Loop, Step, copy_state
+from pymc_bnn.inference.loop import Loop
+from pymc_bnn.inference.plan import Plan
+from pymc_bnn.inference.prepare import DataOptions, prepare
+from pymc_bnn.inference.program import Program
+from pymc_bnn.inference.state import copy_state
+from pymc_bnn.inference.vi import VI
 from pymc_bnn.model.decompose import decompose, find_rows
 from pymc_bnn.runtime.precision import precision
 
@@ -111,20 +116,20 @@ def test_minibatch_likelihoods_of_an_epoch_add_up(batch_size):
     eps = np.array([1.0, -0.5, 0.3])
     with precision("float64"):
         elbo = assemble(terms, posterior_of(terms), "float64")
-        step = Step(elbo, optax.sgd(0.0), 1.0, batches, frozenset({"x", "y"}), "float64", N)
-        state = step.first_state({"w": {"loc": loc, "log_scale": np.log(scale)}}, 5)
+        names = frozenset({"x", "y", "row_number"})
+        program = Program(elbo, optax.sgd(0.0), 1.0, batches, names, "float64", N)
+        state = program.init(5, {"w": {"loc": loc, "log_scale": np.log(scale)}})
         total, seen = 0.0, []
         data = {**terms.arrays(), "row_number": np.arange(N)}
-        step.__dict__["rows"] = frozenset({"x", "y", "row_number"})
         for size in batches.sizes():
-            batch, weights = step.batch(state, data)
+            batch, weights = program.batch(state, data)
             row = elbo(state.params, {"w": eps}, batch)[0]
             weights = np.asarray(weights)
             np.testing.assert_allclose(weights[:size], N / size)
             assert (weights[size:] == 0).all()
             total += float((row * weights).sum() * size / N)
             seen.extend(np.asarray(batch["row_number"])[:size])
-            state = jax.tree.map(lambda a: a, step(state, data)[0])
+            state = program.step(state, data)[0]
     assert sorted(seen) == list(range(N))
     w = loc + scale * eps
     np.testing.assert_allclose(total, st.norm.logpdf(Y, X @ w, SIGMA).sum(), rtol=1e-7)
@@ -292,14 +297,9 @@ def test_convolutions_are_stepped_from_python_on_cpu_and_dense_nets_are_not():
 
             out = bayesian(network, X[:, :, None])
             pm.Normal("y", out.sum(axis=(1, 2)), 1, observed=Y)
-        terms = decompose(model)
-        with precision("float32"):
-            posterior = posterior_of(terms, dtype="float32")
-            elbo = assemble(terms, posterior)
-            step = Step(elbo, optax.adam(0.1), 1.0, None, frozenset(), "float32", 1)
-            params = {b.name: b.params for b in posterior.blocks}
-            state = step.first_state(params, 0)
-            return Loop(step, state, terms.arrays())
+        problem, source = prepare(model, DataOptions(batch_size=None))
+        program = VI().compile(problem, Plan(source.batches, steps=10))
+        return Loop(program, source, program.init(0))
 
     conv = Conv1D("c", in_channels=1, out_channels=2, kernel_size=2)
     from pytensor_ml.layers import Linear
@@ -455,7 +455,7 @@ def test_a_group_table_with_as_many_rows_as_examples_is_no_data_of_theirs():
     by_itself = bnn.fit(model, steps=500, batch_size=50, **QUIET)
     named = bnn.fit(model, steps=500, batch_size=50, rows=["group", "y"], **QUIET)
     np.testing.assert_array_equal(by_itself.history["elbo"], named.history["elbo"])
-    assert [d.name for d in named.terms.data if not d.per_example] == ["table"]
+    assert [d.name for d in named.problem.terms.data if not d.per_example] == ["table"]
 
 
 def test_frozen_weights_with_as_many_rows_as_examples():
@@ -464,7 +464,7 @@ def test_frozen_weights_with_as_many_rows_as_examples():
         hidden = pm.math.tanh(pm.Data("x", x) @ pm.Data("w", w))
         pm.Normal("y", hidden @ pm.Normal("v", shape=3), 1, observed=Y)
     fitted = bnn.fit(model, steps=5, batch_size=50, **QUIET)
-    assert [d.name for d in fitted.terms.data if not d.per_example] == ["w"]
+    assert [d.name for d in fitted.problem.terms.data if not d.per_example] == ["w"]
 
 
 def test_layers_that_mix_examples_are_caught():

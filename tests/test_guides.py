@@ -473,8 +473,8 @@ def test_scales_in_one_block_beside_mean_field_weights():
     # Only the sum of mu and the effects is seen well, which a joint guide knows.
     error = np.hypot(mean_field["elbo_se"], full["elbo_se"])
     assert full["elbo"] - mean_field["elbo"] > 4 * error
-    assert set(fits[1].elbo_parts.kl_methods.values()) == {"closed form"}
-    assert fits[2].elbo_parts.kl_methods == {
+    assert set(fits[1].program.elbo.kl_methods.values()) == {"closed form"}
+    assert fits[2].program.elbo.kl_methods == {
         "*": "Monte Carlo, sticking the landing (closed form: mu, effect_sigma, noise_sigma)"
     }
     draws = fits[2].sample(2000, random_seed=1).posterior["noise_sigma"]
@@ -632,7 +632,7 @@ def test_variational_dropout_finds_the_best_of_its_family(name):
     guide, constraint = DROPOUTS[name]
     theta, alpha, best = best_dropout(**constraint)
     fitted = fit(name)
-    (means, stds), low, high = fitted.unconstrained, *guide.bounds
+    (means, stds), low, high = fitted.posterior.moments(), *guide.bounds
     mean = np.concatenate([means["w"], means["v"]])
     scale = np.concatenate([stds["w"], stds["v"]])
     ratio = (scale / np.abs(mean)) ** 2

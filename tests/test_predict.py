@@ -1,5 +1,7 @@
 """Predictions agree with closed forms, whatever the batches, and refuse what does not fit."""
 
+import copy
+
 import numpy as np
 import pymc as pm
 import pytest
@@ -7,6 +9,7 @@ import scipy.special as sp
 import scipy.stats as st
 
 import pymc_bnn as bnn
+from pymc_bnn.prediction.predict import predict
 from pymc_bnn.prediction.predictor import Predictor
 
 RNG = np.random.default_rng(5)
@@ -364,7 +367,7 @@ def test_points_run_through_the_network_once_and_vote_as_often_as_asked(monkeypa
                        observed=rng.integers(0, 3, 90))  # fmt: skip
     fitted = bnn.fit(model, steps=50, guide=bnn.guides.Delta(), random_seed=1, progressbar=False)
     calls = []
-    predictor = Predictor(fitted, None)
+    predictor = Predictor(fitted.problem, None)
     [program] = predictor._programs()
     executable = program.forward.executable
 
@@ -373,7 +376,7 @@ def test_points_run_through_the_network_once_and_vote_as_often_as_asked(monkeypa
         return lambda *given: calls.append(1) or forward(*given)
 
     monkeypatch.setattr(program.forward, "executable", counted)
-    prediction = fitted.predict_with(predictor, 400, keep_draws=True, batch_size=30, random_seed=2)
+    prediction = predict(fitted.posterior, predictor, 400, batch_size=30, random_seed=2)
     assert len(calls) == 3
     assert (prediction.probs == prediction.probs[0]).all()
     assert (prediction.class_votes.max(1) == 400).all()
@@ -385,18 +388,17 @@ def test_points_run_through_the_network_once_and_vote_as_often_as_asked(monkeypa
 
 
 def test_predictions_of_the_same_data_compile_once(classifier, monkeypatch):
-    import pymc_bnn.approximation as module
+    import pymc_bnn.prediction.predict as module
 
     fitted, x = classifier, NEW
     made = []
     original = module.Predictor
     monkeypatch.setattr(module, "Predictor", lambda *a: made.append(a) or original(*a))
-    fitted.predictors.clear()
+    fitted = copy.deepcopy(fitted)  # which has no predictors yet
     first = fitted.predict({"x": x[:7]}, draws=3, random_seed=1)
     again = fitted.predict({"x": x[2:]}, draws=3, random_seed=1)
     assert len(made) == 1
-    assert all(p.rows == {} for p in fitted.predictors.values())
-    fresh = fitted.predict_with(original(fitted, {"x": x[2:]}), 3, random_seed=1)
+    fresh = predict(fitted.posterior, original(fitted.problem, {"x": x[2:]}), 3, random_seed=1)
     assert (again.probs == fresh.probs).all()
     np.testing.assert_allclose(first.probs[:, 2:], again.probs[:, :5], rtol=1e-5)
     fitted.predict(draws=3)

@@ -56,7 +56,7 @@ def step_noise(fitted, seed):
     key = jax.random.fold_in(jax.random.key(seed), 0)
     with precision("float32"):
         drawn = (
-            draw_noise(jax.random.fold_in(key, t), fitted.elbo_parts.noise, 1, "float32")
+            draw_noise(jax.random.fold_in(key, t), fitted.program.elbo.noise, 1, "float32")
             for t in range(STEPS)
         )
         return [float(sum(map(np.sum, noise.values()))) for noise in drawn]

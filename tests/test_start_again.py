@@ -28,7 +28,7 @@ def test_another_width_is_said():
     with pytest.warns(UserWarning, match="these start anew") as said:
         bnn.fit(network(5), start=fitted, **QUIET)
     [text] = [str(w.message) for w in said]
-    names = [f.name for f in fitted.terms.free]
+    names = [f.name for f in fitted.problem.terms.free]
     assert text.startswith(f"`start` gave '{names[-1]}'; these start anew: '{names[0]}' (shape")
     assert "(shape (2, 4) there and (2, 5) here)" in text
     assert "(shape (4, 1) there and (5, 1) here)" in text

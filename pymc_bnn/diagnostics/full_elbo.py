@@ -1,32 +1,31 @@
-"""The unweighted ELBO of a fit on all of its training data, held or streamed."""
+"""The unweighted ELBO on all training data, held or streamed, and the KL of each variable."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.data.streams import BatchSpec, Loader, Prefetcher, check_stream, one_shot
+from pymc_bnn.data.spec import BatchSpec, Loader
+from pymc_bnn.data.streams import Prefetcher, check_stream, one_shot
 from pymc_bnn.elbo import check_sign
-from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.elbo.objective import objective_name
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.runtime.precision import precision
-
-if TYPE_CHECKING:
-    from pymc_bnn.approximation import Approximation
 
 __all__ = ["evaluate_elbo", "evaluate_kl"]
 
 
 def evaluate_elbo(
-    fitted: Approximation, draws: int, data: Any, batch_size: int, seed: int
+    problem: Problem, posterior: Posterior, draws: int, data: Any, batch_size: int, seed: int
 ) -> pd.Series:
-    """Evaluate the ELBO in `draws` visits of all data; see :meth:`Approximation.elbo`.
+    """Evaluate the ELBO in `draws` visits of all data; see :meth:`pymc_bnn.Approximation.elbo`.
 
     Examples
     --------
@@ -34,52 +33,44 @@ def evaluate_elbo(
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
     >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
-    >>> found = evaluate_elbo(fitted, 10, None, 512, seed=1)
+    >>> found = evaluate_elbo(fitted.problem, fitted.posterior, 10, None, 512, seed=1)
     >>> bool(np.isclose(found["elbo"], -found["nll"] - found["kl"]))
     True
     """
-    _check_visits(fitted, data)
-    key = key_of(seed, "elbo")
-    rest = {d.name: d.value for d in fitted.terms.data if not d.per_example}
-    visits, kls = np.zeros((draws, 3)), np.zeros((draws, len(fitted.posterior.blocks)))
-    with precision(fitted.dtype):
-
-        @Compiled
-        def evaluate(params: Any, key: Any, data: Any, counted: Any) -> Any:
-            noise = fitted.elbo_parts.draw_noise(key, len(counted), fitted.dtype, dropout=False)
-            parts = fitted.elbo_parts(params, noise, data)
-            row = 0.0 if parts.row is None else jnp.where(counted, parts.row, 0.0).sum()
-            kl, log_prior = parts.kl.sum() - parts.potential, parts.log_prior.sum()
-            return jnp.stack([row, parts.rest, kl, log_prior, *parts.kl])
-
-        params = jax.tree.map(jnp.asarray, fitted.params)
-        passes = _held(fitted, draws, batch_size) if data is None else _streamed(fitted, data)
+    _check_visits(problem, data)
+    elbo, params = posterior.elbo_terms(problem)
+    key, points = key_of(seed, "elbo"), bool(posterior.points)
+    rest = {d.name: d.value for d in problem.terms.data if not d.per_example}
+    visits, kls = np.zeros((draws, 3)), np.zeros((draws, len(elbo.names)))
+    with precision(problem.dtype):
+        params = jax.tree.map(jax.numpy.asarray, params)
+        passes = _held(problem, draws, batch_size) if data is None else _streamed(problem, data)
         for draw, batches in zip(range(draws), passes, strict=False):
             per_batch, seen = [], 0
             for i, (rows, counted) in enumerate(batches):
                 batch_key = jax.random.fold_in(jax.random.fold_in(key, draw), i)
-                found = evaluate(params, batch_key, {**rows, **rest}, counted)
+                found = elbo.on_rows(params, batch_key, {**rows, **rest}, counted)
                 # Batches from outside must not pile up while the device is behind.
                 per_batch.append(found if data is None else jax.device_get(found))
                 seen += int(counted.sum())
             row, other, kl, prior, *each = np.asarray(jax.device_get(per_batch), float).T
             kls[draw] = np.mean(each, axis=1)
-            scale = fitted.n_examples / seen if fitted.streamed else 1.0
+            scale = problem.n / seen if problem.streamed else 1.0
             visits[draw] = -row.sum() * scale - other.mean(), kl.mean(), -prior.mean()
-    check_sign(fitted.elbo_parts.kl_methods, fitted.posterior.blocks, kls.mean(axis=0))
+    check_sign(elbo.kl_methods, elbo.sizes, kls.mean(axis=0))
     nll, kl, negative_log_prior = visits.mean(axis=0)
-    name = "objective" if fitted.points else "elbo"
+    name = objective_name(points=points)  # dropout is absent here
     result = {name: -nll - kl - negative_log_prior, "nll": nll, "kl": kl}
-    if fitted.points:
+    if points:
         result["log_prior"] = 0.0 - negative_log_prior
     result[f"{name}_se"] = float(visits.sum(axis=1).std(ddof=1) / np.sqrt(draws))
-    if fitted.terms.n_rows:
-        result[f"{name}_per_example"] = result[name] / fitted.n_examples
+    if problem.terms.n_rows:
+        result[f"{name}_per_example"] = result[name] / problem.n
     return pd.Series(result)
 
 
-def evaluate_kl(fitted: Approximation, draws: int, seed: int) -> pd.Series:
-    """Average each block's KL over draws; see :meth:`Approximation.kl`.
+def evaluate_kl(problem: Problem, posterior: Posterior, draws: int, seed: int) -> pd.Series:
+    """Average each block's KL over draws; see :meth:`pymc_bnn.Approximation.kl`.
 
     Examples
     --------
@@ -87,30 +78,30 @@ def evaluate_kl(fitted: Approximation, draws: int, seed: int) -> pd.Series:
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
     >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
-    >>> bool(evaluate_kl(fitted, 1, seed=1)["mu"] > 0.1)
+    >>> bool(evaluate_kl(fitted.problem, fitted.posterior, 1, seed=1)["mu"] > 0.1)
     True
     """
     key = key_of(seed, "kl")
-    data = {d.name: d.value[:1] if d.per_example else d.value for d in fitted.terms.data}
-    elbo = fitted.elbo_parts
-    with precision(fitted.dtype):
-        parts = jax.jit(
-            lambda key: elbo(fitted.params, elbo.draw_noise(key, 1, fitted.dtype), data).kl
-        )
-        kl = np.mean([parts(jax.random.fold_in(key, i)) for i in range(draws)], axis=0)
-        kl = np.where([b.guide.point for b in fitted.posterior.blocks], np.nan, kl)
-    return pd.Series(kl.astype(float), index=pd.Index(elbo.names, name="variable"), name="kl")
+    terms = problem.terms
+    data = {d.name: d.value[:1] if d.per_example else d.value for d in terms.data}
+    elbo, params = posterior.elbo_terms(problem)
+    with precision(problem.dtype):
+        kl = [elbo.kl(params, jax.random.fold_in(key, i), data) for i in range(draws)]
+        kl = np.mean([np.asarray(k) for k in kl], axis=0).astype(float)
+    check_sign(elbo.kl_methods, elbo.sizes, kl)
+    kl = np.where([method.startswith("none") for method in elbo.kl_methods.values()], np.nan, kl)
+    return pd.Series(kl, index=pd.Index(elbo.names, name="variable"), name="kl")
 
 
-def _check_visits(fitted: Approximation, data: Any) -> None:
+def _check_visits(problem: Problem, data: Any) -> None:
     """Raise unless `data` is given where the model has a sample only, and there alone."""
-    if fitted.streamed and data is None:
-        got = f"None where the model holds {fitted.terms.n_rows} of {fitted.n_examples:,} examples"
+    if problem.streamed and data is None:
+        got = f"None where the model holds {problem.terms.n_rows} of {problem.n:,} examples"
         rule = "be given for a fit whose batches came from outside"
         raise invalid("data", rule, got, "pass the batches of the fit: fitted.elbo(data=…)")
     if data is None:
         return
-    if not fitted.streamed:
+    if not problem.streamed:
         rule, repair = "be left out where the model holds all data", "call elbo() without it"
         raise invalid("data", rule, f"a {type(data).__name__}", repair)
     check_stream(data)
@@ -120,10 +111,10 @@ def _check_visits(fitted: Approximation, data: Any) -> None:
         raise invalid("data", "be an iterable that can be gone over again", got, repair)
 
 
-def _held(fitted: Approximation, draws: int, batch_size: int) -> Iterator[Any]:
+def _held(problem: Problem, draws: int, batch_size: int) -> Iterator[Any]:
     """Yield, visit by visit, batches of the model's own data and which of their rows count."""
-    rows = {d.name: d.value for d in fitted.terms.data if d.per_example}
-    n = fitted.terms.n_rows
+    rows = {d.name: d.value for d in problem.terms.data if d.per_example}
+    n = problem.terms.n_rows
     size = min(batch_size, n) if n else 1
     for _ in range(draws):
         indices = (np.arange(i, i + size) for i in range(0, n or 1, size))
@@ -133,9 +124,9 @@ def _held(fitted: Approximation, draws: int, batch_size: int) -> Iterator[Any]:
         )
 
 
-def _streamed(fitted: Approximation, data: Any) -> Iterator[Any]:
+def _streamed(problem: Problem, data: Any) -> Iterator[Any]:
     """Yield the same of batches from outside."""
-    loader = Loader(BatchSpec.of(fitted.terms, fitted.dtype), fitted.n_examples)
+    loader = Loader(BatchSpec.of(problem.terms, problem.dtype), problem.n)
     while True:
         with Prefetcher(data, loader, passes=1) as stream:
             yield ((batch.rows, np.arange(loader.capacity) < batch.size) for batch in stream)

@@ -2,62 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from pymc_bnn.approximation import Approximation
+from pymc_bnn.diagnostics.full_elbo import evaluate_kl
+from pymc_bnn.inference.start import prior_scales
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.posterior.base import Posterior
+from pymc_bnn.posterior.of_guides import GuidePosterior
+from pymc_bnn.runtime.precision import precision
 
-__all__ = ["history_frame", "summary"]
+__all__ = ["scale_ratio", "summary"]
 
+_KL_DRAWS = 20
 _COLLAPSED = 0.01  # posterior/prior scale below which a number is a point in all but name
 _PRUNED = 0.1  # relative distance from the prior within which a number has gone back to it
 _UNMOVED = 0.01  # relative distance from its start within which a number has not moved
 
 
-def history_frame(
-    trace: np.ndarray,
-    objective: str,
-    kl_weights: Callable[[Any], np.ndarray],
-    per_epoch: int,
-    *,
-    points: bool,
-    dropout: bool,
-) -> pd.DataFrame:
-    """Return estimates per step; see :attr:`Approximation.history`.
+def prior_stds(problem: Problem, posterior: Posterior) -> dict[str, np.ndarray]:
+    """Return prior standard deviations at the posterior's means, in the unconstrained space."""
+    with precision(problem.dtype):
+        return prior_scales(problem.terms, posterior.moments()[0], problem.dtype)
+
+
+def scale_ratio(problem: Problem, posterior: Posterior) -> pd.Series:
+    """Return median posterior/prior scales; see :meth:`pymc_bnn.Approximation.scale_ratio`.
 
     Examples
     --------
-    >>> ones = lambda step: np.ones(len(step))
-    >>> trace = np.array([[5.0, 1.0, 0.0], [4.0, 2.0, 0.0]])  # NLL, KL, −log prior of points
-    >>> history_frame(trace, "elbo", ones, 2, points=False, dropout=False)["elbo"].tolist()
-    [-6.0, -6.0]
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(99))
+    >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
+    >>> bool(0.09 < scale_ratio(fitted.problem, fitted.posterior)["mu"] < 0.11)
+    True
     """
-    nll, kl, negative_log_prior = trace.astype(float).T
-    step = np.arange(1, len(nll) + 1)
-    columns = {
-        "epoch": step / per_epoch,
-        objective: -nll - kl - negative_log_prior,
-        "nll": nll,
-        "kl": kl,
+    prior, (_, stds) = prior_stds(problem, posterior), posterior.moments()
+    ratios = {
+        name: np.nan if name in posterior.points else float(np.median(std / prior[name]))
+        for name, std in stds.items()
     }
-    if points:
-        columns["log_prior"] = 0.0 - negative_log_prior
-    weights = kl_weights(step - 1)
-    if len(np.unique(weights)) > 1:
-        columns["kl_weight"] = weights
-    frame = pd.DataFrame(columns, index=pd.Index(step, name="step"))
-    if dropout:
-        frame.attrs["note"] = "with dropout, which is no part of the model: not its ELBO"
-    elif points:
-        frame.attrs["note"] = "with points: no bound on the evidence"
-    return frame
+    return pd.Series(ratios, name="scale_ratio").rename_axis("variable")
 
 
-def summary(fitted: Approximation) -> pd.DataFrame:
+def summary(problem: Problem, posterior: GuidePosterior) -> pd.DataFrame:
     """Return what each variable got and how far it moved; see :meth:`Approximation.summary`.
 
     Examples
@@ -66,13 +55,15 @@ def summary(fitted: Approximation) -> pd.DataFrame:
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(99))
     >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
-    >>> float(summary(fitted).loc["mu", "unmoved"])
+    >>> float(summary(fitted.problem, fitted.posterior).loc["mu", "unmoved"])
     0.0
     """
-    kl, prior = fitted.kl(), fitted.prior_scales
-    (means, stds), (first_means, first_stds) = fitted.unconstrained, fitted.unconstrained_start
+    elbo, guide = posterior.elbo, posterior.guide
+    kl, prior = evaluate_kl(problem, posterior, _KL_DRAWS, 0), prior_stds(problem, posterior)
+    start = GuidePosterior(guide, guide.first)
+    (means, stds), (first_means, first_stds) = posterior.moments(), start.moments()
     rows = {}
-    for block in fitted.posterior.blocks:
+    for block in guide.blocks:
         for i, f in enumerate(block.variables):
             mean, std = means[f.name].astype(float), stds[f.name].astype(float)
             first = first_stds[f.name].astype(float)
@@ -81,7 +72,7 @@ def summary(fitted: Approximation) -> pd.DataFrame:
             unit = first if not block.guide.point else np.std(first_means[f.name]) or 1.0
             near = np.abs(mean - first_means[f.name]) <= _UNMOVED * unit
             back = (np.abs(ratio - 1) < _PRUNED) & (np.abs(mean) < _PRUNED * prior[f.name])
-            choice = fitted.elbo_parts.choices[f.name]
+            choice = elbo.choices[f.name]
             point = block.guide.point
             spread = not point and f.transform is None  # a scale may well be known that precisely
             rows[f.name] = {
@@ -90,11 +81,11 @@ def summary(fitted: Approximation) -> pd.DataFrame:
                 "estimator": choice.estimator.name,
                 "why": choice.reason,
                 "kl": kl[block.name] if i == 0 and not point else np.nan,
-                "kl_method": fitted.elbo_parts.kl_methods[block.name],
+                "kl_method": elbo.kl_methods[block.name],
                 "scale_ratio": np.nan if point else float(np.median(ratio)),
                 "collapsed": float(np.mean(ratio < _COLLAPSED)) if spread else np.nan,
                 "pruned": float(np.mean(back)) if f.normal is not None else np.nan,
                 "unmoved": float(np.mean(near if point else same & near)),
             }
-    order = [f.name for f in fitted.terms.free]
+    order = [f.name for f in problem.terms.free]
     return pd.DataFrame.from_dict(rows, orient="index").loc[order].rename_axis("variable")

@@ -1,8 +1,9 @@
 """The evidence lower bound as a graph: one file per estimator, graph in, graph out."""
 
-from pymc_bnn.elbo.assemble import Elbo, ElboTerms, assemble
+from pymc_bnn.elbo.assemble import assemble
 from pymc_bnn.elbo.base import Estimator, NormalWeight
 from pymc_bnn.elbo.choose import ESTIMATORS, check_spec, needs_rows
+from pymc_bnn.elbo.function import Elbo, ElboTerms
 from pymc_bnn.elbo.sign import check_closed_forms, check_sign
 from pymc_bnn.model.layers import find_layers
 

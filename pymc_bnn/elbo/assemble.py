@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import pytensor.tensor as pt
@@ -15,6 +14,7 @@ from pytensor.tensor.variable import TensorVariable
 from pymc_bnn._checks import invalid
 from pymc_bnn.elbo.base import NormalWeight
 from pymc_bnn.elbo.choose import Choice, Spec, choose
+from pymc_bnn.elbo.function import Elbo, ElboTerms, Params
 from pymc_bnn.elbo.kl import closed_form, expected_log_prior
 from pymc_bnn.elbo.pathwise import pathwise
 from pymc_bnn.graphs.dropout import markers
@@ -24,53 +24,9 @@ from pymc_bnn.guides import Block, JointGuide
 from pymc_bnn.model.counts import exact_rows, has_huge_counts, in_double
 from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.layers import Layer, Slot
-from pymc_bnn.runtime.noise import Noise, draw_noise, no_noise
+from pymc_bnn.runtime.noise import Noise
 
-__all__ = ["Elbo", "ElboTerms", "assemble"]
-
-Params = Mapping[str, Mapping[str, Any]]
-
-
-class ElboTerms(NamedTuple):
-    """The parts of the objective at one draw, in nats."""
-
-    row: Any  # (rows,) log-likelihood of each example, or None
-    rest: Any  # () log-likelihood that does not come row by row
-    kl: Any  # (blocks,) Kullback–Leibler divergences; 0 for points
-    log_prior: Any  # (blocks,) log prior densities of points; 0 for others
-    potential: Any  # () sum of potentials
-
-
-@dataclass(frozen=True)
-class Elbo:
-    """The parts of the ELBO at one draw, as a pure JAX function.
-
-    ``elbo(params, noise, data)`` takes the guides' parameters ``{block: {role: array}}``, noise
-    ``{name: array}`` as :meth:`draw_noise` makes it, and data ``{name: array}`` with any number of
-    rows, and returns :class:`ElboTerms`.
-    """
-
-    function: Callable[..., ElboTerms]
-    names: tuple[str, ...]  # blocks: free variables, or the patterns of joint guides
-    noise: tuple[Noise, ...]  # what one evaluation needs
-    choices: dict[str, Choice]  # the estimator of each free variable
-    kl_methods: dict[str, str]  # how the KL of each block is computed
-    dropout: bool  # whether the network has dropout, random in training
-
-    def __call__(
-        self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]
-    ) -> ElboTerms:
-        """Evaluate the parts."""
-        return self.function(params, noise, data)
-
-    def draw_noise(
-        self, key: jax.Array, rows: int, dtype: str, dropout: bool = True
-    ) -> dict[str, jax.Array]:
-        """Draw the noise of one evaluation on so many rows; without dropout all units are kept."""
-        noise = draw_noise(key, self.noise, rows, dtype)
-        if not dropout:
-            noise |= no_noise([n for n in self.noise if n.law == "keep"], rows, dtype)
-        return noise
+__all__ = ["assemble"]
 
 
 def assemble(
@@ -156,7 +112,9 @@ def assemble(
         tuple(noise),
         choices,
         methods,
+        {b.name: sum(f.start.size for f in b.variables) for b in posterior.blocks},
         any(n.law == "keep" for n in extra),
+        dtype,
     )
 
 

@@ -12,7 +12,6 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.elbo.kl import closed_form
 from pymc_bnn.graphs.to_jax import INTERPRETED
-from pymc_bnn.guides import Block
 from pymc_bnn.model.decompose import ModelTerms
 
 __all__ = ["check_closed_forms", "check_sign"]
@@ -78,17 +77,25 @@ def check_closed_forms(
                 raise _negative(names[bad][0], kl[bad][0])
 
 
-def check_sign(methods: Mapping[str, str], blocks: Sequence[Block], kl: Sequence[float]) -> None:
+def check_sign(methods: Mapping[str, str], sizes: Mapping[str, int], kl: Sequence[float]) -> None:
     """Raise if the divergence of a block in closed form is negative by more than rounding.
+
+    Parameters
+    ----------
+    methods : mapping from str to str
+        By block, how its divergence is computed.
+    sizes : mapping from str to int
+        By block, in order, its count of numbers.
+    kl : sequence of float
+        The divergences, in nats.
 
     Examples
     --------
-    >>> check_sign({}, [], [])
+    >>> check_sign({"mu": "closed form"}, {"mu": 1}, [0.5])
     """
-    for block, value in zip(blocks, kl, strict=True):
-        size = sum(f.start.size for f in block.variables)
-        if methods[block.name] == "closed form" and value < -_ROUNDING * (1 + size):
-            raise _negative(block.name, value)
+    for (name, size), value in zip(sizes.items(), kl, strict=True):
+        if methods[name] == "closed form" and value < -_ROUNDING * (1 + size):
+            raise _negative(name, value)
 
 
 def _negative(name: str, kl: float) -> ArithmeticError:

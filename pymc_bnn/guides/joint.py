@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
@@ -17,8 +15,7 @@ from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.guides.base import Block, Guide, GuideDraw, Start
 from pymc_bnn.guides.mean_field import MeanField
 from pymc_bnn.runtime.compilation import Compiled
-from pymc_bnn.runtime.noise import Noise, draw_noise, key_of
-from pymc_bnn.runtime.precision import precision
+from pymc_bnn.runtime.noise import Noise, draw_noise
 
 __all__ = ["JointGuide", "assign_guides", "make_blocks"]
 
@@ -162,6 +159,16 @@ class JointGuide:
         self.noise = tuple(self.noise_roots)
         self._functions = self._lift(dtype)
 
+    @property
+    def first(self) -> dict[str, dict[str, np.ndarray]]:
+        """Parameters before the first step, {block: {role: array}}."""
+        return {b.name: b.params for b in self.blocks}
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """Free variables that have a point instead of a distribution."""
+        return tuple(f.name for b in self.blocks if b.guide.point for f in b.variables)
+
     def held(self, block: Block) -> tuple[dict[str, TensorVariable], dict[str, GuideDraw]]:
         """Return second roots of a block's parameters, and its draw with them."""
         roots = block.roots("/held")
@@ -194,17 +201,6 @@ class JointGuide:
         return Compiled(
             lambda params, key: self.draw(params, draw_noise(key, self.noise, 0, self.dtype))
         )
-
-    def draws(self, params: Params, seed: int) -> Callable[[int], dict[str, Any]]:
-        """Return a function from a number to a draw, for looks at a guide beside its fit."""
-        key = key_of(seed, "look")
-
-        def draw(i: int) -> dict[str, Any]:
-            with precision(self.dtype):
-                cast = jax.tree.map(lambda a: jnp.asarray(a, self.dtype), dict(params))
-                return self.draw_from(cast, jax.random.fold_in(key, i))
-
-        return draw
 
     def moments(self, params: Params) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return means and standard deviations of each free variable, unconstrained."""

@@ -3,76 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import invalid
 from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.inference.loop import Loop
+from pymc_bnn.inference.program import Program
+from pymc_bnn.inference.state import State
 from pymc_bnn.model.conditions import law_of, op_of
+from pymc_bnn.model.decompose import ModelTerms
+from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.support import Support
+from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import precision
 
-if TYPE_CHECKING:
-    from pymc_bnn.guides import JointGuide
-    from pymc_bnn.model.decompose import ModelTerms
-
-__all__ = ["check_first", "diagnose"]
+__all__ = ["diagnose", "explain"]
 
 _LOOKS = 100  # draws of the guide
 _GRADIENTS = 20  # terms of which gradients are taken
 _ROWS = 4096
 
 
-def check_first(terms: ModelTerms, posterior: JointGuide, params: Mapping[str, Any]) -> None:
-    """Raise unless every free variable starts at finite unconstrained values.
-
-    Those of ordered cutpoints, say, are not where all start at one number.
-
-    Examples
-    --------
-    >>> import pymc as pm
-    >>> from pymc_bnn.model.decompose import decompose
-    >>> from pymc_bnn.guides import JointGuide, assign_guides, Start, make_blocks
-    >>> with pm.Model() as model:
-    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
-    >>> start = Start(decompose(model).free[0], np.zeros(()), np.ones(()))
-    >>> blocks = make_blocks(assign_guides(None, ["mu"]), [start], np.random.default_rng(0))
-    >>> check_first(decompose(model), JointGuide(blocks, "float32"), {"mu": blocks[0].params})
-    """
-    if all(np.isfinite(a).all() for roles in params.values() for a in roles.values()):
-        return
-    means, _ = posterior.moments(params)
-    for f in terms.free:
-        if np.isfinite(means[f.name]).all():
-            continue
-        value, law = f.value.name, law_of(op_of(terms.model[f.name]))
-        got = f"{value} = {np.array2string(means[f.name], threshold=6, precision=4)}"
-        of = "increasing numbers, say" if "ordered" in value else "numbers inside its support"
-        raise invalid(
-            f.name,
-            f"start inside the support of this {law}, where its unconstrained values are finite",
-            got,
-            f'pass initval= to it, {of}, or start={{"{f.name}": …}} to fit',
-        )
-
-
 def diagnose(
-    terms: ModelTerms, posterior: JointGuide, params: Mapping[str, Any], data: Mapping[str, Any]
+    problem: Problem, posterior: Posterior, data: Mapping[str, Any]
 ) -> tuple[str | None, str]:
-    """Say which term is not finite at a guide, looked for at its means and 100 draws.
+    """Say which term is not finite under a posterior, looked for at its means and 100 draws.
 
     Parameters
     ----------
-    terms : ModelTerms
+    problem : Problem
         The model.
-    posterior : JointGuide
-        The guides.
-    params : mapping
-        Their parameters.
+    posterior : Posterior
+        Of its variables.
     data : mapping from str to array
         All data by name, with any number of rows.
 
@@ -86,27 +52,59 @@ def diagnose(
 
     Examples
     --------
-    >>> import pymc as pm
-    >>> from pymc_bnn.model.decompose import decompose
-    >>> from pymc_bnn.guides import JointGuide, assign_guides, Start, make_blocks
+    >>> import pymc as pm, pymc_bnn as bnn
     >>> with pm.Model() as model:
-    ...     y = pm.Exponential("y", pm.HalfNormal("rate"), observed=[1.0, 2.0, -3.0])
-    >>> terms = decompose(model)
-    >>> start = Start(terms.free[0], np.zeros(()), np.ones(()))
-    >>> blocks = make_blocks(assign_guides(None, ["rate"]), [start], np.random.default_rng(0))
-    >>> posterior = JointGuide(blocks, "float32")
-    >>> print(diagnose(terms, posterior, {"rate": blocks[0].params}, terms.arrays())[0])
+    ...     y = pm.Exponential("y", pm.HalfNormal("rate"), observed=[1.0, 2.0, 3.0])
+    >>> fitted = bnn.fit(model, steps=1, progressbar=False)
+    >>> data = {"y": np.array([1.0, 2.0, -3.0])}
+    >>> print(diagnose(fitted.problem, fitted.posterior, data)[0])
     the log-likelihood of 'y' (Exponential) is -inf at every draw of the guide, the first time in \
 row 2, where y = -3.0; it depends on 'rate'
     """
-    draw = posterior.draws(params, 0)
-    complaint = Support(terms, held=False).complaint(draw, data)
-    if complaint is not None:
-        return complaint
-    means = {k: np.asarray(v) for k, v in posterior.moments(params)[0].items()}
-    looks = [means, *(draw(i) for i in range(_LOOKS if posterior.noise else 0))]
-    why = _of_values(terms, looks, data, posterior.dtype)
-    return why or _of_gradients(terms, looks[:4], data, posterior.dtype), ""
+    terms, dtype = problem.terms, problem.dtype
+    with precision(dtype):
+        draw = posterior.looks(0)
+        complaint = Support(terms, held=False).complaint(draw, data)
+        if complaint is not None:
+            return complaint
+        means = {k: np.asarray(v) for k, v in posterior.moments()[0].items()}
+        random = len(posterior.points) < len(terms.free)
+        looks = [means, *(draw(i) for i in range(_LOOKS if random else 0))]
+    why = _of_values(terms, looks, data, dtype)
+    return why or _of_gradients(terms, looks[:4], data, dtype), ""
+
+
+def explain(problem: Problem, program: Program, loop: Loop, state: State) -> str:
+    """Say why the step after a state was not finite: the term, the numbers, a repair.
+
+    Examples
+    --------
+    >>> explain.__name__
+    'explain'
+    """
+    (nll, kl, _), bad = loop.not_finite(state)
+    where = f"the gradient of '{bad[0]}'" if bad else "a parameter after the optimiser's update"
+    if len(bad) > 1:
+        where += f" (and of {len(bad) - 1} more variables)"
+    why, repair = None, ""
+    if jax.process_count() == 1:
+        why, repair = diagnose(problem, program.posterior(state), loop.last)
+    if not repair and why is not None and state.step == 0:
+        repair = (
+            "check that the observed values lie in the likelihood's support, and start the "
+            "variables where they do: pass initval= to them, or start= to fit"
+        )
+    repair = repair or (
+        "try a smaller learning_rate and scale_learning_rate, a guide with a smaller "
+        "init_scale, or data and priors on a scale near 1; "
+        'dtype="float64" tells overflow from a wrong model'
+    )
+    return (
+        f"fit stopped at step {int(state.step) + 1}: {why or where + ' became NaN or infinite'} "
+        f"(negative log-likelihood {nll:.6g}, KL {kl:.6g} at that step).\n"
+        f"{repair[0].upper()}{repair[1:]}.\n"
+        f"The state after step {int(state.step)} is kept in this error's `approximation`."
+    )
 
 
 def _graphs(terms: ModelTerms) -> list[tuple[str, str, str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pymc as pm
@@ -13,13 +13,12 @@ from pymc.initial_point import make_initial_point_fn
 
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
-from pymc_bnn.guides import Block, Guide, Start, make_blocks
+from pymc_bnn.guides import Block, Guide, JointGuide, Start, make_blocks
+from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.decompose import FreeVariable, ModelTerms, normal_sigmas
+from pymc_bnn.posterior.of_guides import GuidePosterior
 
-if TYPE_CHECKING:
-    from pymc_bnn.approximation import Approximation
-
-__all__ = ["check_start", "prior_scales", "starting_blocks"]
+__all__ = ["check_first", "check_start", "prior_scales", "starting_blocks"]
 
 _PRIOR_DRAWS, _PRIOR_NUMBERS = 1000, 10_000_000  # at most so many draws, and numbers in all
 
@@ -33,11 +32,11 @@ def check_start(start: Any, model: pm.Model) -> None:
     """
     if start is None:
         return
-    if hasattr(start, "elbo_parts"):
-        shared = {f.name for f in start.terms.free} & {rv.name for rv in model.free_RVs}
-        if not shared:
+    if isinstance(start, GuidePosterior):
+        names = [f.name for b in start.guide.blocks for f in b.variables]
+        if not set(names) & {rv.name for rv in model.free_RVs}:
             rule, repair = "be a fit that shares free variables with the model", "leave it out"
-            raise invalid("start", rule, f"one of {[f.name for f in start.terms.free]}", repair)
+            raise invalid("start", rule, f"one of {names}", repair)
         return
     if not isinstance(start, Mapping):
         rule = "be a dict of values by variable name, or an Approximation"
@@ -74,7 +73,7 @@ def _transformed_names(start: Mapping[str, Any], model: pm.Model) -> set[str]:
 def starting_blocks(
     terms: ModelTerms,
     assigned: Mapping[str, tuple[str, Guide]],
-    start: Mapping[str, Any] | Approximation | None,
+    start: Mapping[str, Any] | GuidePosterior | None,
     dtype: str,
     seed: int,
 ) -> tuple[Block, ...]:
@@ -86,7 +85,7 @@ def starting_blocks(
         The model.
     assigned : mapping
         From :func:`pymc_bnn.guides.assign_guides`.
-    start : mapping, Approximation or None
+    start : mapping, GuidePosterior or None
         Values of some variables in the model's own space (also what ``pm.find_MAP`` returns), or
         an earlier fit, of which what has the same name, shape and transform is taken over: all
         parameters where the guide is the same one, else means and standard deviations.
@@ -121,8 +120,8 @@ def starting_blocks(
     if isinstance(start, Mapping):
         locs |= _unconstrained(terms, start, dtype)
     elif start is not None:
-        previous = start.posterior
-        means, stds = previous.moments(start.params)
+        previous = start.guide
+        means, stds = start.moments()
         spaces = {f.name: _space(f) for b in previous.blocks for f in b.variables}
         for f in terms.free:
             if spaces.get(f.name) == _space(f):
@@ -226,6 +225,39 @@ def _first_scales(
         own = np.where(np.isfinite(own) & (np.asarray(own) > 0), own, 1.0)
         scales[f.name] = np.broadcast_to(guide.init_scale * own, f.start.shape).astype(float)
     return scales
+
+
+def check_first(terms: ModelTerms, posterior: JointGuide, params: Mapping[str, Any]) -> None:
+    """Raise unless every free variable starts at finite unconstrained values.
+
+    Those of ordered cutpoints, say, are not where all start at one number.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> from pymc_bnn.guides import assign_guides
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> start = Start(decompose(model).free[0], np.zeros(()), np.ones(()))
+    >>> blocks = make_blocks(assign_guides(None, ["mu"]), [start], np.random.default_rng(0))
+    >>> check_first(decompose(model), JointGuide(blocks, "float32"), {"mu": blocks[0].params})
+    """
+    if all(np.isfinite(a).all() for roles in params.values() for a in roles.values()):
+        return
+    means, _ = posterior.moments(params)
+    for f in terms.free:
+        if np.isfinite(means[f.name]).all():
+            continue
+        value, law = f.value.name, law_of(op_of(terms.model[f.name]))
+        got = f"{value} = {np.array2string(means[f.name], threshold=6, precision=4)}"
+        of = "increasing numbers, say" if "ordered" in value else "numbers inside its support"
+        raise invalid(
+            f.name,
+            f"start inside the support of this {law}, where its unconstrained values are finite",
+            got,
+            f'pass initval= to it, {of}, or start={{"{f.name}": …}} to fit',
+        )
 
 
 def prior_scales(

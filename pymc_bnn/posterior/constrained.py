@@ -1,9 +1,9 @@
-"""From the unconstrained space of the guides to the model's own: functions of a draw, moments."""
+"""From the unconstrained space of posteriors to the model's own: functions of a draw, moments."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,13 +11,13 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.decompose import ModelTerms
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.posterior.base import Moments, Posterior
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import key_of
+from pymc_bnn.runtime.precision import precision
 
-if TYPE_CHECKING:
-    from pymc_bnn.approximation import Approximation
-
-__all__ = ["constrain", "moments"]
+__all__ = ["constrain", "constrained_moments"]
 
 _QUADRATURE_NODES = 32
 _MOMENT_DRAWS = 4000
@@ -44,11 +44,11 @@ def constrain(terms: ModelTerms, outputs: Sequence[Any], dtype: str) -> Callable
     return lambda values: jitted(*(values[name] for name in names), *arrays)
 
 
-def moments(fitted: Approximation) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def constrained_moments(problem: Problem, posterior: Posterior) -> Moments:
     """Return mean and standard deviation of each free variable in the model's own space.
 
-    Exact without a transform, by Gauss–Hermite quadrature with one that works element by element,
-    and from 4,000 draws otherwise. Points have a standard deviation of 0.
+    Those of the posterior without a transform, by Gauss–Hermite quadrature with one that works
+    element by element, and from 4,000 draws otherwise. Points have a standard deviation of 0.
 
     Examples
     --------
@@ -56,37 +56,37 @@ def moments(fitted: Approximation) -> tuple[dict[str, np.ndarray], dict[str, np.
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
     >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
-    >>> means, stds = moments(fitted)
+    >>> means, stds = constrained_moments(fitted.problem, fitted.posterior)
     >>> bool(abs(stds["mu"] - 1 / np.sqrt(10)) < 0.03)
     True
     """
     means, stds = {}, {}
     nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
     weights = weights / weights.sum()
-    terms, dtype = fitted.terms, fitted.dtype
-    locs, scales = fitted.unconstrained
-    for f in terms.free:
-        loc, scale = locs[f.name], scales[f.name]
-        if f.constrained is f.value:
-            means[f.name], stds[f.name] = loc, scale
-            continue
-        function = constrain(terms, [f.constrained], dtype)
-        if f.name in fitted.points:
-            means[f.name] = np.asarray(function(locs)[0])
-            stds[f.name] = np.zeros_like(means[f.name])
-            continue
-        alone = not (set(terms.values) - {f.value}) & set(ancestors([f.constrained]))
-        if alone and _elementwise(function, f, locs):
-            z = [np.asarray(loc + scale * node, dtype) for node in nodes]
-            at = np.stack([function({**locs, f.name: v})[0] for v in z])
-            mean = np.tensordot(weights, at, 1)
-            var = np.tensordot(weights, (at - mean) ** 2, 1)
-        else:
-            keys = jax.random.split(key_of(0, "moments"), _MOMENT_DRAWS)
-            drawn = (fitted.posterior.draw_from(fitted.params, key) for key in keys)
-            at = np.stack([function(values)[0] for values in drawn])
-            mean, var = at.mean(axis=0), at.var(axis=0)
-        means[f.name], stds[f.name] = mean, np.sqrt(var)
+    terms, dtype = problem.terms, problem.dtype
+    with precision(dtype):
+        locs, scales = posterior.moments()
+        for f in terms.free:
+            loc, scale = locs[f.name], scales[f.name]
+            if f.constrained is f.value:
+                means[f.name], stds[f.name] = loc, scale
+                continue
+            function = constrain(terms, [f.constrained], dtype)
+            if f.name in posterior.points:
+                means[f.name] = np.asarray(function(locs)[0])
+                stds[f.name] = np.zeros_like(means[f.name])
+                continue
+            alone = not (set(terms.values) - {f.value}) & set(ancestors([f.constrained]))
+            if posterior.gaussian and alone and _elementwise(function, f, locs):
+                z = [np.asarray(loc + scale * node, dtype) for node in nodes]
+                at = np.stack([function({**locs, f.name: v})[0] for v in z])
+                mean = np.tensordot(weights, at, 1)
+                var = np.tensordot(weights, (at - mean) ** 2, 1)
+            else:
+                keys = jax.random.split(key_of(0, "moments"), _MOMENT_DRAWS)
+                at = np.stack([function(posterior.draw(key))[0] for key in keys])
+                mean, var = at.mean(axis=0), at.var(axis=0)
+            means[f.name], stds[f.name] = mean, np.sqrt(var)
     return means, stds
 
 

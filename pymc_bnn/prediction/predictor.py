@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,6 +17,7 @@ from pytensor.graph.traversal import ancestors
 from pymc_bnn._checks import first_line, invalid
 from pymc_bnn.model.counts import exact_rows
 from pymc_bnn.model.independence import row_use
+from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.rules import DataRules
 from pymc_bnn.prediction import ClassTotal, DensityTotal, Prediction, ValueTotal
 from pymc_bnn.prediction.programs import Outputs, Program, same_rows
@@ -24,9 +25,6 @@ from pymc_bnn.prediction.requests import Request, not_enough, terms_for
 from pymc_bnn.prediction.sampler import Sampler, is_class, probabilities, vote
 from pymc_bnn.prediction.targets import asked_for, graphs_of, has_density
 from pymc_bnn.runtime.sharding import gather, replicate, shard_rows
-
-if TYPE_CHECKING:
-    from pymc_bnn.approximation import Approximation
 
 __all__ = ["Predictor"]
 
@@ -41,8 +39,8 @@ class Predictor:
 
     Parameters
     ----------
-    fitted : Approximation
-        The model as it was fitted.
+    problem : Problem
+        The model, prepared.
     new_data : mapping from str to array_like, or None
         New values of its data.
     var_names : str or sequence of str, optional
@@ -53,12 +51,12 @@ class Predictor:
 
     def __init__(
         self,
-        fitted: Approximation,
+        problem: Problem,
         new_data: Mapping[str, Any] | None,
         var_names: str | Sequence[str] | None = (),
         mc_dropout: bool = False,
     ):
-        self.dtype, self.fitted = fitted.dtype, fitted.row_terms or fitted.terms
+        self.dtype, self.fitted = problem.dtype, problem.by_rows
         request = Request.of(self.fitted, new_data)
         terms = self.terms = terms_for(self.fitted, request)
         names = [var_names] if isinstance(var_names, str) else list(var_names or ())
@@ -91,7 +89,7 @@ class Predictor:
             self.graphs[_DENSITY] = exact_rows(terms, terms.row_density)
 
         # The fit found the rows of the likelihood independent of each other.
-        checked = fitted.terms.n_rows is not None and terms is self.fitted
+        checked = problem.terms.n_rows is not None and terms is self.fitted
         trusted = [key for key in self.graphs if key[0] not in names] if checked else []
         row_inputs = [d.variable for d in terms.data if d.per_example]
         self.outputs = Outputs.of(self.graphs, trusted, row_inputs, mc_dropout)
@@ -121,7 +119,7 @@ class Predictor:
             raise not_enough(terms, request, [name for name in missing if name not in request.rows])
         self.programs: dict[Any, list[Program]] = {}
         self.key = jax.random.key(0)
-        self.rules = DataRules.of(terms)
+        self.rules = problem.rules if terms is self.fitted else DataRules.of(terms)
         self._take(request)
 
     def _counts_rows(self, key: tuple[str, int]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,12 +14,12 @@ import xarray as xr
 
 from pymc_bnn._checks import check_positive, invalid
 from pymc_bnn.data.streams import Prefetcher, check_stream, named
-from pymc_bnn.prediction import ClassPrediction, Prediction
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.posterior.base import Posterior
+from pymc_bnn.prediction.predict import predict, predictor_for
 from pymc_bnn.prediction.requests import warn_of_one_draw
+from pymc_bnn.prediction.results import ClassPrediction, Prediction
 from pymc_bnn.runtime.precision import precision
-
-if TYPE_CHECKING:
-    from pymc_bnn.approximation import Approximation
 
 __all__ = ["write_predictions"]
 
@@ -27,7 +27,9 @@ _CHUNK_BYTES = 2**20  # at least, so that a large store is not made of very many
 
 
 def write_predictions(
-    fitted: Approximation,
+    problem: Problem,
+    posterior: Posterior,
+    kl_weight: float,
     store: Any,
     batches: Any,
     draws: int,
@@ -55,11 +57,11 @@ def write_predictions(
         if "://" not in store and Path(store).exists():
             rule, repair = "be a store that does not exist yet", "delete it or choose another name"
             raise invalid("store", rule, repr(store), repair)
-    order = _names(fitted)
+    order = _names(problem)
     attributes = {
         "inference_library": "pymc_bnn",
         "draws": draws,
-        "kl_weight": fitted.kl_weight,
+        "kl_weight": kl_weight,
         "complete": 0,
     }
 
@@ -81,16 +83,17 @@ def write_predictions(
                     got = f"{list(data)} in batch {number}"
                     rule = f"yield the names of the first batch, {first}"
                     raise invalid("batches", rule, got, "yield the same names in every batch")
-                predictor = fitted._predictor(data, var_names, mc_dropout)
+                predictor = predictor_for(problem, data, var_names, mc_dropout)
                 if number == 1:
                     padded = min(batch_size, predictor.n)
                     if predictor.unknown:
-                        with precision(fitted.dtype):
-                            weights = fitted._draw(jax.random.key(random_seed))
+                        with precision(problem.dtype):
+                            weights = posterior.draw(jax.random.key(random_seed))
                             predictor.settle(weights, padded)
                     _check_names(predictor.kinds, predictor.var_names)
                     warn_of_one_draw(draws, predictor.has_values)
-                prediction = fitted.predict_with(
+                prediction = predict(
+                    posterior,
                     predictor,
                     draws,
                     batch_size,
@@ -117,9 +120,9 @@ def write_predictions(
     return xr.open_dataset(store, engine="zarr", chunks=None, consolidated=False)
 
 
-def _names(fitted: Approximation) -> list[str]:
+def _names(problem: Problem) -> list[str]:
     """Return the names of the data that may vary per example, in the model's order."""
-    terms = fitted.row_terms or fitted.terms
+    terms = problem.by_rows
     order = list(terms.model.named_vars)
     known = [d.name for d in terms.data if d.name in order]
     by_row = {d.name for d in terms.data if d.per_example}

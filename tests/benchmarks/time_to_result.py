@@ -107,7 +107,7 @@ class Ours(_Judged):
             progressbar=False,
             callbacks=[Look()],
         )
-        self.kept = [approximation.unconstrained for approximation in kept]
+        self.kept = [approximation.posterior.moments() for approximation in kept]
         return looks
 
 

@@ -5,6 +5,7 @@ import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
+from pymc_bnn.prediction.predict import predict, predictor_for
 
 RNG = np.random.default_rng(3)
 QUIET = {"random_seed": 1, "progressbar": False}
@@ -46,7 +47,7 @@ def fitted(request):
 
 @pytest.mark.parametrize("new", [None, 23, 1])
 def test_numbers_do_not_depend_on_the_batches(fitted, new):
-    x = fitted.terms.model["x"].get_value() if new is None else RNG.normal(size=new)
+    x = fitted.problem.model["x"].get_value() if new is None else RNG.normal(size=new)
     names = ["slope", *expected(np.ones(1), x)]
     for batch_size in (7, 256, 1000):
         pred = fitted.predict(
@@ -134,8 +135,8 @@ def test_of_what_the_graph_does_not_say_numbers_decide():
         pm.Deterministic("sorted", Opaque(True)(mu))
         pm.Normal("y", mu, 1.0, observed=x)
     fitted = bnn.fit(model, steps=5, **QUIET)
-    predictor = fitted._predictor(None, ["alone", "sorted"])
-    pred = fitted.predict_with(predictor, 3, batch_size=50, random_seed=1)
+    predictor = predictor_for(fitted.problem, None, ["alone", "sorted"])
+    pred = predict(fitted.posterior, predictor, 3, batch_size=50, random_seed=1)
     assert predictor.kinds["alone"] == "rows"
     assert predictor.kinds["sorted"] != "rows"
     np.testing.assert_allclose(pred["sorted"].samples, np.sort(pred["alone"].samples), rtol=1e-6)

@@ -92,7 +92,7 @@ def test_two_likelihoods_of_different_lengths():
     np.testing.assert_allclose(two["y"].mean, 2 * np.arange(5.0), atol=0.2)
     np.testing.assert_allclose(two["w"].mean, 2 * np.arange(7.0), atol=0.2)
     assert two["c"].mean_probs.shape == (3, 2)
-    pm.set_data({"z": np.arange(7.0)}, model=fitted.terms.model)
+    pm.set_data({"z": np.arange(7.0)}, model=fitted.problem.model)
     now = fitted.predict(draws=50)
     assert now["y"].mean.shape == (60,)
     np.testing.assert_allclose(now["w"].mean, 2 * np.arange(7.0), atol=0.2)

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 import pymc as pm
 import pytensor.tensor as pt
 from hypothesis import strategies as st
@@ -14,10 +15,12 @@ from scipy import stats
 
 import pymc_bnn as bnn
 from pymc_bnn.approximation import Approximation
-from pymc_bnn.elbo import assemble
-from pymc_bnn.guides import JointGuide, assign_guides
-from pymc_bnn.inference.start import starting_blocks
-from pymc_bnn.model.whole_or_rows import take_apart
+from pymc_bnn.inference.metrics import Metrics
+from pymc_bnn.inference.plan import Plan
+from pymc_bnn.inference.prepare import DataOptions, prepare
+from pymc_bnn.inference.record import Record
+from pymc_bnn.inference.state import on_host
+from pymc_bnn.inference.vi import VI
 from pymc_bnn.runtime.noise import draw_noise
 from pymc_bnn.runtime.precision import precision
 
@@ -198,15 +201,11 @@ def refusal(error: Exception) -> str | None:
 
 def unfitted(model: pm.Model, batch_size: Any, dtype: str) -> Approximation:
     """Return what `fit` returns, before its first step: nothing is compiled."""
-    terms, batches, row_terms = take_apart(model, batch_size, None, 0, False)
-    assigned = assign_guides(None, [f.name for f in terms.free])
+    problem, source = prepare(model, DataOptions(batch_size=batch_size, dtype=dtype))
     with precision(dtype):
-        blocks = starting_blocks(terms, assigned, None, dtype, 0)
-        posterior = JointGuide(blocks, dtype)
-        parts = assemble(terms, posterior, dtype)
-    params = {b.name: {k: np.asarray(v, dtype) for k, v in b.params.items()} for b in blocks}
-    trace, weights = np.zeros((0, 3)), np.ones_like
-    return Approximation(terms, row_terms, posterior, parts, params, trace, batches, weights, dtype)
+        program = VI(optimizer=optax.sgd(0.0)).compile(problem, Plan(source.batches, steps=1))
+        state = on_host(program.init(0))
+    return Approximation(problem, program, state, Record(Metrics.join([])))
 
 
 def check(spec: Spec, steps: int = 3, elbo: bool = True, draws: int = DRAWS) -> str:
@@ -230,26 +229,27 @@ def check(spec: Spec, steps: int = 3, elbo: bool = True, draws: int = DRAWS) -> 
         if reason is None:
             raise
         return reason
-    terms, parts, posterior = fitted.terms, fitted.elbo_parts, fitted.posterior
+    terms, parts, guide = fitted.problem.terms, fitted.program.elbo, fitted.posterior.guide
+    precise = fitted.problem.dtype
     rows, data = terms.n_rows or 1, terms.arrays()
-    unused = [n for n in posterior.noise if n not in parts.noise]  # of variables in closed forms
+    unused = [n for n in guide.noise if n not in parts.noise]  # of variables in closed forms
 
     def one(key: jax.Array) -> Any:
-        noise = parts.draw_noise(key, rows, fitted.dtype)
-        noise |= draw_noise(jax.random.fold_in(key, 1), unused, 0, fitted.dtype)
+        noise = parts.draw_noise(key, rows, precise)
+        noise |= draw_noise(jax.random.fold_in(key, 1), unused, 0, precise)
         found = parts(fitted.params, noise, data)
         row = 0.0 if found.row is None else found.row
-        drawn = posterior.draw(fitted.params, {n.name: noise[n.name] for n in posterior.noise})
+        drawn = guide.draw(fitted.params, {n.name: noise[n.name] for n in guide.noise})
         return row, found.rest + found.potential, found.kl, drawn
 
     index = np.arange(rows)[::-2]
     batch = {d.name: d.value[index] if d.per_example else d.value for d in terms.data}
 
     def everything(keys: jax.Array) -> Any:
-        noise = parts.draw_noise(keys[0], rows, fitted.dtype)
+        noise = parts.draw_noise(keys[0], rows, precise)
         return jax.vmap(one)(keys), parts(fitted.params, noise, batch)
 
-    with precision(fitted.dtype):
+    with precision(precise):
         keys = jax.random.split(jax.random.key(1), draws)
         (row, rest, kl, drawn), some = jax.device_get(jax.jit(everything)(keys))
     if terms.n_rows:  # a batch of rows is those rows of the whole
@@ -275,7 +275,7 @@ def check(spec: Spec, steps: int = 3, elbo: bool = True, draws: int = DRAWS) -> 
         for n in order
     )
     size = 1 + np.abs(theirs) + np.abs(np.asarray(row, float)).reshape(draws, -1).sum(1)
-    wrong = np.abs(ours - theirs) > (3e-5 if fitted.dtype == "float32" else 1e-6) * size
+    wrong = np.abs(ours - theirs) > (3e-5 if precise == "float32" else 1e-6) * size
     at = int(np.argmax(np.abs(ours - theirs)))
     assert not wrong.any(), f"log-likelihood {ours[at]:.8g}, PyMC's {theirs[at]:.8g}"
     _agree("KL", kl.sum(1), log_q - log_p)

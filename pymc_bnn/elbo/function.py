@@ -1,0 +1,87 @@
+"""The parts of the ELBO as a pure function of parameters, noise and data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from pymc_bnn.elbo.choose import Choice
+from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.noise import Noise, draw_noise, no_noise
+
+__all__ = ["Elbo", "ElboTerms", "Params"]
+
+Params = Mapping[str, Mapping[str, Any]]
+
+
+class ElboTerms(NamedTuple):
+    """The parts of the objective at one draw, in nats."""
+
+    row: Any  # (rows,) log-likelihood of each example, or None
+    rest: Any  # () log-likelihood that does not come row by row
+    kl: Any  # (blocks,) Kullback–Leibler divergences; 0 for points
+    log_prior: Any  # (blocks,) log prior densities of points; 0 for others
+    potential: Any  # () sum of potentials
+
+
+@dataclass(frozen=True, eq=False)
+class Elbo:
+    """The parts of the ELBO at one draw, as a pure JAX function.
+
+    ``elbo(params, noise, data)`` takes the guides' parameters ``{block: {role: array}}``, noise
+    ``{name: array}`` as :meth:`draw_noise` makes it, and data ``{name: array}`` with any number of
+    rows, and returns :class:`ElboTerms`.
+    """
+
+    function: Callable[..., ElboTerms]
+    names: tuple[str, ...]  # blocks: free variables, or the patterns of joint guides
+    noise: tuple[Noise, ...]  # what one evaluation needs
+    choices: dict[str, Choice]  # the estimator of each free variable
+    kl_methods: dict[str, str]  # how the KL of each block is computed, in order
+    sizes: dict[str, int]  # numbers of each block
+    dropout: bool  # whether the network has dropout, random in training
+    dtype: str  # of its noise
+
+    def __call__(
+        self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> ElboTerms:
+        """Evaluate the parts."""
+        return self.function(params, noise, data)
+
+    def draw_noise(
+        self, key: jax.Array, rows: int, dtype: str, dropout: bool = True
+    ) -> dict[str, jax.Array]:
+        """Draw the noise of one evaluation on so many rows; without dropout all units are kept."""
+        noise = draw_noise(key, self.noise, rows, dtype)
+        if not dropout:
+            noise |= no_noise([n for n in self.noise if n.law == "keep"], rows, dtype)
+        return noise
+
+    @cached_property
+    def on_rows(self) -> Compiled:
+        """The compiled ``on_rows(params, key, data, counted)``: sums over the rows that count.
+
+        Without dropout, at one draw: (4 + blocks,) log-likelihood of the rows, the rest of it, KL,
+        log prior of points, and the KL of each block.
+        """
+
+        def evaluate(params: Params, key: jax.Array, data: Any, counted: jax.Array) -> jax.Array:
+            noise = self.draw_noise(key, len(counted), self.dtype, dropout=False)
+            parts = self(params, noise, data)
+            row = 0.0 if parts.row is None else jnp.where(counted, parts.row, 0.0).sum()
+            kl, log_prior = parts.kl.sum() - parts.potential, parts.log_prior.sum()
+            return jnp.stack([row, parts.rest, kl, log_prior, *parts.kl])
+
+        return Compiled(evaluate)
+
+    @cached_property
+    def kl(self) -> Compiled:
+        """The compiled ``kl(params, key, data)``: the KL of each block at one draw."""
+        return Compiled(
+            lambda params, key, data: self(params, self.draw_noise(key, 1, self.dtype), data).kl
+        )

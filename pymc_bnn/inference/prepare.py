@@ -1,0 +1,179 @@
+"""From a model and where its data are to a problem, and a source of its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pymc as pm
+from jax.sharding import Mesh
+
+from pymc_bnn._checks import invalid
+from pymc_bnn.data.epochs import EpochPlan
+from pymc_bnn.data.spec import Batch, BatchSpec
+from pymc_bnn.data.streams import STALL_S, open_stream
+from pymc_bnn.inference.sources import Held, Source, Streamed
+from pymc_bnn.model.columns import with_columns
+from pymc_bnn.model.decompose import ModelTerms
+from pymc_bnn.model.labels import warn_of_few
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.model.whole_or_rows import by_rows, rows_stand_alone, take_apart
+from pymc_bnn.runtime.precision import narrow
+from pymc_bnn.runtime.sharding import replicate
+
+__all__ = ["DataOptions", "prepare"]
+
+_ENOUGH_ROWS = 10  # of a sample, to see whether rows depend on each other
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Where the data are, and how they are gone over; arguments of :func:`pymc_bnn.fit`.
+
+    Raises
+    ------
+    ValueError
+        For options that do not go together, or an unknown precision.
+
+    Examples
+    --------
+    >>> DataOptions(total_size=100)
+    Traceback (most recent call last):
+        ...
+    ValueError: `total_size` must come with `data`, got 100; leave it out: N is the number of the \
+model's rows
+    """
+
+    data: Any = None
+    total_size: int | None = None
+    stall_timeout: float = STALL_S
+    batch_size: int | str | None = "auto"
+    rows: str | Sequence[str] | None = None
+    dtype: str = "float32"
+    devices: Any = None
+
+    def __post_init__(self):
+        if self.dtype not in ("float32", "float64"):
+            rule, repair = 'be "float32" or "float64"', "choose one of them"
+            raise invalid("dtype", rule, repr(self.dtype), repair)
+        if self.data is None and self.total_size is not None:
+            rule, repair = "come with `data`", "leave it out: N is the number of the model's rows"
+            raise invalid("total_size", rule, self.total_size, repair)
+
+
+def prepare(
+    model: pm.Model,
+    options: DataOptions,
+    mesh: Mesh | None = None,
+    *,
+    layers: bool = False,
+    epochs: int | None = None,
+    seed: int = 0,
+) -> tuple[Problem, Source]:
+    """Take a model apart, find its rows, and put its data where steps find them.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+    options : DataOptions
+        Where its data are.
+    mesh : jax.sharding.Mesh, optional
+        Devices over which the rows of a batch are split.
+    layers : bool, optional
+        Whether the model is wanted by rows even where all data are used in every step.
+    epochs : int, optional
+        If asked for: a stream has to say how long one is.
+    seed : int, optional
+        Of random initial values, and of the order in which rows are checked.
+
+    Returns
+    -------
+    problem : Problem
+        All that has to be known of the model.
+    source : Held or Streamed
+        A context manager; it has to be closed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad options, models or data.
+    StreamError
+        If the first batch does not come.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(600))
+    >>> problem, source = prepare(model, DataOptions())
+    >>> problem.n, source.batches
+    (600, EpochPlan(n=600, batch_size=256))
+    """
+    if options.data is not None:
+        if mesh is not None:
+            rule, repair = "be left out where `data` come in batches", "fit on one device"
+            raise invalid("devices", rule, repr(options.devices), repair)
+        return _prepare_stream(model, options, epochs, seed)
+    terms, batches, row_terms = take_apart(
+        model, options.batch_size, options.rows, seed, layers or mesh is not None
+    )
+    problem = Problem.of(terms, row_terms, options.dtype)
+    warn_of_few(terms, batches.n if batches else problem.n)
+    if mesh is not None and batches is None:
+        rule = "be left out where the likelihood does not come by rows"
+        raise invalid("devices", rule, repr(options.devices), "pass batch_size=128, say")
+    return problem, held(problem, batches, mesh)
+
+
+def held(problem: Problem, batches: EpochPlan | None, mesh: Mesh | None = None) -> Held:
+    """Put all data of a problem on the device.
+
+    Examples
+    --------
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> list(held(Problem.of(decompose(model), None, "float32"), None).data)
+    ['y']
+    """
+    arrays = {k: narrow(v, problem.dtype) for k, v in problem.terms.arrays().items()}
+    return Held(replicate(arrays, mesh), batches)
+
+
+def _prepare_stream(
+    model: pm.Model, options: DataOptions, epochs: int | None, seed: int
+) -> tuple[Problem, Streamed]:
+    """Prepare a model of which a sample is held, and whose data come in batches."""
+    terms = by_rows(model, options.rows, seed)
+    form = BatchSpec.of(terms, options.dtype)
+    with ExitStack() as stack:
+        stream, batches = open_stream(
+            options.data,
+            form,
+            total_size=options.total_size,
+            batch_size=options.batch_size,
+            epochs=epochs,
+            stall_timeout=options.stall_timeout,
+        )
+        stack.enter_context(stream)
+        _check_rows_of(stream.peek(), terms, seed)
+        terms = with_columns(terms, form.columns)
+        problem = Problem.of(terms, terms, options.dtype, batches.n)
+        warn_of_few(terms, problem.n, whole=False)
+        arrays = {d.name: narrow(d.value, options.dtype) for d in terms.data if not d.per_example}
+        rest = replicate(arrays, None)
+        stack.pop_all()
+        return problem, Streamed(stream, rest, batches, options.dtype)
+
+
+def _check_rows_of(batch: Batch, terms: ModelTerms, seed: int) -> None:
+    """Check on the first batch that rows stand alone, where the model's sample is too small."""
+    if terms.n_rows >= min(_ENOUGH_ROWS, batch.size):
+        return
+    rows = {name: np.asarray(value)[: batch.size] for name, value in batch.rows.items()}
+    data = tuple(replace(d, value=rows.get(d.name, d.value)) for d in terms.data)
+    terms = replace(terms, data=data, n_rows=batch.size)
+    rows_stand_alone(terms, seed, batch.size)

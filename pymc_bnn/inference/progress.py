@@ -1,0 +1,77 @@
+"""The progress bar of a fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymc_bnn.inference.metrics import Metrics
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """A rich progress bar: steps, rate, remaining time and a smoothed ELBO.
+
+    Parameters
+    ----------
+    steps : int
+        Steps asked for.
+    per_epoch : int
+        Steps of an epoch; the ELBO is averaged over as many, at least 50.
+    enabled : bool, optional
+        False shows nothing.
+
+    Examples
+    --------
+    >>> with Progress(10, 1, enabled=False) as progress:
+    ...     progress.update(5, Metrics(np.ones(5), np.ones(5), np.zeros(5)))
+    """
+
+    def __init__(self, steps: int, per_epoch: int, *, enabled: bool = True):
+        self._window = max(50, per_epoch)
+        self._recent = Metrics.join([])
+        self._bar = None
+        if enabled:
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                TaskProgressColumn,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
+            from rich.progress import Progress as RichProgress
+
+            self._bar = RichProgress(
+                BarColumn(),
+                TaskProgressColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                TextColumn("ELBO {task.fields[elbo]}"),
+                auto_refresh=False,
+            )
+            self._task = self._bar.add_task("", total=steps, rate="compiling", elbo="–")
+
+    def __enter__(self) -> Progress:
+        if self._bar is not None:
+            self._bar.start()
+            self._bar.refresh()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, metrics: Metrics) -> None:
+        """Show that `done` steps are done, the last of which left `metrics`."""
+        if self._bar is None:
+            return
+        self._recent = Metrics.join([self._recent, metrics]).last(self._window)
+        elbo = self._recent.elbo.mean()
+        speed = self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
+        rate = f"{speed:,.1f} steps/s" if speed else ""
+        self._bar.update(self._task, completed=done, rate=rate, elbo=f"{elbo:,.5g}")
+        self._bar.refresh()

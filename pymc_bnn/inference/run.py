@@ -1,0 +1,189 @@
+"""Drives a loop to its end: progress, callbacks, Ctrl-C, and what an error leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+
+from pymc_bnn._checks import check_int, invalid
+from pymc_bnn.errors import NonFiniteError
+from pymc_bnn.inference.info import Info
+from pymc_bnn.inference.interrupts import interrupts, say_interrupted
+from pymc_bnn.inference.loop import Loop
+from pymc_bnn.inference.metrics import Metrics
+from pymc_bnn.inference.plan import Plan
+from pymc_bnn.inference.progress import Progress
+from pymc_bnn.inference.record import Record
+from pymc_bnn.inference.state import State
+
+__all__ = ["RunOptions", "run"]
+
+_PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
+_KEEPING = 1 / 20  # share of the time at most for keeping the last good state: long pieces else
+_STEPS = 100  # between calls of callbacks, where an epoch is one step
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run shows and whom it calls; arguments of :func:`pymc_bnn.fit`.
+
+    Examples
+    --------
+    >>> RunOptions(chunk_steps=10).chunk(per_epoch=5)
+    10
+    """
+
+    callbacks: Sequence[Any] = ()
+    chunk_steps: int | None = None
+    progressbar: bool = True
+
+    def __post_init__(self):
+        if self.chunk_steps is not None:
+            check_int("chunk_steps", self.chunk_steps, 1, None, "pass chunk_steps=100, say")
+        if hasattr(self.callbacks, "on_chunk"):
+            object.__setattr__(self, "callbacks", [self.callbacks])
+        for callback in self.callbacks:
+            if isinstance(callback, type) or not callable(getattr(callback, "on_chunk", None)):
+                raise invalid(
+                    "callbacks",
+                    "have a method on_chunk(state, info)",
+                    repr(callback),
+                    "pass an instance, as in callbacks.EarlyStopping()",
+                    TypeError,
+                )
+
+    def chunk(self, per_epoch: int) -> int:
+        """Return the steps between calls of the callbacks.
+
+        Examples
+        --------
+        >>> RunOptions().chunk(1)
+        100
+        """
+        return self.chunk_steps or (per_epoch if per_epoch > 1 else _STEPS)
+
+
+def run(
+    loop: Loop,
+    state: State,
+    plan: Plan,
+    options: RunOptions,
+    result: Callable[[State, Record], Any],
+    explain: Callable[[Loop, State], str],
+) -> tuple[State, Record]:
+    """Drive the loop in pieces, and the callbacks between chunks.
+
+    A piece takes about a third of a second, or longer where the state is large.
+
+    Parameters
+    ----------
+    loop : Loop
+        What makes the steps.
+    state : State
+        The one to begin from; it is used up.
+    plan : Plan
+        How many steps.
+    options : RunOptions
+        What is shown, and who is called.
+    result : callable
+        Makes of a state and a record what callbacks and errors are given as `approximation`.
+    explain : callable
+        Says of a loop and its last finite state why the next step is not finite.
+
+    Returns
+    -------
+    state : State
+        The last one.
+    record : Record
+        Metrics of all steps.
+
+    Raises
+    ------
+    NonFiniteError
+        When a step is not finite.
+    Exception
+        What a callback or a stream raised, with an `approximation`.
+    """
+    steps, per_epoch = plan.steps, plan.per_epoch
+    chunk, callbacks = options.chunk(per_epoch), options.callbacks
+    found: list[Metrics] = []
+    done, in_chunk, cut, started = 0, 0, False, time.perf_counter()
+    piece = 1 if jax.process_count() == 1 else chunk
+    kept = state
+    asked = [getattr(callback, "at_steps", None) for callback in callbacks]  # None: every chunk
+    stops = {step for steps_asked in asked for step in steps_asked or ()}
+    try:
+        shown = options.progressbar and jax.process_index() == 0
+        with Progress(steps, per_epoch, enabled=shown) as bar, interrupts() as interrupted:
+            while done < steps and not interrupted():
+                now = min(piece, steps - done, chunk - in_chunk if callbacks else steps)
+                now = min([now, *(stop - done for stop in stops if stop > done)])
+                began = time.perf_counter()
+                kept = loop.keep(state)
+                copied = time.perf_counter()
+                state, metrics, finite = loop.advance(state, now, interrupted)
+                took = max(time.perf_counter() - copied, 1e-9)
+                if not finite:
+                    last, before = loop.last_finite(kept, now)
+                    record = Record(Metrics.join([*found, before]))
+                    raise NonFiniteError(explain(loop, last), result(last, record))
+                now = len(metrics.nll)
+                if not now:
+                    continue  # interrupted while it waited
+                keeping, kept = copied - began, state
+                found.append(metrics)
+                done, in_chunk = done + now, in_chunk + now
+                bar.update(done, metrics)
+                if jax.process_count() == 1:  # else all processes run the same pieces
+                    seconds = max(_PIECE_S, keeping / _KEEPING)
+                    piece = max(1, min(2 * piece, int(seconds * now / took)))
+                complete = in_chunk == chunk or done == steps
+                due = [
+                    callback
+                    for callback, at in zip(callbacks, asked, strict=True)
+                    if (complete if at is None else done in at)
+                ]
+                if due:
+                    info = Info(
+                        step=done,
+                        steps=steps,
+                        epoch=done / per_epoch,
+                        elapsed_s=time.perf_counter() - started,
+                        kl_weight=float(loop.program.kl_weights(done - 1)),
+                        metrics=_last(found, in_chunk),
+                        approximation=partial(_so_far, result, state, tuple(found)),
+                    )
+                    answers = [callback.on_chunk(state, info) for callback in due]
+                    if any(answers):
+                        break
+                if complete:
+                    in_chunk = 0
+            else:
+                cut = done < steps
+    except NonFiniteError:
+        raise
+    except Exception as error:
+        error.approximation = _so_far(result, kept, found)
+        error.add_note("What was fitted so far is kept in this error's `approximation`.")
+        raise
+    if cut:
+        say_interrupted(done, steps)
+    return state, Record(Metrics.join(found), interrupted=cut)
+
+
+def _so_far(result: Callable[..., Any], state: State, found: Sequence[Metrics]) -> Any:
+    return result(state, Record(Metrics.join(found)))
+
+
+def _last(found: list[Metrics], steps: int) -> Metrics:
+    """Join the metrics of the last so many steps."""
+    count, first = 0, len(found)
+    while count < steps:
+        first -= 1
+        count += len(found[first].nll)
+    return Metrics.join(found[first:])

@@ -1,0 +1,96 @@
+"""Where a loop's batches come from: arrays on the device, or a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from pymc_bnn.data.epochs import EpochPlan, StreamPlan
+from pymc_bnn.data.passes import Passes
+from pymc_bnn.data.streams import Prefetcher
+
+__all__ = ["Held", "Source", "Streamed"]
+
+
+class Held:
+    """All data on the device; each step takes its batch from them by itself.
+
+    Parameters
+    ----------
+    data : dict from str to jax.Array
+        All data.
+    batches : EpochPlan, optional
+        How steps go over them; None: all in every step, not row by row.
+
+    Examples
+    --------
+    >>> Held({"y": np.zeros(3)}).take()[0]["y"].shape
+    (3,)
+    """
+
+    def __init__(self, data: Mapping[str, jax.Array], batches: EpochPlan | None = None):
+        self.data, self.batches = dict(data), batches
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        """Nothing has to be closed."""
+
+    def take(self, interrupted: Callable[[], bool] = lambda: False) -> tuple[Any, ...]:
+        """Return what the next step is given beside its state."""
+        return (self.data,)
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """Data to look at in place of the model's own: none."""
+        return {}
+
+
+class Streamed:
+    """Batches that a thread hands over, and what each of their rows counts for.
+
+    Parameters
+    ----------
+    stream : Prefetcher
+        Of batches on the device.
+    rest : dict from str to jax.Array
+        Data that do not vary per example, on the device.
+    batches : StreamPlan
+        How many examples there are, and how they come.
+    dtype : {"float32", "float64"}
+        Precision.
+    """
+
+    def __init__(
+        self, stream: Prefetcher, rest: Mapping[str, jax.Array], batches: StreamPlan, dtype: str
+    ):
+        self._stream, self._rest, self._dtype = stream, dict(rest), dtype
+        self.batches, self._passes = batches, Passes(batches)
+
+    def __enter__(self) -> Streamed:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        """Stop the thread that reads."""
+        self._stream.close()
+
+    def take(self, interrupted: Callable[[], bool] = lambda: False) -> tuple[Any, ...] | None:
+        """Return the next batch, its size and the weight of its rows; None where interrupted."""
+        batch = self._stream.take(interrupted)
+        if batch is None:
+            return None
+        weight = np.asarray(self._passes.weight(batch.size, batch.visit), self._dtype)
+        return {**self._rest, **batch.rows}, np.int32(batch.size), weight
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The first batch's rows, of which the model holds a sample only."""
+        first = self._stream.peek()
+        return {name: value[: first.size] for name, value in first.rows.items()}
+
+
+Source = Held | Streamed

@@ -1,0 +1,67 @@
+"""All that the next step needs: on the device, and as a result keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["State", "all_finite", "copy_state", "on_host"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class State:
+    """All that the next step needs, and nothing else."""
+
+    params: dict[str, dict[str, jax.Array]]  # of the guides, {block: {role: array}}
+    opt_state: Any  # of the optimiser
+    key: jax.Array  # random key; the step's number is folded in
+    step: jax.Array  # () steps done
+
+
+def copy_state(state: State) -> State:
+    """Return a copy that outlives the state, which the next step uses up.
+
+    Examples
+    --------
+    >>> state = State({}, (), jax.random.key(0), jnp.int32(3))
+    >>> int(copy_state(state).step)
+    3
+    """
+    copy = replace(
+        state,
+        params=jax.tree.map(jnp.copy, state.params),
+        opt_state=jax.tree.map(jnp.copy, state.opt_state),
+        key=jax.random.clone(state.key),
+        step=jnp.copy(state.step),
+    )
+    return jax.block_until_ready(copy)
+
+
+def all_finite(state: State) -> bool:
+    """Tell whether every parameter of the state is finite.
+
+    Examples
+    --------
+    >>> all_finite(State({"b": {"loc": jnp.array(jnp.nan)}}, (), jax.random.key(0), jnp.int32(0)))
+    False
+    """
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params))
+
+
+def on_host(state: State) -> State:
+    """Return the state as NumPy arrays, its key as the words that it is made of.
+
+    Examples
+    --------
+    >>> state = State({}, (), jax.random.key(0), jnp.int32(3))
+    >>> on_host(state).key.tolist()
+    [0, 0]
+    """
+    words = np.asarray(jax.device_get(jax.random.key_data(state.key)))
+    params, opt_state, step = jax.device_get((state.params, state.opt_state, state.step))
+    return State(params, opt_state, words, step)

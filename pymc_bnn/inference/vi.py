@@ -1,0 +1,123 @@
+"""Variational inference by stochastic gradients of the ELBO: the default method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optax
+import pymc as pm
+
+from pymc_bnn._checks import check_int, check_positive, invalid
+from pymc_bnn.elbo import assemble, check_closed_forms, check_spec, needs_rows
+from pymc_bnn.elbo.choose import Spec
+from pymc_bnn.guides import Guide, JointGuide, assign_guides
+from pymc_bnn.inference.method import Method
+from pymc_bnn.inference.optimizer import adam
+from pymc_bnn.inference.plan import Plan
+from pymc_bnn.inference.program import Program
+from pymc_bnn.inference.schedules import kl_schedule
+from pymc_bnn.inference.start import check_first, starting_blocks
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.runtime.precision import precision
+
+__all__ = ["VI"]
+
+
+@dataclass(frozen=True)
+class VI(Method):
+    """Stochastic gradient steps on the ELBO over guides; fields are arguments of `pymc_bnn.fit`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a bad option.
+
+    Examples
+    --------
+    >>> VI(particles=8).particles
+    8
+    """
+
+    guide: Guide | Mapping[str, Guide] | None = None
+    estimator: Spec = "auto"
+    particles: int = 1
+    optimizer: optax.GradientTransformation | None = None
+    learning_rate: float | None = None
+    scale_learning_rate: float | None = None
+    kl_weight: float | Callable[[Any], Any] = 1.0
+
+    def __post_init__(self):
+        check_int("particles", self.particles, 1, None, "pass particles=1, or a few")
+        if not callable(self.kl_weight):
+            check_positive("kl_weight", self.kl_weight)
+        for name, rate in self.rates.items():
+            check_positive(name, rate)
+        if self.optimizer is not None and self.rates:
+            raise invalid(
+                "optimizer",
+                "come without learning rates, which belong to the default optimiser",
+                f"it and {self.rates}",
+                "set the rates in the optimiser, or use optimizer=bnn.adam(steps, …)",
+            )
+        optimizer = self.optimizer
+        if optimizer is not None and not isinstance(optimizer, optax.GradientTransformation):
+            raise invalid(
+                "optimizer",
+                "be an optax.GradientTransformation",
+                repr(optimizer),
+                "pass optax.adam(0.01), say",
+                TypeError,
+            )
+        check_spec(self.estimator)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The learning rates that were given."""
+        rates = {
+            "learning_rate": self.learning_rate,
+            "scale_learning_rate": self.scale_learning_rate,
+        }
+        return {name: rate for name, rate in rates.items() if rate is not None}
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether the model is wanted by rows even where all data are used in every step."""
+        return needs_rows(self.estimator)
+
+    def check(self, model: pm.Model) -> None:
+        """Raise for guides that are none of the model's variables'."""
+        assign_guides(self.guide, [rv.name for rv in model.free_RVs])
+
+    def compile(self, problem: Problem, plan: Plan, start: Any = None, seed: int = 0) -> Program:
+        """Return the program: guides that start, the ELBO, a step of the optimiser.
+
+        Raises
+        ------
+        ValueError
+            Where guides, estimators or schedules do not suit the model or the number of steps.
+        """
+        terms, dtype = problem.terms, problem.dtype
+        kl_weights = kl_schedule(self.kl_weight, plan.steps)
+        assigned = assign_guides(self.guide, [f.name for f in terms.free])
+        with precision(dtype):
+            guide = JointGuide(starting_blocks(terms, assigned, start, dtype, seed), dtype)
+            check_first(terms, guide, guide.first)
+            elbo = assemble(terms, guide, dtype, self.estimator)
+            check_closed_forms(terms)
+        return Program(
+            elbo=elbo,
+            optimizer=self.optimizer or adam(plan.steps, **self.rates),
+            kl_weight=self.kl_weight if callable(self.kl_weight) else float(self.kl_weight),
+            batches=plan.batches,
+            rows=frozenset(d.name for d in terms.data if d.per_example),
+            dtype=dtype,
+            n=plan.batches.n if plan.batches else problem.n,
+            particles=self.particles,
+            groups=terms.groups,
+            mesh=plan.mesh,
+            guide=guide,
+            kl_weights=kl_weights,
+            method=self,
+        )

@@ -1,0 +1,97 @@
+"""What a posterior is: the answer with its numbers, whatever method found it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from pymc_bnn._checks import invalid
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.runtime.noise import key_of
+
+__all__ = ["Posterior"]
+
+_MOMENT_DRAWS = 4000
+
+Moments = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+
+
+class Posterior(ABC):
+    """An approximate posterior of all free variables, in their unconstrained space.
+
+    Sampling, prediction, summaries and diagnostics are functions of a problem and of this, and see
+    nothing else of a fit. A new one implements :meth:`draw`; the rest has defaults.
+
+    Examples
+    --------
+    >>> class Kept(Posterior):
+    ...     '''Draws that a sampler left, (draws, …) each.'''
+    ...
+    ...     def __init__(self, draws):
+    ...         self.draws = draws
+    ...
+    ...     def draw(self, key):
+    ...         n = len(next(iter(self.draws.values())))
+    ...         i = int(jax.random.randint(key, (), 0, n))
+    ...         return {name: value[i] for name, value in self.draws.items()}
+    >>> posterior = Kept({"mu": np.random.default_rng(0).normal(size=500)})
+    >>> means, stds = posterior.moments()
+    >>> bool(abs(means["mu"]) < 0.2), bool(abs(stds["mu"] - 1) < 0.2)
+    (True, True)
+    """
+
+    @abstractmethod
+    def draw(self, key: jax.Array) -> dict[str, Any]:
+        """Return one draw of every free variable, by name, unconstrained."""
+
+    def looks(self, seed: int) -> Callable[[int], dict[str, Any]]:
+        """Return a function from a number to a draw, for looks at a posterior beside a fit."""
+        key = key_of(seed, "look")
+        return lambda i: self.draw(jax.random.fold_in(key, i))
+
+    def moments(self) -> Moments:
+        """Return means and standard deviations of each free variable, from 4,000 draws."""
+        keys = jax.random.split(key_of(0, "moments"), _MOMENT_DRAWS)
+        drawn = [self.draw(key) for key in keys]
+        values = {name: np.stack([np.asarray(d[name]) for d in drawn]) for name in drawn[0]}
+        return (
+            {name: v.mean(axis=0) for name, v in values.items()},
+            {name: v.std(axis=0) for name, v in values.items()},
+        )
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """Free variables that have a point instead of a distribution."""
+        return ()
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether each number alone is Normal, so that its moments tell its distribution."""
+        return False
+
+    def log_density(self, values: Mapping[str, Any]) -> float:
+        """Return the log-density of unconstrained values, in nats.
+
+        Raises
+        ------
+        TypeError
+            Where there is none: of kept draws, and of points.
+        """
+        raise self._without("a density", "draw from it instead")
+
+    def elbo_terms(self, problem: Problem) -> tuple[Any, Any]:
+        """Return the ELBO of a problem as a function of parameters, and these parameters.
+
+        Raises
+        ------
+        TypeError
+            Where there is no ELBO: of kept draws.
+        """
+        raise self._without("an ELBO", "compare held-out densities instead: nll(new_data)")
+
+    def _without(self, what: str, repair: str) -> Exception:
+        return invalid("posterior", f"have {what}", f"a {type(self).__name__}", repair, TypeError)

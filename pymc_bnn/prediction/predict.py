@@ -1,0 +1,93 @@
+"""Predictions of a posterior: draws of the weights through a compiled predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import jax
+
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.posterior.base import Posterior
+from pymc_bnn.prediction.predictor import Predictor
+from pymc_bnn.prediction.requests import Request
+from pymc_bnn.prediction.results import Prediction
+from pymc_bnn.runtime.noise import key_of
+from pymc_bnn.runtime.precision import precision
+
+__all__ = ["predict", "predictor_for"]
+
+# A problem's predictors, for as long as it lives.
+_KNOWN: WeakKeyDictionary[Problem, dict[Any, Predictor]] = WeakKeyDictionary()
+
+
+def predictor_for(
+    problem: Problem,
+    new_data: Mapping[str, Any] | None,
+    var_names: str | Sequence[str] | None = (),
+    mc_dropout: bool = False,
+) -> Predictor:
+    """Return a compiled predictor; the same data and deterministics compile but once.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> predictor_for(Problem.of(decompose(model), None, "float32"), None).others
+    ['y']
+    """
+    known = _KNOWN.setdefault(problem, {})
+    names = var_names if isinstance(var_names, str | None) else tuple(var_names)
+    key = Request.of(problem.by_rows, new_data).key, names, mc_dropout
+    if key in known:
+        return known[key].with_data(new_data)
+    predictor = Predictor(problem, new_data, var_names, mc_dropout)
+    known[key] = predictor.without_data()
+    return predictor
+
+
+def predict(
+    posterior: Posterior,
+    predictor: Predictor,
+    draws: int,
+    batch_size: int = 256,
+    at: str = "draws",
+    keep_draws: bool = True,
+    random_seed: Any = None,
+    mesh: Any = None,
+    first: int = 0,
+    padded: int = 0,
+) -> Prediction:
+    """Predict as :meth:`pymc_bnn.Approximation.predict` does, with a predictor used often.
+
+    Of a part of the data `first` is the number of its first example, which its random numbers
+    depend on; batches are padded to at least `padded` rows, so that parts of other sizes compile
+    nothing.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+    >>> fitted = bnn.fit(model, steps=100, random_seed=1, progressbar=False)
+    >>> predictor = predictor_for(fitted.problem, {"y": np.zeros(3)})
+    >>> predict(fitted.posterior, predictor, draws=5, random_seed=1).log_density.shape
+    (3,)
+    """
+    key = key_of(random_seed, "predict")
+    # With fixed weights class probabilities do not vary; samples of other variables do.
+    count = draws if at == "draws" or predictor.others or predictor.with_masks else 1
+
+    def weights(i: int) -> Mapping[str, Any]:
+        if at == "mean":
+            return posterior.moments()[0]
+        return posterior.draw(jax.random.fold_in(jax.random.fold_in(key, 0), i))
+
+    fixed = at == "mean" or len(posterior.points) == len(predictor.terms.free)
+    with precision(predictor.dtype):
+        return predictor.run(
+            weights, count, batch_size, keep_draws, key, fixed, mesh, first, padded
+        )
