@@ -52,8 +52,6 @@ NOT_YET: dict[str, set[str]] = {
     "posterior/constrained.py": {"approximation.py", "circle"},
     "prediction/predictor.py": {"approximation.py", "circle", "long"},
     "prediction/store.py": {"approximation.py", "circle"},
-    "priors/base.py": {"circle"},
-    "priors/place.py": {"circle"},
 }
 
 
@@ -255,9 +253,10 @@ def test_import_is_lazy_and_uncertainty_stands_alone():
 def test_functions_are_not_hidden_by_the_files_that_hold_them():
     run(
         "import pymc_bnn as bnn, pymc_bnn.fitting, pymc_bnn.bayesian_network as b;"
-        "import pymc_bnn.networks.mlp, pymc_bnn.networks.convnet;"
+        "import pymc_bnn.networks.mlp, pymc_bnn.networks.convnet, pymc_bnn.priors.from_posterior;"
         "assert callable(bnn.fit) and callable(bnn.bayesian);"
         "assert callable(bnn.networks.mlp) and callable(bnn.networks.convnet);"
+        "assert callable(bnn.priors.from_posterior);"
         "from pymc_bnn import fit, bayesian; assert fit is bnn.fit and bayesian is b.bayesian"
     )
 
