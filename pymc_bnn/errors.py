@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pymc_bnn.approximation import Approximation
+from typing import Any
 
 __all__ = ["NonFiniteError"]
 
@@ -13,12 +10,17 @@ __all__ = ["NonFiniteError"]
 class NonFiniteError(FloatingPointError):
     """A fit met NaN or infinity; `approximation` holds the last finite state.
 
+    Attributes
+    ----------
+    approximation : Approximation
+        What `fit` would have returned at the last finite state.
+
     Examples
     --------
     >>> issubclass(NonFiniteError, FloatingPointError)
     True
     """
 
-    def __init__(self, message: str, approximation: Approximation):
+    def __init__(self, message: str, approximation: Any):
         super().__init__(message)
         self.approximation = approximation

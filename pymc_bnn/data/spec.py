@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,9 +14,6 @@ from pymc_bnn._frames import as_numbers, check_aligned, column_names, reordered
 from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.rules import DataRules
 from pymc_bnn.runtime.precision import narrow
-
-if TYPE_CHECKING:
-    from pymc_bnn.approximation import Approximation
 
 __all__ = ["Batch", "BatchSpec", "Loader", "StreamError", "named"]
 
@@ -37,7 +34,7 @@ class StreamError(RuntimeError):
     True
     """
 
-    approximation: Approximation | None = None
+    approximation: Any = None
     written: int | None = None
 
 
