@@ -10,6 +10,11 @@ __all__ = ["NonFiniteError"]
 class NonFiniteError(FloatingPointError):
     """A fit met NaN or infinity; `approximation` holds the last finite state.
 
+    Attributes
+    ----------
+    approximation : Approximation
+        What `fit` would have returned at the last finite state.
+
     Examples
     --------
     >>> issubclass(NonFiniteError, FloatingPointError)

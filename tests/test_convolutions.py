@@ -9,7 +9,8 @@ from pytensor_ml.layers import AvgPool2D, Conv2D, MaxPool1D, MaxPool2D
 from pytensor_ml.layers.conv import ConvLayer
 from scipy.signal import correlate
 
-from pymc_bnn.graphs.to_jax import jaxify, substitute
+from pymc_bnn.graphs.substitute import substitute
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(0)

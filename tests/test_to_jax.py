@@ -9,7 +9,8 @@ import pytest
 from pytensor_ml.layers import Conv2D
 
 import pymc_bnn as bnn
-from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify, substitute
+from pymc_bnn.graphs.substitute import substitute
+from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
 from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(0)

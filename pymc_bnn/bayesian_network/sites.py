@@ -10,9 +10,10 @@ import pymc as pm
 from pytensor import config
 from pytensor_ml.params import TrainableParameter
 
+from pymc_bnn._checks import invalid
 from pymc_bnn.priors import Site
 
-__all__ = ["describe", "layer_of"]
+__all__ = ["check_names", "describe", "layer_of"]
 
 _KERNEL_AXES = {3: ("width",), 4: ("height", "width")}
 
@@ -49,6 +50,24 @@ def describe(
             )
         )
     return sites
+
+
+def check_names(sites: Sequence[Site], model: pm.Model) -> None:
+    """Raise if another network or variable of the model has a name or a dim of these."""
+    repair = (
+        'pass name="net2", say; to apply one network twice, create its layers once and pass the'
+        " same network"
+    )
+    rule = "tell the networks and variables of a model apart"
+    for site in sites:
+        for taken in (model.name_for(site.name), *site.dims):
+            if model.named_vars.tree_contains(taken):
+                got = f"the name {taken!r}, which exists already"
+                raise invalid("name", rule, got, repair)
+        for dim, size in zip(site.dims, site.shape, strict=True):
+            if dim in model.coords and len(model.coords[dim] or ()) != size:
+                got = f"the dim {dim!r} of length {size}, which exists with another length"
+                raise invalid("name", rule, got, repair)
 
 
 def _dims(name: str, layer: str, ndim: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.graphs.dropout import markers
-from pymc_bnn.graphs.to_jax import substitute
+from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.runtime.noise import Noise
 
 __all__ = ["mask_of", "random_masks"]

@@ -11,6 +11,7 @@ from pymc_bnn.guides.variational_dropout import VariationalDropout
 __all__ = [
     "Block",
     "Delta",
+    "Drawn",
     "Factorised",
     "FullRank",
     "Guide",
@@ -18,8 +19,12 @@ __all__ = [
     "JointGuide",
     "LowRank",
     "MeanField",
+    "Posterior",
     "Start",
     "VariationalDropout",
     "assign_guides",
     "make_blocks",
 ]
+
+Drawn = GuideDraw  # its name before
+Posterior = JointGuide  # its name before

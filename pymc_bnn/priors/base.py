@@ -1,39 +1,33 @@
-"""What every prior is: a spec whose arguments are numbers, arrays, FanIn or other priors."""
+"""The contract of priors: what a spec is, and what it knows of the place where it is built.
+
+The arguments of a spec are numbers, arrays, FanIn or other specs.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import fields
+from typing import Any, ClassVar
 
 import numpy as np
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.priors.checks import Per, check_number, check_per
+from pymc_bnn.priors.checks import Per, check_number
+from pymc_bnn.priors.fan_in import FanIn
+from pymc_bnn.priors.site import Site
 
-if TYPE_CHECKING:
-    from pymc_bnn.priors.place import Place
-
-__all__ = [
-    "Argument",
-    "Distribution",
-    "FanIn",
-    "Prior",
-    "check_argument",
-    "check_support",
-    "key",
-    "mentions_fan_in",
-]
+__all__ = ["Place", "Prior", "check_argument", "check_support", "key", "mentions_fan_in"]
 
 
 class Prior(ABC):
     """The distribution of a parameter, or of another prior's argument.
 
-    A new prior that is one of PyMC's distributions is a few lines: see :class:`Distribution`. Any
-    other is a frozen dataclass with ``eq=False`` that implements :meth:`build`. Its arguments may
-    be numbers, arrays, :class:`FanIn` or other priors; ``build`` gets them resolved from
-    ``place.argument``. A last field ``per`` lets it serve as a hyperparameter.
+    A new prior that is one of PyMC's distributions is a few lines: see
+    :class:`~pymc_bnn.priors.Distribution`. Any other is a frozen dataclass with
+    ``eq=False`` that implements :meth:`build`. Its arguments may be numbers, arrays, :class:`FanIn`
+    or other priors; ``build`` gets them resolved from ``place.argument``. A last field ``per`` lets
+    it serve as a hyperparameter.
 
     Attributes
     ----------
@@ -44,6 +38,7 @@ class Prior(ABC):
 
     Examples
     --------
+    >>> from dataclasses import dataclass
     >>> import pymc as pm
     >>> @dataclass(frozen=True, eq=False)
     ... class Logistic(Prior):
@@ -89,110 +84,115 @@ class Prior(ABC):
         return hash((type(self), key(self)))
 
 
-@dataclass(frozen=True)
-class FanIn:
-    """A number that depends on the layer: scale/√fan_in.
+class Place(ABC):
+    """Where a prior stands: at a parameter, or at an argument of another prior.
 
-    `fan_in` counts the inputs that one unit of the layer sums: the rows of a matrix, or height ×
-    width × input channels of a kernel; a layer's bias has the fan-in of its weights. It is 1 for a
-    table of embeddings, of which each input picks one row, and in a layer without weights, such as
-    LayerNorm. A weighted sum of inputs of size 1 then has a standard deviation of about `scale`,
-    whatever the width.
-
-    Parameters
-    ----------
-    scale : float, optional
-        Positive. Default 1.0.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `scale` is not one positive number.
-
-    References
-    ----------
-    Neal, *Bayesian Learning for Neural Networks* (1996), section 2.1: weights whose variance is
-    inversely proportional to the number of inputs give a limit for wide networks.
-
-    Examples
-    --------
-    >>> from pymc_bnn.priors import Normal
-    >>> Normal(sigma=FanIn(2.0))
-    Normal(mu=0.0, sigma=FanIn(scale=2.0), per=None)
-    """
-
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        if np.ndim(self.scale) or not isinstance(self.scale, (int, float, np.number)):
-            raise invalid("scale", "be a number", repr(self.scale), "pass FanIn(1.0)", TypeError)
-        check_number("scale", self.scale, positive=True)
-
-
-@dataclass(frozen=True)
-class Argument:
-    """One argument of a :class:`Distribution`.
+    What :meth:`Prior.build` is given.
 
     Attributes
     ----------
-    name : str
-        The field that holds it; the names of hyperparameters end in it.
-    positive : bool
-        Whether only positive numbers make sense.
-    keyword : str or None
-        What PyMC calls it, where that is another name.
-    start : float, FanIn or None
-        Where it starts, if it is learned and positive; None for its prior's own start.
+    site : Site
+        The parameter; where several share this variable, the first of them.
+    per : {"weight", "unit", "tensor", "layer", "network"}
+        Which weights share one number here.
+    path : tuple of str
+        Names of the arguments that lead here from the parameter's prior; empty for that itself.
+    start : ndarray or None
+        Where a hyperparameter starts, if the prior it belongs to says so; of `shape`.
     """
 
-    name: str
-    positive: bool = False
-    keyword: str | None = None
-    start: float | FanIn | None = FanIn(1.0)
+    site: Site
+    per: Per
+    path: tuple[str, ...]
+    start: np.ndarray | None
 
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name of the random variable."""
 
-class Distribution(Prior):
-    """A prior that is one of PyMC's distributions: a table of arguments, nothing else to write.
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the random variable."""
 
-    Attributes
-    ----------
-    distribution : type
-        The PyMC distribution.
-    arguments : tuple of Argument
-        One row for each of its arguments.
+    @property
+    @abstractmethod
+    def dims(self) -> tuple[str, ...]:
+        """Names of its dimensions."""
 
-    Examples
-    --------
-    >>> import pymc as pm
-    >>> @dataclass(frozen=True, eq=False)
-    ... class Logistic(Distribution):
-    ...     distribution = pm.Logistic
-    ...     arguments = (Argument("mu"), Argument("scale", positive=True, keyword="s"))
-    ...     mu: Any = 0.0
-    ...     scale: Any = 1.0
-    ...     per: Per | None = None
-    >>> Logistic(scale=-1.0)
-    Traceback (most recent call last):
-    ValueError: `scale` must be positive and finite, got -1.0; pass a number, ... or a prior
-    """
+    @property
+    @abstractmethod
+    def fan_in_scale(self) -> float:
+        """1/√fan_in; for a number shared by the network, the geometric mean over its weights."""
 
-    distribution: ClassVar[Any]
-    arguments: ClassVar[tuple[Argument, ...]] = ()
+    @abstractmethod
+    def settings(self, prior: Prior) -> dict[str, Any]:
+        """Return the shape, dims and initval to create `prior`'s random variable with."""
 
-    def __post_init__(self) -> None:
-        for argument in self.arguments:
-            check_argument(argument.name, getattr(self, argument.name), argument.positive)
-        check_per(self.per)
+    @abstractmethod
+    def variable(
+        self, name: str, prior: Prior, distribution: Any, **arguments: Any
+    ) -> TensorVariable:
+        """Register `distribution`, truncated where `prior` has to stay below or above another.
 
-    def build(self, name: str, place: Place) -> TensorVariable:
-        """Register the variable; see :meth:`Prior.build`."""
-        resolved = {
-            a.keyword or a.name: place.argument(
-                a.name, getattr(self, a.name), a.positive, start=a.start
-            )
-            for a in self.arguments
-        }
-        return place.variable(name, self, self.distribution, **resolved)
+        Parameters
+        ----------
+        name : str
+            As :meth:`Prior.build` got it.
+        prior : Prior
+            The prior that is being built.
+        distribution : type
+            A PyMC distribution.
+        **arguments : float, ndarray or TensorVariable
+            Its arguments, resolved by :meth:`argument`, which broadcast to ``self.shape``.
+
+        Returns
+        -------
+        TensorVariable
+            The random variable, with the shape, dims and start value of :meth:`settings`.
+        """
+
+    @abstractmethod
+    def argument(
+        self,
+        name: str,
+        value: Any,
+        positive: bool = False,
+        unit: bool = False,
+        start: Any = FanIn(1.0),  # noqa: B008 - frozen
+        above: tuple[str, Any] | None = None,
+        below: tuple[str, Any] | None = None,
+    ) -> Any:
+        """Resolve a prior's argument: a number, an array, :class:`FanIn` or another prior.
+
+        Parameters
+        ----------
+        name : str
+            Name of the argument, which the name of a hyperparameter ends in.
+        value : float, array, FanIn or Prior
+            As the user wrote it.
+        positive : bool, optional
+            Whether only positive numbers make sense. Default False.
+        unit : bool, optional
+            Whether only numbers between 0 and 1 make sense. Default False.
+        start : float, array, FanIn or None, optional
+            Where it starts, if it is learned. FanIn counts for positive numbers only; None is for
+            its prior's own start. Default FanIn(1.0).
+        above, below : (str, float, array, FanIn or Prior), optional
+            Name and value of another positive argument that a learned one has to stay above or
+            below: its prior is truncated there, and normalised. Resolve a learned other first.
+
+        Returns
+        -------
+        float, ndarray or TensorVariable
+            Broadcasts to ``self.shape``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the value does not fit this place.
+        """
 
 
 def check_argument(name: str, value: Any, positive: bool = False, unit: bool = False) -> None:

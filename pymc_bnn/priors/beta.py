@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pymc as pm
 
-from pymc_bnn.priors.base import Argument, Distribution
+from pymc_bnn.priors.base import Place
 from pymc_bnn.priors.checks import Per
-from pymc_bnn.priors.place import Place
+from pymc_bnn.priors.distribution import Argument, Distribution
 
 __all__ = ["Beta"]
 

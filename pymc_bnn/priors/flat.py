@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pymc as pm
 
-from pymc_bnn.priors.base import Distribution
 from pymc_bnn.priors.checks import Per
+from pymc_bnn.priors.distribution import Distribution
 
 __all__ = ["Flat"]
 

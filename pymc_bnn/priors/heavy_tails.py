@@ -7,8 +7,8 @@ from typing import Any
 
 import pymc as pm
 
-from pymc_bnn.priors.base import Argument, Distribution
 from pymc_bnn.priors.checks import Per
+from pymc_bnn.priors.distribution import Argument, Distribution
 
 __all__ = ["Laplace", "StudentT"]
 

@@ -9,10 +9,9 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.priors.base import Prior, check_argument
+from pymc_bnn.priors.base import Place, Prior, check_argument
 from pymc_bnn.priors.checks import Per, check_per
 from pymc_bnn.priors.normal import Normal
-from pymc_bnn.priors.place import Place
 from pymc_bnn.priors.scales import HalfCauchy
 
 __all__ = ["Horseshoe"]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pymc as pm
 
-from pymc_bnn.priors.base import Argument, Distribution, FanIn
 from pymc_bnn.priors.checks import Per
+from pymc_bnn.priors.distribution import Argument, Distribution
+from pymc_bnn.priors.fan_in import FanIn
 
 __all__ = ["Normal", "fan_in_normal"]
 

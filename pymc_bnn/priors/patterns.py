@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymc_bnn._checks import by_pattern, invalid
-from pymc_bnn.priors.base import FanIn, Prior
+from pymc_bnn.priors.base import Prior
+from pymc_bnn.priors.fan_in import FanIn
 
 __all__ = ["assign"]
 

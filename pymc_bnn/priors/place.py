@@ -4,58 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pymc as pm
-from pymc.distributions.truncated import TruncatedRV
 from pytensor import config
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.graphs.start_values import move_initial_values
-from pymc_bnn.priors.base import FanIn, Prior, check_support, key, mentions_fan_in
+from pymc_bnn.priors.base import Place, Prior, check_support
 from pymc_bnn.priors.checks import LEVELS, Per, check_number
+from pymc_bnn.priors.fan_in import FanIn
+from pymc_bnn.priors.sharing import Scope
+from pymc_bnn.priors.site import Site
 
-__all__ = ["Place", "Site", "build"]
-
-
-@dataclass(frozen=True, eq=False)
-class Site:
-    """A parameter of a network, as a prior sees it.
-
-    Attributes
-    ----------
-    name : str
-        Name of the random variable, with the network's prefix, such as ``net_dense1_W``.
-    parameter : str
-        Name within the network, ``dense1_W``, which patterns are matched with.
-    layer : str
-        Name of the layer, with the network's prefix, ``net_dense1``.
-    prefix : str
-        The network's prefix, ``net_``, or the empty string.
-    shape : tuple of int
-        Shape of the parameter.
-    dims : tuple of str
-        Names of its dimensions.
-    fan_in : int
-        Inputs that one unit of the layer sums; see :class:`FanIn`.
-    input_axis : int or None
-        The axis of the input units; for vectors their only one; None for scalars.
-    start : ndarray
-        Where optimisers start, of `shape`.
-    """
-
-    name: str
-    parameter: str
-    layer: str
-    prefix: str
-    shape: tuple[int, ...]
-    dims: tuple[str, ...]
-    fan_in: int
-    input_axis: int | None
-    start: np.ndarray
+__all__ = ["PlaceInNetwork", "build"]
 
 
 @dataclass(frozen=True)
@@ -68,45 +33,15 @@ class _Bound:
 
 
 @dataclass(frozen=True)
-class _Shared:
-    """A random variable, and what it was made from."""
-
-    prior: Prior
-    place: Place
-    variable: TensorVariable
-
-    @property
-    def limits(self) -> tuple[Any, Any]:
-        return self.place._limits
-
-    @property
-    def fan_in(self) -> int:
-        spec = (self.prior, *self.limits)
-        return self.place.site.fan_in if mentions_fan_in(spec) else 0
-
-
-@dataclass(frozen=True)
-class _Scope:
-    """What the parameters of one network share while they are built."""
-
-    sites: tuple[Site, ...]
-    shared: dict[str, _Shared] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a prior stands: at a parameter, or at an argument of another prior.
+class PlaceInNetwork(Place):
+    """A place among the sites of one network; see :class:`~pymc_bnn.priors.Place`.
 
     Attributes
     ----------
-    site : Site
-        The parameter; where several share this variable, the first of them.
-    per : {"weight", "unit", "tensor", "layer", "network"}
-        Which weights share one number here.
-    path : tuple of str
-        Names of the arguments that lead here from the parameter's prior; empty for that itself.
-    start : ndarray or None
-        Where a hyperparameter starts, if the prior it belongs to says so; of `shape`.
+    site, per, path, start
+        As of any place.
+    scope : Scope
+        What the parameters of the network share.
     lower, upper : bound or None
         What the support of a hyperparameter ends at, if the prior it belongs to says so.
     """
@@ -114,7 +49,7 @@ class Place:
     site: Site
     per: Per
     path: tuple[str, ...]
-    scope: _Scope
+    scope: Scope
     start: np.ndarray | None = None
     lower: _Bound | None = None
     upper: _Bound | None = None
@@ -169,24 +104,7 @@ class Place:
     def variable(
         self, name: str, prior: Prior, distribution: Any, **arguments: Any
     ) -> TensorVariable:
-        """Register `distribution`, truncated where `prior` has to stay below or above another.
-
-        Parameters
-        ----------
-        name : str
-            As :meth:`Prior.build` got it.
-        prior : Prior
-            The prior that is being built.
-        distribution : type
-            A PyMC distribution.
-        **arguments : float, ndarray or TensorVariable
-            Its arguments, resolved by :meth:`argument`, which broadcast to ``self.shape``.
-
-        Returns
-        -------
-        TensorVariable
-            The random variable, with the shape, dims and start value of :meth:`settings`.
-        """
+        """Register it; see :meth:`Place.variable`."""
         settings = self.settings(prior)
         if self.lower is None and self.upper is None:
             return distribution(name, **arguments, **settings)
@@ -208,39 +126,11 @@ class Place:
         above: tuple[str, Any] | None = None,
         below: tuple[str, Any] | None = None,
     ) -> Any:
-        """Resolve a prior's argument: a number, an array, :class:`FanIn` or another prior.
-
-        Parameters
-        ----------
-        name : str
-            Name of the argument, which the name of a hyperparameter ends in.
-        value : float, array, FanIn or Prior
-            As the user wrote it.
-        positive : bool, optional
-            Whether only positive numbers make sense. Default False.
-        unit : bool, optional
-            Whether only numbers between 0 and 1 make sense. Default False.
-        start : float, array, FanIn or None, optional
-            Where it starts, if it is learned. FanIn counts for positive numbers only; None is for
-            its prior's own start. Default FanIn(1.0).
-        above, below : (str, float, array, FanIn or Prior), optional
-            Name and value of another positive argument that a learned one has to stay above or
-            below: its prior is truncated there, and normalised. Resolve a learned other first.
-
-        Returns
-        -------
-        float, ndarray or TensorVariable
-            Broadcasts to ``self.shape``.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If the value does not fit this place.
-        """
+        """Resolve it; see :meth:`Place.argument`."""
         if isinstance(value, Prior):
             check_support(name, value, positive, unit)
             child = self._child(name, value, start, above, below)
-            return _spread(_register(value, child), child, self)
+            return _spread(self.scope.register(value, child, child._limits), child, self)
         if isinstance(value, FanIn):
             if self.per == "network":
                 rule = "not depend on the layer in a prior per='network'"
@@ -258,14 +148,14 @@ class Place:
             raise invalid(name, rule, f"shape {array.shape}", repair)
         return array if array.ndim else float(array)
 
-    def _child(self, name: str, prior: Prior, start: Any, above: Any, below: Any) -> Place:
+    def _child(self, name: str, prior: Prior, start: Any, above: Any, below: Any) -> PlaceInNetwork:
         """Return the place of an argument's prior."""
         per = self._per(prior)
         if LEVELS.index(per) < LEVELS.index(self.per):
             rule = f"be shared at least as widely as the prior it belongs to, per={self.per!r}"
             raise invalid(name, rule, f"per={per!r}", f"pass per={self.per!r} or wider")
         path = (*self.path, name)
-        child = Place(self.site, per, path, self.scope)
+        child = PlaceInNetwork(self.site, per, path, self.scope)
         if isinstance(start, FanIn):
             start = start.scale * child.fan_in_scale if prior.positive else None
         if start is not None:
@@ -273,17 +163,17 @@ class Place:
         lower, upper = (
             None if other is None else self._bound(child, *other) for other in (above, below)
         )
-        return Place(self.site, per, path, self.scope, start, lower, upper)
+        return PlaceInNetwork(self.site, per, path, self.scope, start, lower, upper)
 
     def _per(self, prior: Prior) -> Per:
         return prior.per or LEVELS[max(LEVELS.index(self.per), LEVELS.index("tensor"))]
 
-    def _bound(self, child: Place, name: str, value: Any) -> _Bound:
+    def _bound(self, child: PlaceInNetwork, name: str, value: Any) -> _Bound:
         """Return what the argument `name` of the prior here is to the hyperparameter `child`."""
         if not isinstance(value, Prior):
             number = child.argument(name, value, positive=True)
             return _Bound(value, number, np.asarray(number))
-        other = Place(self.site, self._per(value), (*self.path, name), self.scope)
+        other = PlaceInNetwork(self.site, self._per(value), (*self.path, name), self.scope)
         if LEVELS.index(other.per) < LEVELS.index(child.per):
             rule = f"not be shared more widely than `{name}`, which is per={other.per!r}"
             raise invalid(
@@ -318,7 +208,7 @@ def build(sites: Iterable[Site], priors: Mapping[str, Prior]) -> list[TensorVari
 
     Examples
     --------
-    >>> from pymc_bnn.priors import HalfNormal, Normal
+    >>> from pymc_bnn.priors import HalfNormal, Normal, Site
     >>> site = Site("w", "w", "w", "", (4,), ("w_dim_0",), 1, 0, np.zeros(4))
     >>> with pm.Model(coords={"w_dim_0": range(4)}) as model:
     ...     w = build([site], {"w": Normal(sigma=HalfNormal(1.0))})
@@ -326,43 +216,16 @@ def build(sites: Iterable[Site], priors: Mapping[str, Prior]) -> list[TensorVari
     ['w_sigma', 'w']
     """
     sites = tuple(sites)
-    scope = _Scope(sites)
+    scope = Scope(sites)
     model = pm.modelcontext(None)
     before = len(model.free_RVs)
-    variables = [_register(priors[s.parameter], Place(s, "weight", (), scope)) for s in sites]
+    places = [PlaceInNetwork(site, "weight", (), scope) for site in sites]
+    variables = [scope.register(priors[p.site.parameter], p, (None, None)) for p in places]
     move_initial_values(model, model.free_RVs[before:])
     return variables
 
 
-def _register(prior: Prior, place: Place) -> TensorVariable:
-    """Build the variable of `place`, or find it where another parameter built it already."""
-    name, shared = place.name, place.scope.shared
-    if place.per in {"layer", "network"} and name in shared:
-        known, new = shared[name], _Shared(prior, place, shared[name].variable)
-        if known.prior != prior or key(known.limits) != key(new.limits):
-            rule = f"give parameters that share {name!r} equal priors of it"
-            got = f"{_described(known)} and {_described(new)}"
-            raise invalid("prior", rule, got, "make them equal, or narrow `per`")
-        if known.fan_in != new.fan_in:
-            rule = f"not depend on the fan-in in {name!r}, which tensors of unequal fan-in share"
-            raise invalid("prior", rule, prior, "pass a number, or per='tensor'")
-        return known.variable
-    model = pm.modelcontext(None)
-    if model.named_vars.tree_contains(model.name_for(name)):
-        rule = "tell the networks and variables of a model apart"
-        got = f"the name {model.name_for(name)!r}, which exists already"
-        raise invalid("name", rule, got, 'pass name="net2" to `bayesian`, say')
-    variable = prior.build(name, place)
-    bounded = place.lower is not None or place.upper is not None
-    if bounded and not (variable.owner and isinstance(variable.owner.op, TruncatedRV)):
-        rule = "be a prior that can be truncated"
-        repair = "use HalfNormal, say, or build it by place.variable"
-        raise invalid(place.path[-1], rule, prior, repair)
-    shared[name] = _Shared(prior, place, variable)
-    return variable
-
-
-def _spread(value: Any, source: Place, target: Place) -> Any:
+def _spread(value: Any, source: PlaceInNetwork, target: PlaceInNetwork) -> Any:
     """Line up a number per unit with one per weight; wider ones broadcast by themselves."""
     if source.per != "unit" or target.per != "weight" or source._axis is None:
         return value
@@ -373,9 +236,3 @@ def _spread(value: Any, source: Place, target: Place) -> Any:
     axes: list[Any] = ["x"] * len(shape)
     axes[source._axis] = 0
     return value.dimshuffle(*axes)
-
-
-def _described(shared: _Shared) -> str:
-    lower, upper = shared.limits
-    above = "" if lower is None else f" above {lower}"
-    return f"{shared.prior}{above}" + ("" if upper is None else f" below {upper}")

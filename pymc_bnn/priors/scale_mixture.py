@@ -12,9 +12,9 @@ from pytensor import config
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.priors.base import FanIn, Prior, check_argument
+from pymc_bnn.priors.base import Place, Prior, check_argument
 from pymc_bnn.priors.checks import Per, check_per
-from pymc_bnn.priors.place import Place
+from pymc_bnn.priors.fan_in import FanIn
 
 __all__ = ["ScaleMixture", "spike_and_slab"]
 

@@ -11,8 +11,7 @@ import pymc as pm
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.priors.base import Prior
-from pymc_bnn.priors.place import Place
+from pymc_bnn.priors.base import Place, Prior
 
 __all__ = ["FromPosterior", "from_posterior"]
 
