@@ -12,8 +12,7 @@ import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
-from pymc_bnn.prediction.predict import predict
-from pymc_bnn.prediction.predictor import Predictor
+from pymc_bnn.prediction.predict import ask, predict
 
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=(40, 3))
@@ -156,13 +155,13 @@ def test_another_process_gives_the_same_answers(tmp_path):
 
 def test_predictions_and_predictors_after_any_use():
     fitted = network([])
-    predictor = Predictor(fitted.problem, rows(fitted))
-    prediction = predict(fitted.posterior, predictor, 3, random_seed=1)
+    predictor, given = ask(fitted.problem, rows(fitted))
+    prediction = predict(fitted.posterior, predictor, given, 3, random_seed=1)
     for name in public(prediction):
         expected = use(prediction, name)
         for other in (copy.deepcopy(prediction), cloudpickle.loads(cloudpickle.dumps(prediction))):
             same(use(other, name), expected, name)
             same(numbers(other), numbers(prediction), name)
     copied = cloudpickle.loads(cloudpickle.dumps(predictor))
-    again = predict(fitted.posterior, copied, 3, random_seed=1)
+    again = predict(fitted.posterior, copied, given, 3, random_seed=1)
     same(numbers(again), numbers(prediction), "predictor")

@@ -9,7 +9,7 @@ import scipy.special as sp
 import scipy.stats as st
 
 import pymc_bnn as bnn
-from pymc_bnn.prediction.predict import predict
+from pymc_bnn.prediction.predict import ask, predict
 from pymc_bnn.prediction.predictor import Predictor
 
 RNG = np.random.default_rng(5)
@@ -367,8 +367,8 @@ def test_points_run_through_the_network_once_and_vote_as_often_as_asked(monkeypa
                        observed=rng.integers(0, 3, 90))  # fmt: skip
     fitted = bnn.fit(model, steps=50, guide=bnn.guides.Delta(), random_seed=1, progressbar=False)
     calls = []
-    predictor = Predictor(fitted.problem, None)
-    [program] = predictor._programs()
+    predictor, rows = ask(fitted.problem, None)
+    [program] = predictor.programs(batched=True)
     executable = program.forward.executable
 
     def counted(*shapes):
@@ -376,7 +376,7 @@ def test_points_run_through_the_network_once_and_vote_as_often_as_asked(monkeypa
         return lambda *given: calls.append(1) or forward(*given)
 
     monkeypatch.setattr(program.forward, "executable", counted)
-    prediction = predict(fitted.posterior, predictor, 400, batch_size=30, random_seed=2)
+    prediction = predict(fitted.posterior, predictor, rows, 400, batch_size=30, random_seed=2)
     assert len(calls) == 3
     assert (prediction.probs == prediction.probs[0]).all()
     assert (prediction.class_votes.max(1) == 400).all()
@@ -388,21 +388,19 @@ def test_points_run_through_the_network_once_and_vote_as_often_as_asked(monkeypa
 
 
 def test_predictions_of_the_same_data_compile_once(classifier, monkeypatch):
-    import pymc_bnn.prediction.predict as module
-
     fitted, x = classifier, NEW
     made = []
-    original = module.Predictor
-    monkeypatch.setattr(module, "Predictor", lambda *a: made.append(a) or original(*a))
+    original = Predictor.of
+    monkeypatch.setattr(Predictor, "of", lambda *a: made.append(a) or original(*a))
     fitted = copy.deepcopy(fitted)  # which has no predictors yet
     first = fitted.predict({"x": x[:7]}, draws=3, random_seed=1)
     again = fitted.predict({"x": x[2:]}, draws=3, random_seed=1)
     assert len(made) == 1
-    fresh = predict(fitted.posterior, original(fitted.problem, {"x": x[2:]}), 3, random_seed=1)
+    fresh = copy.deepcopy(fitted).predict({"x": x[2:]}, draws=3, random_seed=1)
     assert (again.probs == fresh.probs).all()
     np.testing.assert_allclose(first.probs[:, 2:], again.probs[:, :5], rtol=1e-5)
     fitted.predict(draws=3)
-    assert len(made) == 2
+    assert len(made) == 3
     with pytest.raises(ValueError, match="have the shape"):
         fitted.predict({"x": x[:7, :1]})
     for nothing in ({}, [1]):

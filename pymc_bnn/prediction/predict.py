@@ -13,22 +13,27 @@ from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.prediction.predictor import Predictor
 from pymc_bnn.prediction.requests import Request
 from pymc_bnn.prediction.results import Prediction
+from pymc_bnn.prediction.rows import Rows
+from pymc_bnn.prediction.streaming import Stream
 from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.runtime.precision import precision
 
-__all__ = ["predict", "predictor_for"]
+__all__ = ["ask", "predict"]
 
 # A problem's predictors, for as long as it lives.
 _KNOWN: WeakKeyDictionary[Problem, dict[Any, Predictor]] = WeakKeyDictionary()
 
 
-def predictor_for(
+def ask(
     problem: Problem,
     new_data: Mapping[str, Any] | None,
     var_names: str | Sequence[str] | None = (),
     mc_dropout: bool = False,
-) -> Predictor:
-    """Return a compiled predictor; the same data and deterministics compile but once.
+) -> tuple[Predictor, Rows]:
+    """Return a compiled predictor, and the data for it.
+
+    The same names of data and deterministics compile but once. Arguments are those of
+    :meth:`Predictor.of`.
 
     Examples
     --------
@@ -36,22 +41,23 @@ def predictor_for(
     >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
-    >>> predictor_for(Problem.of(decompose(model), None, "float32"), None).others
-    ['y']
+    >>> predictor, rows = ask(Problem.of(decompose(model), None, "float32"), None)
+    >>> predictor.others, rows.lengths
+    (['y'], {'y': 4})
     """
     known = _KNOWN.setdefault(problem, {})
     names = var_names if isinstance(var_names, str | None) else tuple(var_names)
-    key = Request.of(problem.by_rows, new_data).key, names, mc_dropout
-    if key in known:
-        return known[key].with_data(new_data)
-    predictor = Predictor(problem, new_data, var_names, mc_dropout)
-    known[key] = predictor.without_data()
-    return predictor
+    request = Request.of(problem.by_rows, new_data)
+    key = request.key, names, mc_dropout
+    if key not in known:
+        known[key] = Predictor.of(problem, request, var_names, mc_dropout)
+    return known[key], Rows.of(known[key], request)
 
 
 def predict(
     posterior: Posterior,
     predictor: Predictor,
+    rows: Rows,
     draws: int,
     batch_size: int = 256,
     at: str = "draws",
@@ -73,8 +79,8 @@ def predict(
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
     >>> fitted = bnn.fit(model, steps=100, random_seed=1, progressbar=False)
-    >>> predictor = predictor_for(fitted.problem, {"y": np.zeros(3)})
-    >>> predict(fitted.posterior, predictor, draws=5, random_seed=1).log_density.shape
+    >>> asked = ask(fitted.problem, {"y": np.zeros(3)})
+    >>> predict(fitted.posterior, *asked, draws=5, random_seed=1).log_density.shape
     (3,)
     """
     key = key_of(random_seed, "predict")
@@ -87,7 +93,6 @@ def predict(
         return posterior.draw(jax.random.fold_in(jax.random.fold_in(key, 0), i))
 
     fixed = at == "mean" or len(posterior.points) == len(predictor.terms.free)
+    stream = Stream(count, batch_size, keep_draws, key, fixed, mesh, first, padded)
     with precision(predictor.dtype):
-        return predictor.run(
-            weights, count, batch_size, keep_draws, key, fixed, mesh, first, padded
-        )
+        return stream.run(predictor, rows, weights)

@@ -16,9 +16,10 @@ from pymc_bnn._checks import check_positive, invalid
 from pymc_bnn.data.streams import Prefetcher, check_stream, named
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
-from pymc_bnn.prediction.predict import predict, predictor_for
+from pymc_bnn.prediction.predict import ask, predict
 from pymc_bnn.prediction.requests import warn_of_one_draw
 from pymc_bnn.prediction.results import ClassPrediction, Prediction
+from pymc_bnn.prediction.streaming import settled
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["write_predictions"]
@@ -83,18 +84,19 @@ def write_predictions(
                     got = f"{list(data)} in batch {number}"
                     rule = f"yield the names of the first batch, {first}"
                     raise invalid("batches", rule, got, "yield the same names in every batch")
-                predictor = predictor_for(problem, data, var_names, mc_dropout)
+                predictor, rows = ask(problem, data, var_names, mc_dropout)
+                padded = padded or min(batch_size, rows.n)
+                if predictor.unknown:
+                    with precision(problem.dtype):
+                        weights = posterior.draw(jax.random.key(random_seed))
+                        predictor = settled(predictor, rows, weights, padded)
                 if number == 1:
-                    padded = min(batch_size, predictor.n)
-                    if predictor.unknown:
-                        with precision(problem.dtype):
-                            weights = posterior.draw(jax.random.key(random_seed))
-                            predictor.settle(weights, padded)
                     _check_names(predictor.kinds, predictor.var_names)
                     warn_of_one_draw(draws, predictor.has_values)
                 prediction = predict(
                     posterior,
                     predictor,
+                    rows,
                     draws,
                     batch_size,
                     at,
@@ -105,7 +107,7 @@ def write_predictions(
                 )
                 part = _dataset(prediction, predictor.names).assign_attrs(attributes)
                 _append(store, part, written)
-                written += predictor.n
+                written += rows.n
                 count(written)
         _group(store).attrs["complete"] = 1
     except BaseException as error:

@@ -1,11 +1,13 @@
 """What looks across rows is predicted whole, whatever the batches; what does not, in batches."""
 
+import jax
 import numpy as np
 import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
-from pymc_bnn.prediction.predict import predict, predictor_for
+from pymc_bnn.prediction.predict import ask, predict
+from pymc_bnn.prediction.streaming import settled
 
 RNG = np.random.default_rng(3)
 QUIET = {"random_seed": 1, "progressbar": False}
@@ -135,8 +137,9 @@ def test_of_what_the_graph_does_not_say_numbers_decide():
         pm.Deterministic("sorted", Opaque(True)(mu))
         pm.Normal("y", mu, 1.0, observed=x)
     fitted = bnn.fit(model, steps=5, **QUIET)
-    predictor = predictor_for(fitted.problem, None, ["alone", "sorted"])
-    pred = predict(fitted.posterior, predictor, 3, batch_size=50, random_seed=1)
+    predictor, rows = ask(fitted.problem, None, ["alone", "sorted"])
+    pred = predict(fitted.posterior, predictor, rows, 3, batch_size=50, random_seed=1)
+    predictor = settled(predictor, rows, fitted.posterior.draw(jax.random.key(0)), 50)
     assert predictor.kinds["alone"] == "rows"
     assert predictor.kinds["sorted"] != "rows"
     np.testing.assert_allclose(pred["sorted"].samples, np.sort(pred["alone"].samples), rtol=1e-6)
