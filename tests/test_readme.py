@@ -198,6 +198,13 @@ def test_files_that_are_named_exist(page):
         assert path.exists() or path.with_suffix(".py").exists(), name  # a module may be a folder
 
 
+def test_every_room_is_on_the_map():
+    text = (ROOT / "docs" / "code_map.md").read_text()
+    for path in (ROOT / "pymc_bnn").iterdir():
+        if path.suffix == ".py" or (path / "__init__.py").exists():
+            assert path.stem == "__init__" or f"`pymc_bnn/{path.stem}" in text, path.name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_names_of_the_package_exist(page):
     for dotted in re.findall(r"\bbnn((?:\.[A-Za-z_]\w*)+)", page.read_text()):
