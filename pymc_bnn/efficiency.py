@@ -111,13 +111,15 @@ def gradient_variance(
     with precision(fitted.problem.dtype):
         problem, program = _compiled(fitted, estimator, particles, batch_size)
         state, data = program.init(0), held(problem, program.batches).data
+        counts = program.counts
 
         @jax.jit
         def gradient(noise_key: Any, batch_key: Any, data: Any) -> Any:
-            batch, weights = program.batch(replace(state, key=batch_key), data)
-            noise = program.noise(replace(state, key=noise_key))
+            batch, weights = program.batch(replace(state, key=batch_key), data, counts)
+            noise = program.noise(replace(state, key=noise_key), counts)
             slope = jax.grad(program.loss, has_aux=True)
-            return slope(state.params, noise, batch, weights, fitted.kl_weight)[0]
+            weight = fitted.kl_weight, counts.total
+            return slope(state.params, noise, batch, weights, *weight)[0]
 
         @jax.jit
         def half_squares(a: Any, b: Any) -> Any:

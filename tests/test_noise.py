@@ -19,7 +19,7 @@ def normals(seed: int, n: int = N, dtype: str = "float32") -> np.ndarray:
 
 
 def bits(words: object, n: int) -> np.ndarray:
-    return np.asarray(_bits(jnp.asarray(words, np.uint32), (n,), 0))
+    return np.asarray(_bits(jnp.asarray(words, np.uint32), np.arange(n, dtype=np.uint32)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -111,7 +111,7 @@ def test_every_bit_of_the_input_flips_half_of_the_output(what):
     @jax.jit
     def at(words, place):
         # The place enters by adding to the first word.
-        return jax.vmap(lambda w: _bits(w, (1,), 0)[0])(words.at[:, 0].add(place))
+        return jax.vmap(lambda w: _bits(w, np.zeros(1, np.uint32))[0])(words.at[:, 0].add(place))
 
     base = np.asarray(at(words, np.uint32(0)))
     for bit in range(32):

@@ -14,7 +14,7 @@ import pytest
 from example_parts import run
 
 import pymc_bnn as bnn
-from pymc_bnn.data.epochs import EpochPlan
+from pymc_bnn.data.epochs import Counts, EpochPlan
 from pymc_bnn.data.streams import BatchSpec, Loader, Prefetcher
 from pymc_bnn.runtime.noise import words_of
 
@@ -93,7 +93,7 @@ def memory_order(steps, batch_size=50, x=X, y=Y):
     batches = EpochPlan(200, batch_size)
     words = words_of(jax.random.fold_in(jax.random.key(1), 1))
     for step in range(steps):
-        index, size = batches.at(words, step)
+        index, size = Counts.of(batches).at(words, step, batches.capacity)
         index = np.asarray(index)[: int(size)]
         yield {"y": y[index], "x": x[index]}
 

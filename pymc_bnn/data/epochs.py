@@ -13,10 +13,73 @@ import numpy as np
 from pymc_bnn._checks import first_line, invalid
 from pymc_bnn.runtime.noise import mix
 
-__all__ = ["EpochPlan", "StreamPlan", "check_rows", "shuffled"]
+__all__ = ["Counts", "EpochPlan", "StreamPlan", "check_rows", "shuffled"]
 
 _REFERENCE_ROWS = 4096
 _ROUNDS = 24  # of them 12 pass the tests for 100 numbers; neighbours part in all but 2^-24 of cases
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Counts:
+    """What a step has to know of the data's size: arguments of programs, not built into them.
+
+    Examples
+    --------
+    >>> rows, size = Counts.of(EpochPlan(n=4, batch_size=2)).at(np.array([1, 2], np.uint32), 0, 2)
+    >>> rows.shape, int(size)
+    ((2,), 2)
+    """
+
+    total: Any  # () number of examples N, a float
+    n: Any  # () of them in memory
+    batches: Any  # () of an epoch
+    capacity: Any  # () rows of the largest batch
+
+    @classmethod
+    def of(
+        cls, batches: EpochPlan | StreamPlan | None, n: int = 1, dtype: str = "float32"
+    ) -> Counts:
+        """Return those of a plan, or where there is none of `n` examples that come whole."""
+        n = n if batches is None else batches.n
+        numbers = [1, 0, 0]
+        if batches is not None:
+            held = batches.n if isinstance(batches, EpochPlan) else 1
+            numbers = [held, batches.per_epoch, batches.capacity]
+        return cls(np.asarray(n, dtype), *(np.int32(number) for number in numbers))
+
+    def at(self, words: jax.Array, step: Any, room: int) -> tuple[jax.Array, jax.Array]:
+        """Return the rows of the batch of a step.
+
+        Parameters
+        ----------
+        words : jax.Array
+            (2,) uint32, what the order of the data depends on.
+        step : jax.Array
+            () number of steps done before.
+        room : int
+            At least the capacity.
+
+        Returns
+        -------
+        rows : jax.Array
+            (room,) row numbers.
+        size : jax.Array
+            () how many of them count; the rest fills up.
+        """
+        step = jnp.asarray(step, np.int32)
+        epoch, position = _divide(step, self.batches)
+        base, extra = _divide(self.n, self.batches)
+        start = position * base + jnp.minimum(position, extra)
+        places = jnp.minimum(start + jnp.arange(room), self.n - 1)
+        # A word of its own for each epoch: the hash is one to one.
+        words = jnp.stack([words[0], mix(words[1] + jnp.asarray(epoch, np.uint32))])
+        return shuffled(places, self.n, words), base + (position < extra)
+
+
+def _divide(a: Any, b: Any) -> tuple[jax.Array, jax.Array]:
+    """Return quotient and rest of what is not negative."""
+    return jax.lax.div(a, b), jax.lax.rem(a, b)
 
 
 @dataclass(frozen=True)
@@ -63,37 +126,6 @@ class EpochPlan:
         base, extra = divmod(self.n, self.per_epoch)
         return [base + (i < extra) for i in range(self.per_epoch)]
 
-    def at(self, words: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return the rows of the batch of this step.
-
-        Parameters
-        ----------
-        words : jax.Array
-            (2,) uint32, what the order of the data depends on.
-        step : jax.Array
-            () number of steps done before.
-
-        Returns
-        -------
-        rows : jax.Array
-            (capacity,) row numbers.
-        size : jax.Array
-            () how many of them count; the rest fills up.
-
-        Examples
-        --------
-        >>> rows, size = EpochPlan(n=4, batch_size=2).at(np.array([1, 2], np.uint32), 0)
-        >>> rows.shape, int(size)
-        ((2,), 2)
-        """
-        epoch, position = step // self.per_epoch, step % self.per_epoch
-        base, extra = divmod(self.n, self.per_epoch)
-        start = position * base + jnp.minimum(position, extra)
-        places = jnp.minimum(start + jnp.arange(self.capacity), self.n - 1)
-        # A word of its own for each epoch: the hash is one to one.
-        words = jnp.stack([words[0], mix(words[1] + jnp.asarray(epoch, np.uint32))])
-        return shuffled(places, self.n, words), base + (position < extra)
-
 
 @dataclass(frozen=True)
 class StreamPlan:
@@ -111,7 +143,7 @@ class StreamPlan:
     length: int | None = None  # len() of the data
 
 
-def shuffled(places: jax.Array, n: int, words: jax.Array) -> jax.Array:
+def shuffled(places: jax.Array, n: Any, words: jax.Array) -> jax.Array:
     """Return what stands at some places of a random permutation of 0…n − 1.
 
     No list of n numbers is made, so that a step needs nothing of the steps before. In each round
@@ -121,7 +153,7 @@ def shuffled(places: jax.Array, n: int, words: jax.Array) -> jax.Array:
     ----------
     places : jax.Array
         Integers in 0…n − 1, of any shape.
-    n : int
+    n : int or jax.Array
         Length of the permutation, at most 2**31 − 1.
     words : jax.Array
         (2,) uint32: which permutation.
@@ -141,15 +173,14 @@ def shuffled(places: jax.Array, n: int, words: jax.Array) -> jax.Array:
     >>> sorted(shuffled(jnp.arange(5), 5, np.array([1, 2], np.uint32)).tolist())
     [0, 1, 2, 3, 4]
     """
-    if n == 1:
-        return jnp.zeros_like(places, np.int32)
+    n = jnp.asarray(n, np.uint32)
     rounds = np.arange(_ROUNDS, dtype=np.uint32) * np.uint32(0x9E3779B9)
     keys = mix(mix(rounds + words[0]) + words[1])
-    pivots, keys = keys % np.uint32(n), mix(keys)
+    pivots, keys = keys % n, mix(keys)
     # Of places known beforehand XLA makes a chain whose compilation takes exponential time.
     x = jax.lax.optimization_barrier(jnp.asarray(places, np.uint32))
     for i in range(_ROUNDS):
-        partner = jnp.where(pivots[i] >= x, pivots[i] - x, pivots[i] + np.uint32(n) - x)
+        partner = jnp.where(pivots[i] >= x, pivots[i] - x, pivots[i] + n - x)
         swapped = mix(jnp.maximum(x, partner) + keys[i]) >> 31
         x = jnp.where(swapped == 1, partner, x)
     # Found once: XLA would do so again for everything that is gathered from there.

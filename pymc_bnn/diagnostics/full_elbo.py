@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import invalid
+from pymc_bnn.data.padding import room_of
 from pymc_bnn.data.spec import BatchSpec, Loader
 from pymc_bnn.data.streams import Prefetcher, check_stream, one_shot
 from pymc_bnn.elbo import check_sign
@@ -47,9 +48,9 @@ def evaluate_elbo(
         passes = _held(problem, draws, batch_size) if data is None else _streamed(problem, data)
         for draw, batches in zip(range(draws), passes, strict=False):
             per_batch, seen = [], 0
-            for i, (rows, counted) in enumerate(batches):
+            for i, (rows, counted, size) in enumerate(batches):
                 batch_key = jax.random.fold_in(jax.random.fold_in(key, draw), i)
-                found = elbo.on_rows(params, batch_key, {**rows, **rest}, counted)
+                found = elbo.on_rows(params, batch_key, {**rows, **rest}, counted, size)
                 # Batches from outside must not pile up while the device is behind.
                 per_batch.append(found if data is None else jax.device_get(found))
                 seen += int(counted.sum())
@@ -112,14 +113,19 @@ def _check_visits(problem: Problem, data: Any) -> None:
 
 
 def _held(problem: Problem, draws: int, batch_size: int) -> Iterator[Any]:
-    """Yield, visit by visit, batches of the model's own data and which of their rows count."""
+    """Yield, visit by visit, batches of the model's own data, which rows count, and the size."""
     rows = {d.name: d.value for d in problem.terms.data if d.per_example}
     n = problem.terms.n_rows
     size = min(batch_size, n) if n else 1
+    room = room_of(size) if n and not problem.terms.groups else size
     for _ in range(draws):
-        indices = (np.arange(i, i + size) for i in range(0, n or 1, size))
+        indices = (i + np.arange(room) for i in range(0, n or 1, size))
         yield (
-            ({k: v[np.minimum(index, len(v) - 1)] for k, v in rows.items()}, index < (n or 1))
+            (
+                {k: v[np.minimum(index, len(v) - 1)] for k, v in rows.items()},
+                (index < (n or 1)) & (np.arange(room) < size),
+                np.int32(size),
+            )
             for index in indices
         )
 
@@ -129,4 +135,7 @@ def _streamed(problem: Problem, data: Any) -> Iterator[Any]:
     loader = Loader(BatchSpec.of(problem.terms, problem.dtype), problem.n)
     while True:
         with Prefetcher(data, loader, passes=1) as stream:
-            yield ((batch.rows, np.arange(loader.capacity) < batch.size) for batch in stream)
+            yield (
+                (batch.rows, np.arange(loader.capacity) < batch.size, np.int32(loader.capacity))
+                for batch in stream
+            )

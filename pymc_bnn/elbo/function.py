@@ -54,24 +54,34 @@ class Elbo:
         return self.function(params, noise, data)
 
     def draw_noise(
-        self, key: jax.Array, rows: int, dtype: str, dropout: bool = True
+        self,
+        key: jax.Array,
+        rows: int,
+        dtype: str,
+        dropout: bool = True,
+        counted: Any = None,
     ) -> dict[str, jax.Array]:
-        """Draw the noise of one evaluation on so many rows; without dropout all units are kept."""
-        noise = draw_noise(key, self.noise, rows, dtype)
+        """Draw the noise of one evaluation on so many rows; without dropout all units are kept.
+
+        Where `counted` rows count, as of :func:`pymc_bnn.runtime.noise.draw_noise`.
+        """
+        noise = draw_noise(key, self.noise, rows, dtype, counted)
         if not dropout:
             noise |= no_noise([n for n in self.noise if n.law == "keep"], rows, dtype)
         return noise
 
     @cached_property
     def on_rows(self) -> Compiled:
-        """The compiled ``on_rows(params, key, data, counted)``: sums over the rows that count.
+        """The compiled ``on_rows(params, key, data, counted, size)``: sums over rows that count.
 
-        Without dropout, at one draw: (4 + blocks,) log-likelihood of the rows, the rest of it, KL,
-        log prior of points, and the KL of each block.
+        Noise is that of batches of `size` rows. Without dropout, at one draw: (4 + blocks,)
+        log-likelihood of the rows, the rest of it, KL, log prior of points, the KL of each block.
         """
 
-        def evaluate(params: Params, key: jax.Array, data: Any, counted: jax.Array) -> jax.Array:
-            noise = self.draw_noise(key, len(counted), self.dtype, dropout=False)
+        def evaluate(
+            params: Params, key: jax.Array, data: Any, counted: jax.Array, size: jax.Array
+        ) -> jax.Array:
+            noise = self.draw_noise(key, len(counted), self.dtype, dropout=False, counted=size)
             parts = self(params, noise, data)
             row = 0.0 if parts.row is None else jnp.where(counted, parts.row, 0.0).sum()
             kl, log_prior = parts.kl.sum() - parts.potential, parts.log_prior.sum()

@@ -44,22 +44,26 @@ class Loop:
     """
 
     def __init__(self, program: Program, source: Source, state: State):
-        self.program = program
+        self.program, self._counts = program, program.counts
         self._source, self._streamed = source, isinstance(source, Streamed)
         step = program.step_on if self._streamed else program.step
         if self._streamed:
             self.from_python = True
             self._gradient = jax.jit(
-                lambda s, b, *rows: program.gradient(s, b, program.row_weights(*rows))
+                lambda s, b, size, weight, counts: program.gradient(
+                    s, b, program.row_weights(size, weight), counts
+                )
             )
         else:
-            traced = Compiled(step).trace(state, *source.take())
+            traced = Compiled(step).trace(state, *source.take(), program.counts)
             self.from_python = jax.default_backend() == "cpu" and _has_convolution(traced)
-            self._gradient = jax.jit(lambda s, data: program.gradient(s, *program.batch(s, data)))
+            self._gradient = jax.jit(
+                lambda s, data, counts: program.gradient(s, *program.batch(s, data, counts), counts)
+            )
         # Nothing donated: the state before is kept for a step.
         self._one = Compiled(_guarded(step, program.mesh))
         self._many = Compiled(_in_one_loop(program), donate_argnums=0)
-        self._given: Any = None if self._streamed else source.take()
+        self._given: Any = None if self._streamed else (*source.take(), program.counts)
         self._error: Exception | None = None
 
     @property
@@ -122,14 +126,15 @@ class Loop:
         began, done, running = time.monotonic(), [], None
         for _ in range(steps):
             try:
-                given = self._source.take(interrupted)
+                taken = self._source.take(interrupted)
             except Exception as error:
                 if running is None:
                     raise
                 self._error = error
                 break
-            if given is None:
+            if taken is None:
                 break
+            given = *taken, self._counts
             after, metrics, fine = self._one(state, *given)
             if running is not None and not self._settle(running, done):
                 return state, Metrics.join(done), False
@@ -161,10 +166,10 @@ def _guarded(step: Callable[..., tuple[State, Metrics]], mesh: Mesh | None) -> C
 
 
 def _in_one_loop(program: Program) -> Callable[..., Any]:
-    def run(state: State, data: Any, steps: Any) -> tuple[State, jax.Array]:
+    def run(state: State, data: Any, counts: Any, steps: Any) -> tuple[State, jax.Array]:
         def body(i: Any, carry: Any) -> Any:
             state, found = carry
-            state, metrics = program.step(state, data)
+            state, metrics = program.step(state, data, counts)
             return state, jax.lax.dynamic_update_index_in_dim(found, jnp.stack(metrics), i, 0)
 
         found = jnp.zeros((_ROWS, len(Metrics._fields)), program.dtype)

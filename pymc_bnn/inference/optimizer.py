@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 __all__ = ["adam", "is_location"]
 
-_FEW = 2**14
+_FEW = 2**14  # numbers, up to which they are updated as one vector
+_LEAST = 0.01  # of the learning rate, at the last step
 
 
 def is_location(role: str) -> bool:
@@ -55,16 +57,40 @@ def adam(
     True
     """
 
-    def rate(peak: float) -> optax.GradientTransformation:
-        return _together(optax.adam(optax.cosine_decay_schedule(peak, steps, alpha=0.01)))
-
     def label(params: Any) -> Any:
         return {
             name: {role: "loc" if is_location(role) else "scale" for role in roles}
             for name, roles in params.items()
         }
 
-    return optax.partition({"loc": rate(learning_rate), "scale": rate(scale_learning_rate)}, label)
+    rates = {"loc": learning_rate, "scale": scale_learning_rate}
+    parts = {role: _together(_falling_adam(rate, steps)) for role, rate in rates.items()}
+    return optax.partition(parts, label)
+
+
+def _falling_adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
+    """Return Adam whose rate falls; its numbers are kept in the state.
+
+    Programs are so the same for all rates and numbers of steps.
+    """
+
+    def inner(peak: jax.Array, last: jax.Array) -> optax.GradientTransformation:
+        def rate(count: jax.Array) -> jax.Array:
+            fallen = 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(count, last) / last))
+            return peak * ((1 - _LEAST) * fallen + _LEAST)
+
+        return optax.adam(rate)
+
+    def init(params: Any) -> Any:
+        numbers = jnp.asarray(learning_rate, float), jnp.asarray(steps, float)
+        return numbers, inner(*numbers).init(params)
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        numbers, own = state
+        updates, own = inner(*numbers).update(updates, own, params)
+        return updates, (numbers, own)
+
+    return optax.GradientTransformation(init, update)
 
 
 def _together(inner: optax.GradientTransformation) -> optax.GradientTransformation:

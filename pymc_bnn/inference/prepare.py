@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.data.epochs import EpochPlan
+from pymc_bnn.data.padding import fill, room_of, storage_of
 from pymc_bnn.data.spec import Batch, BatchSpec
 from pymc_bnn.data.streams import STALL_S, open_stream
 from pymc_bnn.inference.sources import Held, Source, Streamed
@@ -139,7 +140,14 @@ def held(problem: Problem, batches: EpochPlan | None, mesh: Mesh | None = None) 
     >>> list(held(Problem.of(decompose(model), None, "float32"), None).data)
     ['y']
     """
-    arrays = {k: narrow(v, problem.dtype) for k, v in problem.terms.arrays().items()}
+    terms = problem.terms
+    arrays = {k: narrow(v, problem.dtype) for k, v in terms.arrays().items()}
+    if batches is not None:
+        size = room_of if batches.per_epoch == 1 else storage_of
+        devices = 1 if mesh is None else mesh.size
+        n = -(-batches.n // devices) * devices
+        rows = n if terms.groups else size(batches.n, devices)
+        arrays |= {d.name: fill(arrays[d.name], rows) for d in terms.data if d.per_example}
     return Held(replicate(arrays, mesh), batches)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from pymc_bnn.data.epochs import EpochPlan, StreamPlan, shuffled
+from pymc_bnn.data.epochs import Counts, EpochPlan, StreamPlan, shuffled
+from pymc_bnn.data.padding import room_of
 from pymc_bnn.elbo import Elbo, ElboTerms
 from pymc_bnn.guides import JointGuide
 from pymc_bnn.inference.metrics import Metrics
@@ -44,7 +45,9 @@ class Program:
     dtype : str
         Precision.
     n : int
-        The loss is the negative ELBO over n, so that learning rates mean the same for any n.
+        The loss is the negative ELBO over n, so that learning rates mean the same for any n; an
+        argument of the steps, as all that says how many rows there are (:class:`Counts`), so that
+        it is not compiled for each.
     particles : int
         Draws of everything that is random, over which the ELBO is averaged.
     groups : tuple
@@ -88,10 +91,19 @@ class Program:
         return 1 if self.batches is None else self.batches.per_epoch
 
     @property
-    def capacity(self) -> int:
-        """Rows of a batch, filled up so that each device has as many."""
-        rows = 0 if self.batches is None else self.batches.capacity
-        return rows if self.mesh is None else -(-rows // self.mesh.size) * self.mesh.size
+    def room(self) -> int:
+        """Rows that a batch is compiled for, of which not all count: as many for each device."""
+        if self.batches is None:
+            return 0
+        rows, devices = self.batches.capacity, self.mesh.size if self.mesh is not None else 1
+        # Samples of groups would be larger with the batch, and streams have one size anyway.
+        exact = bool(self.groups) or isinstance(self.batches, StreamPlan)
+        return -(-rows // devices) * devices if exact else room_of(rows, devices)
+
+    @property
+    def counts(self) -> Counts:
+        """What steps have to know of the data's size."""
+        return Counts.of(self.batches, self.n, self.dtype)
 
     def init(self, seed: int, params: Any = None) -> State:
         """Return the state before the first step: of the guide's first parameters, or others."""
@@ -105,69 +117,71 @@ class Program:
         """Return the posterior that a state stands for."""
         return GuidePosterior(self.guide, jax.device_get(state.params), self.elbo)
 
-    def step(self, state: State, data: Any) -> tuple[State, Metrics]:
+    def step(self, state: State, data: Any, counts: Counts) -> tuple[State, Metrics]:
         """Advance the state by one step, whose batch is chosen from all data."""
-        return self.update(state, *self.gradient(state, *self.batch(state, data)))
+        return self.update(state, *self.gradient(state, *self.batch(state, data, counts), counts))
 
-    def step_on(self, state: State, batch: Any, size: Any, weight: Any) -> tuple[State, Metrics]:
+    def step_on(
+        self, state: State, batch: Any, size: Any, weight: Any, counts: Counts
+    ) -> tuple[State, Metrics]:
         """Advance the state by one step on a given batch, whose first `size` rows have a weight."""
-        return self.update(state, *self.gradient(state, batch, self.row_weights(size, weight)))
+        weights = self.row_weights(size, weight)
+        return self.update(state, *self.gradient(state, batch, weights, counts))
 
-    def noise(self, state: State) -> dict[str, jax.Array]:
+    def noise(self, state: State, counts: Counts) -> dict[str, jax.Array]:
         """Return the noise of the state's next step, (particles, …) where there are several."""
         key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step)
-        rows = 0 if self.batches is None else self.batches.capacity
+        whole = self.batches is None or self.room == self.batches.capacity
+
+        def draw(key: jax.Array) -> dict[str, jax.Array]:
+            counted = None if whole else counts.capacity
+            return self.elbo.draw_noise(key, self.room, self.dtype, counted=counted)
+
         if self.particles == 1:
-            noise = self.elbo.draw_noise(key, rows, self.dtype)
+            noise = draw(key)
         else:
-            keys = jax.random.split(key, self.particles)
-            noise = jax.vmap(lambda k: self.elbo.draw_noise(k, rows, self.dtype))(keys)
-        if self.mesh is not None:  # the numbers of the rows that count are those of one device
-            axis, more = int(self.particles > 1), self.capacity - rows
+            noise = jax.vmap(draw)(jax.random.split(key, self.particles))
+        if self.mesh is not None:
+            axis = int(self.particles > 1)
             for name in (n.name for n in self.elbo.noise if None in n.shape):
-                fill = [(0, more if i == axis else 0) for i in range(noise[name].ndim)]
-                noise[name] = split_rows(jnp.pad(noise[name], fill), self.mesh, axis)
+                noise[name] = split_rows(noise[name], self.mesh, axis)
         return noise
 
-    def batch(self, state: State, data: Mapping[str, Any]) -> tuple[Any, Any]:
+    def batch(
+        self, state: State, data: Mapping[str, Any], counts: Counts
+    ) -> tuple[dict[str, Any], Any]:
         """Return the data of the step's batch, and the weight of each row.
 
         The weights scale the batch's log-likelihood to the whole data: N over the batch's size.
         """
-        if self.batches is None or (self.batches.per_epoch == 1 and self.mesh is None):
-            return data, 1.0
-        if self.batches.per_epoch == 1:
-            index, size = jnp.arange(self.batches.n), self.batches.n
-        else:
-            words = words_of(jax.random.fold_in(state.key, 1))
-            index, size = self.batches.at(words, state.step)
-        if self.mesh is not None:
-            places = jnp.minimum(jnp.arange(self.capacity), self.batches.capacity - 1)
-            index = split_rows(index[places], self.mesh)
+        if self.batches is None:
+            return dict(data), 1.0
+        if self.batches.per_epoch == 1:  # of all rows, as they are
+            batch = {k: split_rows(v, self.mesh) if k in self.rows else v for k, v in data.items()}
+            return batch, self.row_weights(counts.n, np.ones((), self.dtype))
+        words = words_of(jax.random.fold_in(state.key, 1))
+        index, size = counts.at(words, state.step, self.room)
+        index = split_rows(index, self.mesh)
         batch = {
             k: split_rows(v[index], self.mesh) if k in self.rows else v for k, v in data.items()
         }
         for number, (names, n) in enumerate(self.groups):
-            if n > self.capacity and self.mesh is None:  # a sample anew in every step
+            if n > self.room and self.mesh is None:  # a sample anew in every step
                 key = jax.random.fold_in(jax.random.fold_in(state.key, 2 + number), state.step)
-                part = shuffled(jnp.arange(self.capacity), n, words_of(key))
+                part = shuffled(jnp.arange(self.room), n, words_of(key))
                 batch |= {name: data[name][part] for name in names}
-        return batch, self.row_weights(size)
+        return batch, self.row_weights(size, counts.total / size)
 
-    def row_weights(self, size: Any, weight: Any = None) -> jax.Array:
-        """Return the weights (capacity,) of a batch's rows, of which the first `size` count.
-
-        They count N/size times, or `weight` times.
-        """
-        counted = jnp.arange(self.capacity) < size
-        weight = self.batches.n / size if weight is None else weight
+    def row_weights(self, size: Any, weight: Any) -> jax.Array:
+        """Return the weights (room,) of a batch's rows, of which the first `size` count."""
+        counted = jnp.arange(self.room) < size
         weights = jnp.where(counted, weight, 0.0).astype(self.dtype)
         return split_rows(weights, self.mesh)
 
     def loss(
-        self, params: Any, noise: Any, data: Any, weights: Any, kl_weight: Any
+        self, params: Any, noise: Any, data: Any, weights: Any, kl_weight: Any, n: Any
     ) -> tuple[Any, Metrics]:
-        """Return the loss, and the parts of the objective."""
+        """Return the loss, and the parts of the objective of `n` examples."""
         if self.particles == 1:
             parts = self.elbo(params, noise, data)
         else:
@@ -177,14 +191,16 @@ class Program:
         if parts.row is not None:
             log_likelihood += (parts.row * weights).sum()
         divergence, log_prior = parts.kl.sum() - parts.potential, parts.log_prior.sum()
-        loss = (kl_weight * (divergence - log_prior) - log_likelihood) / self.n
+        loss = (kl_weight * (divergence - log_prior) - log_likelihood) / n
         return loss, Metrics(-log_likelihood, divergence, log_prior)
 
-    def gradient(self, state: State, batch: Any, weights: Any) -> tuple[Metrics, Any]:
+    def gradient(
+        self, state: State, batch: Any, weights: Any, counts: Counts
+    ) -> tuple[Metrics, Any]:
         """Return metrics and gradient at the state's next step on a batch."""
         weight = self.kl_weight(state.step) if callable(self.kl_weight) else self.kl_weight
         (_, metrics), gradient = jax.value_and_grad(self.loss, has_aux=True)(
-            state.params, self.noise(state), batch, weights, weight
+            state.params, self.noise(state, counts), batch, weights, weight, counts.total
         )
         return metrics, gradient
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 from zlib import crc32
@@ -53,7 +53,7 @@ class Noise:
     law: Literal["normal", "sign", "keep"] = "normal"
     keep: float = 1.0
 
-    def draw(self, words: jax.Array, rows: int, dtype: str, first: int = 0) -> jax.Array:
+    def draw(self, words: jax.Array, rows: int, dtype: str, first: Any = 0) -> jax.Array:
         """Draw it for a batch of so many examples.
 
         Parameters
@@ -64,7 +64,7 @@ class Noise:
             Number of examples.
         dtype : {"float32", "float64"}
             Of the result.
-        first : int, optional
+        first : int or jax.Array, optional
             Where in the stream to begin.
 
         Examples
@@ -73,8 +73,18 @@ class Noise:
         >>> Noise("r", (None, 2), "sign").draw(words, 5, "float32").shape
         (5, 2)
         """
-        shape = self.full_shape(rows)
-        bits = _bits(words, shape, first)
+        return self.of(words, _places(self.full_shape(rows), first), dtype)
+
+    def of(self, words: jax.Array, places: jax.Array, dtype: str) -> jax.Array:
+        """Draw the numbers at some places of a stream, in their shape.
+
+        Examples
+        --------
+        >>> words, places = words_of(jax.random.key(0)), np.arange(3, dtype=np.uint32)
+        >>> Noise("w", (3,)).of(words, places, "float32").shape
+        (3,)
+        """
+        bits = _bits(words, places)
         if self.law == "sign":
             return jnp.where(bits >> 31, 1.0, -1.0).astype(dtype)
         if self.law == "keep":
@@ -101,14 +111,35 @@ class Noise:
 
 
 def draw_noise(
-    key: jax.Array, noise: Sequence[Noise], rows: int, dtype: str
+    key: jax.Array, noise: Sequence[Noise], rows: int, dtype: str, counted: Any = None
 ) -> dict[str, jax.Array]:
     """Draw every random input, one after the other from one stream; few numbers by one kernel.
 
+    Parameters
+    ----------
+    key : jax.Array
+        Which stream.
+    noise : sequence of Noise
+        What is drawn.
+    rows : int
+        Number of rows of what has some for each example.
+    dtype : {"float32", "float64"}
+        Of the results.
+    counted : int or jax.Array, optional
+        How many of these rows count, the others being there for the shape alone: all numbers but
+        theirs are those of so many rows. All by default.
+
+    Returns
+    -------
+    dict from str to jax.Array
+        By name.
+
     Examples
     --------
-    >>> draw_noise(jax.random.key(0), [Noise("w", (2, 3))], 1, "float32")["w"].shape
-    (2, 3)
+    >>> key, noise = jax.random.key(0), [Noise("r", (None, 2)), Noise("w", (2, 3))]
+    >>> few, more = draw_noise(key, noise, 5, "float32"), draw_noise(key, noise, 8, "float32", 5)
+    >>> bool((few["w"] == more["w"]).all() and (few["r"] == more["r"][:5]).all())
+    True
     """
     words, drawn, first = words_of(key), {}, 0
     few = sum(math.prod(n.full_shape(rows)) for n in noise) <= _FEW
@@ -116,17 +147,40 @@ def draw_noise(
         alike = list(alike)
         for group in [alike] if few else [[n] for n in alike]:
             shapes = [n.full_shape(rows) for n in group]
-            ends = np.cumsum([math.prod(shape) for shape in shapes])
-            whole = shapes[0] if len(group) == 1 else (int(ends[-1]),)
-            numbers = replace(group[0], shape=whole).draw(words, rows, dtype, first)
+            places, first = _runs(group, shapes, first, rows if counted is None else counted)
+            numbers = group[0].of(words, places, dtype)
             if jax.default_backend() == "cpu":
                 # Drawn once: XLA would draw it again for everything that uses it.
                 numbers = jax.lax.optimization_barrier(numbers)
+            ends = np.cumsum([math.prod(shape) for shape in shapes])
             parts = [numbers] if len(group) == 1 else jnp.split(numbers, ends[:-1])
             for n, shape, part in zip(group, shapes, parts, strict=True):
                 drawn[n.name] = part.reshape(shape)
-            first += int(ends[-1])
     return drawn
+
+
+def _runs(
+    group: Sequence[Noise], shapes: Sequence[tuple[int, ...]], first: Any, counted: Any
+) -> tuple[jax.Array, Any]:
+    """Return places in the stream, of the shape of one or flat of several, and where they end."""
+    runs: list[tuple[Any, int]] = []  # first places and lengths of what has no gap
+    gap = True
+    for n, shape in zip(group, shapes, strict=True):
+        size = math.prod(shape)
+        if gap:
+            runs.append((first, size))
+        else:
+            runs[-1] = runs[-1][0], runs[-1][1] + size
+        gap = None in n.shape and not isinstance(counted, int)
+        if gap:
+            of_a_row = math.prod(m for m in n.shape if m is not None)
+            first = first + np.uint32(of_a_row) * jnp.asarray(counted, np.uint32)
+        else:
+            first = first + (size if isinstance(first, int) else np.uint32(size % 2**32))
+    if len(group) == 1:
+        return _places(shapes[0], runs[0][0]), first
+    pieces = [_places((size,), start) for start, size in runs]
+    return pieces[0] if len(pieces) == 1 else jnp.concatenate(pieces), first
 
 
 def words_of(key: jax.Array) -> jax.Array:
@@ -140,10 +194,15 @@ def words_of(key: jax.Array) -> jax.Array:
     return jax.random.bits(key, (2,), np.uint32)
 
 
-def _bits(words: jax.Array, shape: tuple[int, ...], first: int) -> jax.Array:
-    """Return 32 random bits for each number, from its place in the stream."""
-    place = jax.lax.iota(np.uint32, math.prod(shape)).reshape(shape)
-    return mix(mix(place + np.uint32(first % 2**32) + words[0]) + words[1])
+def _places(shape: tuple[int, ...], first: Any) -> jax.Array:
+    """Return the places in a stream of the numbers of an array."""
+    first = np.uint32(first % 2**32) if isinstance(first, int) else first
+    return jax.lax.iota(np.uint32, math.prod(shape)).reshape(shape) + first
+
+
+def _bits(words: jax.Array, places: jax.Array) -> jax.Array:
+    """Return 32 random bits for each place in the stream."""
+    return mix(mix(places + words[0]) + words[1])
 
 
 def mix(x: jax.Array) -> jax.Array:
