@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pymc as pm
 import pytest
+from sklearn.model_selection import KFold
 
 import pymc_bnn as bnn
 from pymc_bnn.runtime import compilation
@@ -82,6 +83,26 @@ def test_a_second_fit_of_the_same_model_compiles_nothing(compilations):
     for name, roles in first.params.items():
         for role, value in roles.items():
             assert np.array_equal(value, again.params[name][role])
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(150, "auto"), (506, "auto"), (506, 64)])
+def test_folds_of_a_cross_validation_compile_nothing(compilations, n, batch_size):
+    x = np.random.default_rng(n).normal(size=(n, 3))
+    y = x[:, 0] + 0.3 * x[:, 1] ** 2
+    network, counted = bnn.networks.mlp((3, 7, 1)), []
+    for fold, (train, test) in enumerate(KFold(5).split(x)):
+        with pm.Model() as model:
+            out = bnn.bayesian(network, pm.Data("x", x[train]))
+            pm.Normal("y", out[:, 0], pm.HalfNormal("noise"), observed=y[train])
+        steps, rate = 5 + fold, 0.01 / (1 + fold)
+        options = {"steps": steps, "learning_rate": rate, "random_seed": fold}
+        fitted = bnn.fit(model, batch_size=batch_size, progressbar=False, **options)
+        fitted.elbo(2)
+        fitted.predict({"x": x[test]}, draws=2)
+        fitted.nll({"x": x[test], "y": y[test]}, draws=2)
+        counted.append(compilations())
+    assert counted[0] > 0
+    assert counted[1:] == [0, 0, 0, 0]
 
 
 def test_another_seed_and_other_data_of_the_same_shapes_compile_nothing(compilations):

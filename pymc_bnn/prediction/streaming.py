@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from pymc_bnn.data.padding import room_of
 from pymc_bnn.prediction.predictor import DENSITY, Output, Predictor
 from pymc_bnn.prediction.programs import Program, same_rows
 from pymc_bnn.prediction.results import ClassTotal, DensityTotal, Prediction, ValueTotal
@@ -79,8 +80,9 @@ class Stream:
 
     def run(self, predictor: Predictor, rows: Rows, weights: Weights) -> Prediction:
         """Predict from the weights of each draw."""
-        size = max(min(self.batch_size, rows.n or 1), self.padded)
-        if predictor.unknown and (size < (rows.n or 1) or self.padded):
+        n = rows.n or 1
+        size = max(self.batch_size if n > self.batch_size else room_of(n), self.padded)
+        if predictor.unknown and (size < n or self.padded):
             predictor = settled(predictor, rows, weights(0), size)
         if self.mesh is not None:
             size = -(-size // self.mesh.size) * self.mesh.size
