@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytensor
@@ -24,9 +24,7 @@ from pytensor.tensor.subtensor import (
 
 from pymc_bnn._checks import first_line, invalid
 from pymc_bnn.graphs.to_jax import substitute
-
-if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import ModelTerms
+from pymc_bnn.model.terms import ModelTerms
 
 __all__ = ["IndexUse", "Indices", "indices_must_fit"]
 
