@@ -22,7 +22,7 @@ from pytensor_ml.layers import LinearLayer
 from pytensor_ml.layers.conv import ConvLayer
 
 from pymc_bnn.graphs.to_jax import jaxify, substitute
-from pymc_bnn.model.decompose import shapes_must_agree
+from pymc_bnn.model.checks import shapes_must_agree
 from pymc_bnn.model.terms import FreeVariable, ModelTerms
 from pymc_bnn.runtime.precision import precision
 

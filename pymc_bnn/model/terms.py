@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pymc as pm
@@ -10,7 +12,14 @@ from pytensor.graph.basic import Variable
 from pytensor.tensor.random.basic import NormalRV
 from pytensor.tensor.variable import TensorVariable
 
-__all__ = ["Data", "FreeVariable", "ModelTerms", "Observed"]
+__all__ = ["Data", "FreeVariable", "ModelTerms", "Observed", "Sample"]
+
+
+class Sample(NamedTuple):
+    """Data of a model that run over the same rows."""
+
+    data: Set[Variable]  # roots, or the inputs that stand for them
+    n: int  # how many rows
 
 
 @dataclass(frozen=True)

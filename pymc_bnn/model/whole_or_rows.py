@@ -16,10 +16,13 @@ from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.data.epochs import EpochPlan, check_rows
 from pymc_bnn.elbo import find_layers
 from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.model.checks import check_model
 from pymc_bnn.model.columns import check_rows_aligned
-from pymc_bnn.model.decompose import ModelTerms, check_model, decompose, find_rows
-from pymc_bnn.model.roots import find_groups, unbatched_root
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.roots import unbatched_root
+from pymc_bnn.model.rows import find_groups, find_rows
 from pymc_bnn.model.rules import DataRules
+from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import narrow, precision
 
@@ -149,7 +152,7 @@ def by_rows(model: pm.Model, rows: Any, seed: int) -> ModelTerms:
 def _checked_rows(
     model: pm.Model, roots: Any, seed: int, size: int, free_choice: bool
 ) -> ModelTerms:
-    groups = [group for group in find_groups(model, roots) if group[1] > size]
+    groups = [group for group in find_groups(model, roots) if group.n > size]
     terms = _without_tables(model, roots, seed, free_choice, groups=groups)
     check_rows_aligned(terms)
     DataRules.of(terms).check(terms.arrays())

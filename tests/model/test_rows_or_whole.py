@@ -13,7 +13,7 @@ import pymc_bnn as bnn
 from pymc_bnn.data.epochs import check_rows
 from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.model.decompose import decompose, find_rows
-from pymc_bnn.model.roots import find_groups, find_likelihood_data
+from pymc_bnn.model.rows import find_groups, find_likelihood_data
 from pymc_bnn.model.splitting import split_rows
 from pymc_bnn.model.whole_or_rows import take_apart
 
