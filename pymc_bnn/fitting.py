@@ -17,6 +17,7 @@ import pymc as pm
 from pymc_bnn._checks import check_int, check_positive, invalid
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.callbacks import Info, Progress
+from pymc_bnn.data.epochs import EpochPlan
 from pymc_bnn.data.streams import STALL_S, BatchSpec, open_stream
 from pymc_bnn.elbo import assemble, check_closed_forms, check_spec, needs_rows
 from pymc_bnn.errors import NonFiniteError
@@ -276,9 +277,10 @@ def fit(
     with ExitStack() as stack:
         stream = None
         if data is None:
-            terms, batches, row_terms = take_apart(
+            terms, size, row_terms = take_apart(
                 model, batch_size, rows, seed, needs_rows(estimator) or mesh is not None
             )
+            batches = None if size is None else EpochPlan(terms.n_rows, size)
         else:
             terms = by_rows(model, rows, seed)
             form = BatchSpec.of(terms, dtype)

@@ -14,6 +14,7 @@ from scipy import stats
 
 import pymc_bnn as bnn
 from pymc_bnn.approximation import Approximation
+from pymc_bnn.data.epochs import EpochPlan
 from pymc_bnn.elbo import assemble
 from pymc_bnn.guides import JointGuide, assign_guides
 from pymc_bnn.inference.start import starting_blocks
@@ -198,7 +199,8 @@ def refusal(error: Exception) -> str | None:
 
 def unfitted(model: pm.Model, batch_size: Any, dtype: str) -> Approximation:
     """Return what `fit` returns, before its first step: nothing is compiled."""
-    terms, batches, row_terms = take_apart(model, batch_size, None, 0, False)
+    terms, size, row_terms = take_apart(model, batch_size, None, 0, False)
+    batches = None if size is None else EpochPlan(terms.n_rows, size)
     assigned = assign_guides(None, [f.name for f in terms.free])
     with precision(dtype):
         blocks = starting_blocks(terms, assigned, None, dtype, 0)
