@@ -15,7 +15,7 @@ from pytensor.tensor.variable import TensorVariable
 from pymc_bnn.graphs.start_values import family
 from pymc_bnn.graphs.to_jax import merge, substitute
 from pymc_bnn.model.checks import check_belonging, check_model, shapes_must_agree
-from pymc_bnn.model.graphs import of_any_length, rewrite_together
+from pymc_bnn.model.graphs import ModelGraphs, of_any_length, rewrite_together
 from pymc_bnn.model.inputs import data_as_inputs
 from pymc_bnn.model.likelihood import Term, sort_terms, stand_apart
 from pymc_bnn.model.numbers import widen
@@ -94,9 +94,9 @@ def divide(
     groups: Sequence[Sample] = (),
     strict: bool = True,
 ) -> ModelTerms:
-    """Do the same for a model of which several such divisions are tried.
+    """Decompose a model of which several divisions are tried; arguments as of :func:`decompose`.
 
-    What can fail comes first; what is of use to a model only that did not fail comes last.
+    What may refuse comes first, what costs and is of use only to a model that was not refused last.
 
     Examples
     --------
@@ -107,6 +107,7 @@ def divide(
     (None, 4)
     """
     model = whole.model
+    # Data become inputs, of any length where they are samples.
     data, inputs = data_as_inputs(model, whole.graphs, rows, groups, set(whole.roots))
     row_inputs = {d.variable for d in data if d.per_example}
     samples = [
@@ -116,23 +117,18 @@ def divide(
     graphs = whole.graphs.map(lambda flat: widen(substitute(flat, inputs)))
     graphs = of_any_length(graphs, row_inputs.union(*(sample.data for sample in samples)))
 
+    # Random variables become values, and log-densities of them.
     values = RandomValues.of(model, graphs)
     with shapes_must_agree(data):
         logps = values.log_densities()
-    constrained, potentials, deterministics, *parameters = rewrite_together(
-        values.put_into,
-        graphs.free,
-        graphs.potentials,
-        graphs.deterministics,
-        *map(_parameters, graphs.free),
-    )
+    known, parameters = _known(values)
     start = whole.start
 
-    names = [rv.name for rv in model.free_RVs]
+    # Terms are sorted by whose rows they are, or refused.
     if rows:
-        priors = dict(zip(names, logps.free, strict=True))
+        priors = _by_name(model.free_RVs, logps.free)
         check_belonging(priors, [rv.name for rv in model.observed_RVs], row_inputs)
-    terms = _terms(whole, logps.observed, potentials, rows)
+    terms = _terms(whole, logps.observed, known.potentials, rows)
     apart = [
         group
         for group, sample in zip(groups, samples, strict=True)
@@ -143,36 +139,38 @@ def divide(
     suspects = ", ".join(f"'{d.name}' {d.value.shape}" for d in data if d.per_example)
     found = sort_terms(terms, row_inputs, samples, suspects, strict)
 
+    # All is described.
     densities = logps
     if values.transformed:
         with shapes_must_agree(data):
             densities = values.log_densities(jacobian=False)
     free = [
         FreeVariable(
-            name=names[i],
+            name=model.free_RVs[i].name,
             value=value,
             start=np.asarray(start[value.name]),
             logp=logps.free[i],
             density=densities.free[i],
-            constrained=constrained[i],
-            family=family(rv.owner.op) if parameters[i] else None,
+            constrained=known.free[i],
+            family=family(graphs.free[i].owner.op) if parameters[i] else None,
             parameters=tuple(parameters[i]),
             transform=None if values.transforms[i] is None else type(values.transforms[i]),
         )
-        for i, (rv, value) in enumerate(zip(graphs.free, values.free, strict=True))
+        for i, value in enumerate(values.free)
     ]
+    observed = _observed(whole, values, terms, found.by_rows)
     zero = pt.constant(0.0)
     return ModelTerms(
         model=model,
         free=tuple(free),
         data=tuple(data),
-        observed=tuple(_observed(whole, values, terms, found.by_rows)),
+        observed=tuple(observed),
         row_logp=merge(pt.add(*found.rows, zero)) if found.rows else None,
         row_density=pt.add(*found.densities, zero) if found.densities else None,
         rest_logp=pt.add(*found.rest, zero) if found.rest else zero,
         potential_logp=pt.add(*found.prior, zero) if found.prior else zero,
-        potentials=_by_name(model.potentials, potentials),
-        deterministics=_by_name(model.deterministics, deterministics),
+        potentials=_by_name(model.potentials, known.potentials),
+        deterministics=_by_name(model.deterministics, known.deterministics),
         n_rows=next((d.value.shape[0] for d in data if d.per_example), None),
         n_found=whole.n_found,
         unsure=found.unsure,
@@ -182,10 +180,21 @@ def divide(
     )
 
 
-def _parameters(rv: TensorVariable) -> list[TensorVariable]:
-    """Return the parameters of an elementary distribution; none of any other."""
-    op = rv.owner.op
-    return list(op.dist_params(rv.owner)) if isinstance(op, RandomVariable) else []
+def _known(values: RandomValues) -> tuple[ModelGraphs, list[list[TensorVariable]]]:
+    """Write graphs with all values known, and the parameters of each free variable's prior.
+
+    Of a prior that is no elementary distribution there are none. Observed variables are left out.
+    """
+    rvs = values.rvs
+    elementary = [isinstance(rv.owner.op, RandomVariable) for rv in rvs.free]
+    own = [
+        rv.owner.op.dist_params(rv.owner) if known else ()
+        for rv, known in zip(rvs.free, elementary, strict=True)
+    ]
+    free, potentials, deterministics, *parameters = rewrite_together(
+        values.put_into, rvs.free, rvs.potentials, rvs.deterministics, *own
+    )
+    return ModelGraphs(free, [], potentials, deterministics, []), parameters
 
 
 def _terms(
