@@ -63,8 +63,6 @@ def test_every_row_is_looked_at_in_batches_of_one_size(n, size):
 @pytest.mark.parametrize("output", TOGETHER)
 def test_log_likelihoods_that_mix_rows_are_refused(output):
     rows, rng = {"y": Y[:2000]}, np.random.default_rng(0)
-    if output in ("infinite among all",):
-        pytest.skip("below")
     with pytest.raises(ValueError, match="`batch_size` must be None where"):
         check_rows(lambda data: TOGETHER[output](data["y"]), rows, {}, rng, "y", 256)
 

@@ -80,7 +80,7 @@ def compare_rows(
 def _equal(a: np.ndarray, b: np.ndarray, room: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # infinity of both
         gap = np.abs(np.subtract(a, b, dtype="float64"))
-    return (gap <= room) | (a == b) | (np.isnan(a) & np.isnan(b))
+    return (np.isfinite(gap) & (gap <= room)) | (a == b) | (np.isnan(a) & np.isnan(b))
 
 
 def rows_agree(
