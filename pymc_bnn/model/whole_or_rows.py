@@ -19,6 +19,8 @@ from pymc_bnn.model.columns import check_rows_aligned
 from pymc_bnn.model.decompose import divide
 from pymc_bnn.model.independence.compare import check_rows
 from pymc_bnn.model.layers import find_layers
+from pymc_bnn.model.names import array_name
+from pymc_bnn.model.roots import length_of, numbers_of
 from pymc_bnn.model.rows import find_groups, find_rows
 from pymc_bnn.model.rules import DataRules
 from pymc_bnn.model.terms import ModelTerms, Sample
@@ -110,7 +112,7 @@ def take_apart(
     free_choice = rows is None and isinstance(batch_size, str)
     roots, n, why = set(), None, None
     try:
-        roots, n = find_rows(model, rows)
+        roots, n = _rows_of(model, rows)
     except ValueError as error:
         if rows is not None or not (batch_size is None or free_choice):
             raise
@@ -153,12 +155,23 @@ def by_rows(model: pm.Model, rows: str | Sequence[str] | None, seed: int) -> Mod
     7
     """
     whole = Undivided(model, seed)
-    roots, n = find_rows(model, rows)
+    roots, n = _rows_of(model, rows)
     if n < _LEAST_ROWS:
         rule = f"hold a sample of at least {_LEAST_ROWS} examples"
         repair = "else their axis is taken for another one; observe a few more"
         raise invalid("model", rule, n, repair)
     return _checked_rows(whole, roots, n, rows is None)
+
+
+def _rows_of(model: pm.Model, rows: str | Sequence[str] | None) -> tuple[set[Variable], int]:
+    """Find the data of the examples, and raise unless each has a row for each example."""
+    roots, n = find_rows(model, rows)
+    if any(length_of(root) != n for root in roots):  # of the same dimension, but set one by one
+        named = ((root.name or array_name(model, root), numbers_of(root).shape) for root in roots)
+        shapes = ", ".join(f"'{name}' {shape}" for name, shape in sorted(named))
+        rule = "have a row for each example in all data that vary per example"
+        raise invalid("model", rule, shapes, "set them together by pm.set_data")
+    return roots, n
 
 
 def _rows_of_a_step(batch_size: int | str | None, n: int | None) -> int | None:

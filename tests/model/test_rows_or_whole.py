@@ -273,6 +273,19 @@ def test_two_likelihoods_of_different_lengths_are_both_taken_in_batches():
     assert 0.85 < float(fitted.std["a"]) * precision**0.5 < 1.15
 
 
+@pytest.mark.filterwarnings("ignore:Every step uses all")
+@pytest.mark.parametrize(("n", "now"), [(300, 290), (200, 190), (290, 300)])
+def test_examples_of_which_data_are_missing_are_not_made_up(n, now):
+    """JAX takes the last row for each one beyond the end."""
+    with pm.Model(coords={"obs": range(n)}) as model:
+        x = pm.Data("x", np.zeros(n), dims="obs")
+        pm.Normal("y", slope() * x, observed=np.zeros(n), dims="obs")
+    model["x"].set_value(np.zeros(now))
+    for batch_size in (20, "auto", None):
+        with pytest.raises(ValueError, match=rf"`model` must have .*'x' \({now},\)"):
+            bnn.fit(model, steps=2, batch_size=batch_size, progressbar=False)
+
+
 def test_tables_of_groups_are_no_sample():
     """Observed group means, whose groups the examples' rows also look up, are taken whole."""
     with pm.Model() as model:
