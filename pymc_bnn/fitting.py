@@ -24,7 +24,7 @@ from pymc_bnn.inference.run import RunOptions, run
 from pymc_bnn.inference.start import check_start
 from pymc_bnn.inference.state import State, on_host
 from pymc_bnn.inference.vi import VI
-from pymc_bnn.model.decompose import check_model, shapes_must_agree
+from pymc_bnn.model.checks import check_model, shapes_must_agree
 from pymc_bnn.model.support import Support
 from pymc_bnn.runtime.noise import seed_of
 from pymc_bnn.runtime.precision import precision

@@ -2,7 +2,8 @@
 
 from pymc_bnn.guides import JointGuide, assign_guides
 from pymc_bnn.inference.start import starting_blocks
-from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.rows import find_rows
 from pymc_bnn.runtime.precision import precision
 
 

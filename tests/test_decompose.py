@@ -7,7 +7,8 @@ import pytest
 import scipy.stats as st
 
 from pymc_bnn.graphs.to_jax import jaxify
-from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.rows import find_rows
 from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(1)

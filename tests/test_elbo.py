@@ -34,7 +34,8 @@ from pymc_bnn.graphs.dropout import DropoutMarker
 from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.guides import FullRank
 from pymc_bnn.inference.program import Program
-from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.rows import find_rows
 from pymc_bnn.runtime.noise import no_noise
 from pymc_bnn.runtime.precision import precision
 

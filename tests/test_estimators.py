@@ -18,7 +18,8 @@ from parts import posterior_of
 
 from pymc_bnn.elbo import assemble
 from pymc_bnn.guides import Delta, FullRank, MeanField, VariationalDropout
-from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.rows import find_rows
 from pymc_bnn.runtime.precision import precision
 
 UNBIASED = {"local": {"once"}, "flipout": {"once", "positions"}}  # a new estimator joins by a row

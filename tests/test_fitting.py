@@ -26,7 +26,8 @@ from pymc_bnn.inference.prepare import DataOptions, prepare
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.state import copy_state
 from pymc_bnn.inference.vi import VI
-from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.rows import find_rows
 from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(3)

@@ -27,7 +27,8 @@ from pymc_bnn.guides import (
     assign_guides,
     make_blocks,
 )
-from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.rows import find_rows
 from pymc_bnn.runtime.precision import precision
 
 # A new estimator joins by one row: in which of the layers it may draw a weight.

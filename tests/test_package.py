@@ -32,24 +32,6 @@ ROOMS = {
     "diagnostics": 10,
     "approximation": 11, "callbacks": 11.1, "fitting": 11.2, "efficiency": 11.3, "report": 11.4,
 }  # fmt: skip
-# Not yet as it should be: of a file, the files above it that it imports, "circle" where it is part
-# of one, "long" where it has too many lines. What is mended has to be struck out.
-NOT_YET: dict[str, set[str]] = {
-    "approximation.py": {"circle", "long"},
-    "diagnostics/full_elbo.py": {"approximation.py", "circle"},
-    "diagnostics/summary.py": {"approximation.py", "circle"},
-    "elbo/base.py": {"circle"},
-    "fitting.py": {"long"},
-    "inference/start.py": {"approximation.py", "circle"},
-    "model/columns.py": {"circle"},
-    "model/decompose.py": {"circle", "long"},
-    "model/layers.py": {"circle", "elbo/base.py"},
-    "model/ranges.py": {"circle"},
-    "model/whole_or_rows.py": {"data/epochs.py", "elbo/__init__.py"},
-    "posterior/constrained.py": {"approximation.py", "circle"},
-    "prediction/predictor.py": {"approximation.py", "circle", "long"},
-    "prediction/store.py": {"approximation.py", "circle"},
-}
 
 
 # The graph of the files --------------------------------------------------------------------------
@@ -191,21 +173,16 @@ def test_every_room_has_a_level():
 
 @pytest.mark.parametrize("file", files())
 def test_imports_point_downwards(file):
-    assert upward(file) == {f for f in NOT_YET.get(file, ()) if f.endswith(".py")}
+    assert not upward(file)
 
 
 def test_no_circles():
-    found = {file for circle in circles() for file in circle}
-    assert found == {file for file, wrong in NOT_YET.items() if "circle" in wrong}, circles()
+    assert not circles()
 
 
 def test_no_long_files():
     found = {file for file in files() if length(file) > LONGEST}
-    assert found == {file for file, wrong in NOT_YET.items() if "long" in wrong}
-
-
-def test_pending_files_exist():
-    assert NOT_YET.keys() <= files().keys()
+    assert not found
 
 
 @pytest.mark.parametrize("file", files())

@@ -1,8 +1,7 @@
-"""Minibatches: epochs as permutations, and the check that rows may be taken apart."""
+"""Minibatches: epochs as permutations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pymc_bnn._checks import first_line, invalid
 from pymc_bnn.runtime.noise import mix
 
-__all__ = ["Counts", "EpochPlan", "StreamPlan", "check_rows", "shuffled"]
+__all__ = ["Counts", "EpochPlan", "StreamPlan", "shuffled"]
 
-_REFERENCE_ROWS = 4096
 _ROUNDS = 24  # of them 12 pass the tests for 100 numbers; neighbours part in all but 2^-24 of cases
 
 
@@ -185,98 +182,3 @@ def shuffled(places: jax.Array, n: Any, words: jax.Array) -> jax.Array:
         x = jnp.where(swapped == 1, partner, x)
     # Found once: XLA would do so again for everything that is gathered from there.
     return jax.lax.optimization_barrier(x.astype(np.int32))
-
-
-def check_rows(
-    row_logp: Callable[[Mapping[str, Any]], Any],
-    rows: Mapping[str, np.ndarray],
-    rest: Mapping[str, np.ndarray],
-    rng: np.random.Generator,
-    suspects: str,
-    batch_size: int,
-    exact: bool = True,
-) -> None:
-    """Check that the log-likelihood of each row is the same in batches in another order.
-
-    This catches data that have as many rows as there are examples by coincidence (a table of
-    groups), and layers that mix examples. Every row is compared, beyond 4,096 rows the first 2,048
-    and as many others.
-
-    Parameters
-    ----------
-    row_logp : callable
-        Maps data ``{name: array}`` to the log-likelihood of each row (rows,).
-    rows, rest : mapping from str to numpy.ndarray
-        Data that vary per example, and other data.
-    rng : numpy.random.Generator
-        Shuffles the rows.
-    suspects : str
-        What the error lists: the data taken per example.
-    batch_size : int
-        Rows of a batch.
-    exact : bool, optional
-        Whether `row_logp` computes in float64.
-
-    Raises
-    ------
-    ValueError
-        If the two disagree, or a batch of rows does not fit the model.
-
-    Examples
-    --------
-    >>> rows = {"y": np.arange(5.0)}
-    >>> check_rows(lambda data: -data["y"] ** 2, rows, {}, np.random.default_rng(0), "y", 2)
-    """
-    n = len(next(iter(rows.values())))
-    block = np.arange(n)
-    if n > _REFERENCE_ROWS:
-        half = _REFERENCE_ROWS // 2
-        more = rng.choice(n - half, size=half, replace=False) + half
-        block = np.concatenate([block[:half], np.sort(more)])
-    repair = (
-        f"taken per example are {suspects}: name the right ones by `rows=` or give them dims, "
-        "or pass batch_size=None"
-    )
-
-    def evaluate(index: np.ndarray) -> np.ndarray:
-        data = {name: value[index] for name, value in rows.items()}
-        try:
-            logp = np.asarray(row_logp({**data, **rest}))
-        except (TypeError, ValueError, IndexError) as error:
-            raise invalid(
-                "batch_size",
-                "be None where rows cannot be taken apart",
-                f"a model that fails on {len(index)} of {n} rows ({first_line(error)})",
-                repair,
-            ) from error
-        if logp.shape != index.shape:
-            raise invalid(
-                "batch_size",
-                "be None where rows cannot be taken apart",
-                f"a log-likelihood of shape {logp.shape} for {len(index)} rows",
-                repair,
-            )
-        return logp
-
-    full = evaluate(block)
-    tolerance = 1e-7 + 1e-11 * np.abs(full) if exact else 2e-4 * (1 + np.abs(full))
-    order = rng.permutation(len(block))
-    size = min(batch_size, -(-len(block) // 2))  # fewer than all, or nothing is compared
-    # The last batch overlaps with the one before, so that all have one size.
-    starts = np.unique(np.minimum(np.arange(0, len(block), size), len(block) - size))
-    for start in starts:
-        chosen = order[start : start + size]
-        alone, among = evaluate(block[chosen]), full[chosen]
-        with np.errstate(invalid="ignore"):  # infinity of both
-            gap = np.abs(among - alone)
-        equal = (gap <= tolerance[chosen]) | (among == alone) | (np.isnan(among) & np.isnan(alone))
-        if not equal.all():
-            gap = np.where(np.isnan(gap), np.inf, gap)
-            worst = int(np.argmax(np.where(equal, -1, gap)))
-            raise invalid(
-                "batch_size",
-                "be None where the likelihood of a row depends on other rows",
-                f"{alone[worst]:.6g} for row {block[chosen][worst]} in a batch and "
-                f"{among[worst]:.6g} among all rows",
-                repair,
-            )

@@ -11,8 +11,8 @@ import numpy as np
 
 from pymc_bnn._checks import check_finite, first_line, invalid
 from pymc_bnn._frames import as_numbers, check_aligned, column_names, reordered
-from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.rules import DataRules
+from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.runtime.precision import narrow
 
 __all__ = ["Batch", "BatchSpec", "Loader", "StreamError", "named"]
@@ -54,7 +54,8 @@ class BatchSpec:
     Examples
     --------
     >>> import pymc as pm
-    >>> from pymc_bnn.model.decompose import decompose, find_rows
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> from pymc_bnn.model.rows import find_rows
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Data("x", np.zeros(4)) * pm.Normal("b"), observed=np.zeros(4))
     >>> BatchSpec.of(decompose(model, find_rows(model)[0]), "float32").names

@@ -1,11 +1,11 @@
 """The evidence lower bound as a graph: one file per estimator, graph in, graph out."""
 
 from pymc_bnn.elbo.assemble import assemble
-from pymc_bnn.elbo.base import Estimator, NormalWeight
+from pymc_bnn.elbo.base import Estimator
 from pymc_bnn.elbo.choose import ESTIMATORS, check_spec, needs_rows
 from pymc_bnn.elbo.function import Elbo, ElboTerms
 from pymc_bnn.elbo.sign import check_closed_forms, check_sign
-from pymc_bnn.model.layers import find_layers
+from pymc_bnn.model.layers import NormalWeight, find_layers
 
 __all__ = [
     "ESTIMATORS",
@@ -14,6 +14,7 @@ __all__ = [
     "Estimator",
     "NormalWeight",
     "Part",
+    "Parts",
     "assemble",
     "check_closed_forms",
     "check_sign",
@@ -22,4 +23,5 @@ __all__ = [
     "needs_rows",
 ]
 
-Part = NormalWeight  # its name before
+# Their names before.
+Part, Parts = NormalWeight, ElboTerms

@@ -12,18 +12,18 @@ from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.elbo.base import NormalWeight
 from pymc_bnn.elbo.choose import Choice, Spec, choose
 from pymc_bnn.elbo.function import Elbo, ElboTerms, Params
 from pymc_bnn.elbo.kl import closed_form, expected_log_prior
 from pymc_bnn.elbo.pathwise import pathwise
 from pymc_bnn.graphs.dropout import markers
 from pymc_bnn.graphs.masks import mask_of
-from pymc_bnn.graphs.to_jax import jaxify, substitute
+from pymc_bnn.graphs.substitute import substitute
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.guides import Block, JointGuide
 from pymc_bnn.model.counts import exact_rows, has_huge_counts, in_double
-from pymc_bnn.model.decompose import ModelTerms
-from pymc_bnn.model.layers import Layer, Slot
+from pymc_bnn.model.layers import Layer, NormalWeight, Slot
+from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.runtime.noise import Noise
 
 __all__ = ["assemble"]

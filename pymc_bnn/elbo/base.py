@@ -4,32 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.model.layers import Layer
+from pymc_bnn.model.layers import Layer, NormalWeight
 
 __all__ = ["Estimator", "NormalWeight"]
-
-
-@dataclass(frozen=True)
-class NormalWeight:
-    """The weight or the bias of a layer under a factorised Normal guide.
-
-    The layer's input is ``mean + spread(noise)`` with standard Normal noise, or, where the
-    variable is not this estimator's, an expression that is drawn once for all examples.
-    """
-
-    mean: TensorVariable
-    scale: TensorVariable | None = None  # standard deviations, in the layout of the layer's input
-    deviation: TensorVariable | None = None  # scale · noise, one draw, in the same layout
-
-    @property
-    def random(self) -> bool:
-        """Whether the estimator has to draw it."""
-        return self.scale is not None
 
 
 # Asks for noise of one row per example: (name, shape without the rows, law).

@@ -11,8 +11,8 @@ from pymc_bnn.elbo.flipout import Flipout
 from pymc_bnn.elbo.local import Local, LocalApprox
 from pymc_bnn.elbo.pathwise import Pathwise
 from pymc_bnn.guides import JointGuide
-from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.layers import Layer, Uses, find_layers
+from pymc_bnn.model.terms import ModelTerms
 
 __all__ = ["ESTIMATORS", "Choice", "Spec", "check_spec", "choose", "needs_rows"]
 
@@ -101,7 +101,8 @@ def choose(terms: ModelTerms, posterior: JointGuide, spec: Spec) -> dict[str, Ch
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from pymc_bnn.model.decompose import decompose, find_rows
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> from pymc_bnn.model.rows import find_rows
     >>> from pymc_bnn.guides import MeanField, Start, assign_guides, make_blocks
     >>> with pm.Model() as model:
     ...     w = pm.Normal("w", shape=3)

@@ -18,7 +18,7 @@ from pytensor.tensor.random.basic import (
 )
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.model.decompose import FreeVariable
+from pymc_bnn.model.terms import FreeVariable
 
 __all__ = ["CLOSED_FORMS", "closed_form", "expected_log_prior"]
 

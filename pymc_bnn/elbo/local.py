@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.elbo.base import (
-    Estimator,
-    NewNoise,
-    NormalWeight,
-    row_shape,
-    safe_sqrt,
-    unknown_shape,
-)
-from pymc_bnn.model.layers import Layer
+from pymc_bnn.elbo.base import Estimator, NewNoise, row_shape, safe_sqrt, unknown_shape
+from pymc_bnn.model.layers import Layer, NormalWeight
 
 __all__ = ["Local", "LocalApprox"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.elbo.base import Estimator, NewNoise, NormalWeight
-from pymc_bnn.graphs.to_jax import substitute
-from pymc_bnn.model.layers import Layer
+from pymc_bnn.elbo.base import Estimator, NewNoise
+from pymc_bnn.graphs.substitute import substitute
+from pymc_bnn.model.layers import Layer, NormalWeight
 
 __all__ = ["Pathwise", "pathwise"]
 

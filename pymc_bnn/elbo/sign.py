@@ -12,7 +12,7 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.elbo.kl import closed_form
 from pymc_bnn.graphs.to_jax import INTERPRETED
-from pymc_bnn.model.decompose import ModelTerms
+from pymc_bnn.model.terms import ModelTerms
 
 __all__ = ["check_closed_forms", "check_sign"]
 

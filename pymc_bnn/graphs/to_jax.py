@@ -29,7 +29,6 @@ from pymc_bnn.graphs.convolutions import (
 )
 
 # Importable from here, too, as they were before.
-from pymc_bnn.graphs.substitute import merge, rebuild, substitute, with_inputs  # noqa: F401
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["INTERPRETED", "jaxify"]

@@ -12,7 +12,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import check_positive, invalid
-from pymc_bnn.model.decompose import FreeVariable
+from pymc_bnn.model.terms import FreeVariable
 
 __all__ = ["Block", "Factorised", "Guide", "GuideDraw", "Start"]
 

@@ -11,7 +11,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.guides.base import LOG_2PI, Graphs, Guide, GuideDraw, Start
-from pymc_bnn.model.decompose import FreeVariable
+from pymc_bnn.model.terms import FreeVariable
 
 __all__ = ["FullRank", "join", "split"]
 

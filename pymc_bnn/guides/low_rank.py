@@ -12,7 +12,7 @@ from pytensor.tensor.variable import TensorVariable
 from pymc_bnn._checks import check_int
 from pymc_bnn.guides.base import LOG_2PI, Graphs, Guide, GuideDraw, Start
 from pymc_bnn.guides.full_rank import join, size, split
-from pymc_bnn.model.decompose import FreeVariable
+from pymc_bnn.model.terms import FreeVariable
 
 __all__ = ["LowRank"]
 

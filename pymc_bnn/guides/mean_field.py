@@ -10,7 +10,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn.guides.base import Factorised, Graphs, Start
-from pymc_bnn.model.decompose import FreeVariable
+from pymc_bnn.model.terms import FreeVariable
 
 __all__ = ["MeanField"]
 

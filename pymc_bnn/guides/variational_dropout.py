@@ -12,7 +12,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import check_positive, invalid
 from pymc_bnn.guides.base import Factorised, Graphs, Start
-from pymc_bnn.model.decompose import FreeVariable
+from pymc_bnn.model.terms import FreeVariable
 
 __all__ = ["VariationalDropout"]
 

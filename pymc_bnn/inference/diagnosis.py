@@ -14,9 +14,9 @@ from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.state import State
 from pymc_bnn.model.conditions import law_of, op_of
-from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.support import Support
+from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import precision

@@ -18,9 +18,9 @@ from pymc_bnn.data.spec import Batch, BatchSpec
 from pymc_bnn.data.streams import STALL_S, open_stream
 from pymc_bnn.inference.sources import Held, Source, Streamed
 from pymc_bnn.model.columns import with_columns
-from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.labels import warn_of_few
 from pymc_bnn.model.problem import Problem
+from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.model.whole_or_rows import by_rows, rows_stand_alone, take_apart
 from pymc_bnn.runtime.precision import narrow
 from pymc_bnn.runtime.sharding import replicate
@@ -118,9 +118,10 @@ def prepare(
             rule, repair = "be left out where `data` come in batches", "fit on one device"
             raise invalid("devices", rule, repr(options.devices), repair)
         return _prepare_stream(model, options, epochs, seed)
-    terms, batches, row_terms = take_apart(
+    terms, size, row_terms = take_apart(
         model, options.batch_size, options.rows, seed, layers or mesh is not None
     )
+    batches = None if size is None else EpochPlan(terms.n_rows, size)
     problem = Problem.of(terms, row_terms, options.dtype)
     warn_of_few(terms, batches.n if batches else problem.n)
     if mesh is not None and batches is None:

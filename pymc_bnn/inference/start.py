@@ -15,7 +15,8 @@ from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
 from pymc_bnn.guides import Block, Guide, JointGuide, Start, make_blocks
 from pymc_bnn.model.conditions import law_of, op_of
-from pymc_bnn.model.decompose import FreeVariable, ModelTerms, normal_sigmas
+from pymc_bnn.model.sigmas import normal_sigmas
+from pymc_bnn.model.terms import FreeVariable, ModelTerms
 from pymc_bnn.posterior.of_guides import GuidePosterior
 
 __all__ = ["check_first", "check_start", "prior_scales", "starting_blocks"]

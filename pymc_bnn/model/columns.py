@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pymc as pm
 from pytensor.graph.basic import Variable
 
 from pymc_bnn._frames import check_aligned, column_names
-
-if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import ModelTerms
+from pymc_bnn.model.terms import ModelTerms
 
 __all__ = ["check_rows_aligned", "columns_of", "remember", "with_columns"]
 

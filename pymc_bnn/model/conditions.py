@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytensor
 import pytensor.tensor as pt
@@ -20,9 +20,7 @@ from pytensor.tensor.math import All, Sum
 
 from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.model.intervals import Intervals
-
-if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import ModelTerms
+from pymc_bnn.model.terms import ModelTerms
 
 __all__ = ["Condition", "conditions", "law_of", "op_of"]
 

@@ -7,7 +7,7 @@ float32 steps by 128 nats.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,10 +24,9 @@ from pytensor.tensor.special import LogSoftmax, LogSumExp, Softmax
 from pytensor.tensor.subtensor import Subtensor
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
-from pymc_bnn.graphs.to_jax import jaxify, substitute
-
-if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import ModelTerms, Observed
+from pymc_bnn.graphs.substitute import substitute
+from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.model.terms import ModelTerms, Observed
 
 __all__ = ["InDouble", "exact_rows", "has_huge_counts", "in_double"]
 

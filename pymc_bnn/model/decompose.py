@@ -2,167 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence, Set
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from pymc.data import MinibatchOp
-from pymc.distributions.shape_utils import change_dist_size
-from pymc.logprob.basic import transformed_conditional_logp
-from pymc.logprob.utils import replace_rvs_by_values
-from pymc.variational.minibatch_rv import MinibatchRandomVariable
-from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
-from pytensor.tensor.random.basic import NormalRV
 from pytensor.tensor.random.op import RandomVariable
-from pytensor.tensor.variable import TensorConstant, TensorVariable
+from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn._checks import check_finite, first_line, invalid
 from pymc_bnn.graphs.start_values import family
-from pymc_bnn.graphs.to_jax import jaxify, merge, substitute
-from pymc_bnn.model.columns import columns_of
+from pymc_bnn.graphs.substitute import merge, substitute
+from pymc_bnn.model.checks import check_belonging, shapes_must_agree
+from pymc_bnn.model.graphs import ModelGraphs, of_any_length, rewrite_together
+from pymc_bnn.model.inputs import data_as_inputs
 from pymc_bnn.model.likelihood import Term, sort_terms, stand_apart
-from pymc_bnn.model.names import array_name
-from pymc_bnn.model.numbers import initial_point, wide_transform, widen, within_int32
-from pymc_bnn.model.ranges import indices_must_fit
-from pymc_bnn.model.roots import (
-    data_roots,
-    find_likelihood_data,
-    find_rows,
-    length_of,
-    numbers_of,
-    unbatched_root,
-)
+from pymc_bnn.model.numbers import widen
+from pymc_bnn.model.roots import length_of
+from pymc_bnn.model.terms import FreeVariable, ModelTerms, Observed, Sample
+from pymc_bnn.model.undivided import Undivided
+from pymc_bnn.model.values import RandomValues
 
-__all__ = [
-    "Data",
-    "FreeVariable",
-    "ModelTerms",
-    "Observed",
-    "check_model",
-    "decompose",
-    "find_rows",
-    "normal_sigmas",
-    "shapes_must_agree",
-]
-
-
-@dataclass(frozen=True)
-class FreeVariable:
-    """A free variable of the model, in its unconstrained space."""
-
-    name: str
-    value: TensorVariable  # the unconstrained value, a root of every graph here
-    start: np.ndarray  # initial value, unconstrained
-    logp: TensorVariable  # elementwise log-prior, Jacobian of the transform included
-    density: TensorVariable  # the same without the Jacobian: of the variable in its own space
-    constrained: TensorVariable  # the variable itself as an expression of `value`
-    family: type | None  # the op of its prior, where that is an elementary distribution
-    parameters: tuple[TensorVariable, ...]  # of that op, as expressions of values and data
-    transform: type | None  # of the constrained variable to `value`
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the initial values; 0 where all are equal."""
-        # Rounding gives equal numbers a tiny one.
-        known = self.start.size and np.isfinite(self.start).all()
-        return float(np.std(self.start)) if known and np.ptp(self.start) > 0 else 0.0
-
-    @property
-    def normal(self) -> tuple[TensorVariable, TensorVariable] | None:
-        """(mu, sigma) of an untransformed Normal prior; None for any other."""
-        is_normal = self.family is not None and issubclass(self.family, NormalRV)
-        return self.parameters if is_normal and self.transform is None else None
-
-
-@dataclass(frozen=True)
-class Data:
-    """An array of numbers of the model, as an input of its graphs."""
-
-    name: str
-    variable: TensorVariable  # the input
-    value: np.ndarray
-    per_example: bool  # the first axis runs over the examples
-    root: Variable  # the shared variable or constant of the model
-    group: int | None = None  # the first axis runs over this one of the other samples
-    columns: tuple | None = None  # their names, where they are known
-
-
-@dataclass(frozen=True)
-class Observed:
-    """An observed variable."""
-
-    name: str
-    rv: TensorVariable  # the random variable; its parameters are expressions of values and data
-    value: TensorVariable  # what was observed, an expression of the data
-    logp: TensorVariable  # elementwise log-likelihood
-    per_example: bool
-    multiplier: float  # of the term: `total_size` over the shape, where it was given
-    root: Variable  # the data behind `value`, before casts
-    n: int  # its number of rows, 1 for a scalar
-    total: int  # the number that these stand for: the same, or the first of `total_size`
-
-
-@dataclass(frozen=True)
-class ModelTerms:
-    """Everything that a fit needs to know of a model; made by :func:`decompose`."""
-
-    model: pm.Model
-    free: tuple[FreeVariable, ...]
-    data: tuple[Data, ...]
-    observed: tuple[Observed, ...]
-    row_logp: TensorVariable | None  # (rows,) log-likelihood of each example, scaled to total_size
-    row_density: TensorVariable | None  # (rows,) log-density of each example, unscaled
-    rest_logp: TensorVariable  # () log-likelihood that does not come row by row
-    potential_logp: TensorVariable  # () potentials that no example belongs to
-    potentials: dict[str, TensorVariable]  # each one as the model has it
-    deterministics: dict[str, TensorVariable]  # named expressions of values and data
-    n_rows: int | None  # the number of examples taken row by row; None where nothing is
-    n_found: int | None  # the number of examples, by rows or not; None where none are found
-    unsure: str  # why rows have to be compared to see that they stand alone; empty where proven
-    dims: dict[str, tuple[str, ...]]  # of the model's variables, where all are named
-    coords: dict[str, list]  # as they were when the model was taken apart
-    # Observed variables and deterministics, the observed ones they depend on still random; empty
-    # where none depends on another.
-    joint: dict[str, TensorVariable] = field(default_factory=dict)
-
-    @property
-    def values(self) -> list[TensorVariable]:
-        """Unconstrained values, in the model's order."""
-        return [f.value for f in self.free]
-
-    @property
-    def inputs(self) -> list[TensorVariable]:
-        """Data inputs, in order."""
-        return [d.variable for d in self.data]
-
-    @property
-    def n_observed(self) -> int:
-        """The largest number of examples, or `total_size`, of a likelihood term; at least 1."""
-        return max([o.total for o in self.observed], default=self.n_found or 1)
-
-    @property
-    def groups(self) -> tuple[tuple[frozenset[str], int], ...]:
-        """Samples beside the examples of which a part will do: names of their data, lengths."""
-        found: dict[int, list[Data]] = {}
-        for d in self.data:
-            if d.group is not None:
-                found.setdefault(d.group, []).append(d)
-        return tuple((frozenset(d.name for d in g), len(g[0].value)) for g in found.values())
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the data's values by name."""
-        return {d.name: d.value for d in self.data}
+__all__ = ["decompose", "divide"]
 
 
 def decompose(
     model: pm.Model,
     rows: Iterable[Variable] = (),
     random_seed: int | None = None,
-    groups: Sequence[tuple[set[Variable], int]] = (),
+    groups: Sequence[Sample] = (),
     strict: bool = True,
 ) -> ModelTerms:
     """Take a model apart into free variables, data and log-density terms.
@@ -179,7 +48,7 @@ def decompose(
         taken row by row.
     random_seed : int, optional
         Seed of random initial values, where the model asks for such.
-    groups : sequence of (set of Variable, int), optional
+    groups : sequence of Sample, optional
         Samples beside the examples, from :func:`find_groups`, of which a part may be given to the
         graphs instead of the whole, where the terms allow it.
     strict : bool, optional
@@ -203,157 +72,81 @@ def decompose(
     >>> [free.name for free in decompose(model).free]
     ['mu']
     """
-    rows = set(rows)
-    check_model(model)
-    likelihood_data, n_found = find_likelihood_data(model)
-    batch_outputs = {
-        out: tensor
-        for node in _nodes([*model.basic_RVs, *model.potentials, *model.rvs_to_values.values()])
-        if isinstance(node.op, MinibatchOp)
-        for out, tensor in zip(node.outputs, node.inputs, strict=False)
-        if isinstance(tensor, TensorVariable)
-    }
-    observed_rvs, totals = [], []
-    for rv in model.observed_RVs:
-        scaled = rv.owner is not None and isinstance(rv.owner.op, MinibatchRandomVariable)
-        observed_rvs.append(rv.owner.inputs[0] if scaled else rv)
-        totals.append(rv.owner.inputs[1:] if scaled else [])
-    values = [model.rvs_to_values[rv] for rv in model.observed_RVs]
+    return divide(Undivided(model, random_seed), set(rows), groups, strict)
 
-    graphs = [*model.free_RVs, *observed_rvs, *model.potentials, *model.deterministics, *values]
-    # Twice: first the batches of pm.Minibatch give way to whole data, then data to inputs.
-    graphs = substitute(graphs, batch_outputs)
-    observations = {unbatched_root(value) for value in values}
-    data, replace = _inputs(model, graphs, rows, observations, groups)
-    graphs = widen(substitute(graphs, replace))
-    parts = iter(graphs)
-    free_rvs = [next(parts) for _ in model.free_RVs]
-    observed_rvs = [next(parts) for _ in model.observed_RVs]
-    potentials = [next(parts) for _ in model.potentials]
-    deterministics = [next(parts) for _ in model.deterministics]
-    values = list(parts)
+
+def divide(
+    whole: Undivided,
+    rows: Set[Variable] = frozenset(),
+    groups: Sequence[Sample] = (),
+    strict: bool = True,
+) -> ModelTerms:
+    """Decompose a model of which several divisions are tried; arguments as of :func:`decompose`.
+
+    What may refuse comes first, what costs and is of use only to a model that was not refused last.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> whole = Undivided(model)
+    >>> divide(whole).n_rows, divide(whole, find_rows(model)[0]).n_rows
+    (None, 4)
+    """
+    model = whole.model
+    # Data become inputs, of any length where they are samples.
+    data, inputs = data_as_inputs(model, whole.graphs, rows, groups, set(whole.roots))
     row_inputs = {d.variable for d in data if d.per_example}
-    in_groups = [{d.variable for d in data if d.group == g} for g in range(len(groups))]
-    sampled = row_inputs.union(*in_groups)
-    by_row = [bool(sampled & set(ancestors([value]))) for value in values]
-    resized: dict[Variable, Variable] = {}
-    for rv, value, per_example in zip(list(observed_rvs), values, by_row, strict=True):
-        if per_example:  # in the model's order, as a later one may depend on an earlier one
-            resized[rv] = _any_length(substitute([rv], resized)[0], value)
-    graphs = substitute([*free_rvs, *potentials, *deterministics], resized)
-    parts = iter(graphs)
-    free_rvs = [next(parts) for _ in free_rvs]
-    potentials = [next(parts) for _ in potentials]
-    deterministics = list(parts)
-    observed_rvs = [resized.get(rv, rv) for rv in observed_rvs]
-
-    free_values = [model.rvs_to_values[rv] for rv in model.free_RVs]
-    transforms = [wide_transform(model.rvs_to_transforms[rv]) for rv in model.free_RVs]
-    rvs_to_values = dict(zip([*free_rvs, *observed_rvs], [*free_values, *values], strict=True))
-    rvs_to_transforms = {
-        **dict(zip(free_rvs, transforms, strict=True)),
-        **dict.fromkeys(observed_rvs),
-    }
-    with shapes_must_agree(data):
-        logps = transformed_conditional_logp(
-            list(rvs_to_values), rvs_to_values=rvs_to_values, rvs_to_transforms=rvs_to_transforms
-        )
-        densities = list(logps)
-        if any(transform is not None for transform in transforms):
-            densities = transformed_conditional_logp(
-                list(rvs_to_values),
-                rvs_to_values=rvs_to_values,
-                rvs_to_transforms=rvs_to_transforms,
-                jacobian=False,
-            )
-
-    parameters = [
-        tuple(rv.owner.op.dist_params(rv.owner)) if isinstance(rv.owner.op, RandomVariable) else ()
-        for rv in free_rvs
+    samples = [
+        Sample({d.variable for d in data if d.group == i}, group.n)
+        for i, group in enumerate(groups)
     ]
+    graphs = whole.graphs.map(lambda flat: widen(substitute(flat, inputs)))
+    graphs = of_any_length(graphs, row_inputs.union(*(sample.data for sample in samples)))
 
-    def by_values(graphs: list[Variable], but: Sequence[Variable] = ()) -> list[Variable]:
-        known = {rv: value for rv, value in rvs_to_values.items() if rv not in but}
-        transforms = {rv: rvs_to_transforms[rv] for rv in known}
-        return replace_rvs_by_values(graphs, rvs_to_values=known, rvs_to_transforms=transforms)
+    # Random variables become values, and log-densities of them.
+    values = RandomValues.of(model, graphs)
+    with shapes_must_agree(data):
+        logps = values.log_densities()
+    known, parameters = _known(values)
+    start = whole.start
 
-    names = [v.name for v in (*model.observed_RVs, *model.deterministics)]
-    chained = any(set(observed_rvs) & set(ancestors([v])) - {v} for v in observed_rvs)
-    chained |= bool(set(observed_rvs) & set(ancestors(deterministics)))
-    joint = by_values([*observed_rvs, *deterministics], but=observed_rvs) if chained else []
-    flat = [parameter for own in parameters for parameter in own]
-    parts = iter(by_values([*free_rvs, *potentials, *deterministics, *flat]))
-    constrained = [next(parts) for _ in free_rvs]
-    potentials = [next(parts) for _ in potentials]
-    deterministics = [next(parts) for _ in deterministics]
-    parameters = [tuple(next(parts) for _ in own) for own in parameters]
-    observed_rvs = [by_values([rv], but=[rv])[0] for rv in observed_rvs]
+    # Terms are sorted by whose rows they are, or refused.
+    if rows:
+        priors = _by_name(model.free_RVs, logps.free)
+        check_belonging(priors, [rv.name for rv in model.observed_RVs], row_inputs)
+    terms = _terms(whole, logps.observed, known.potentials, rows)
+    apart = [
+        group
+        for group, sample in zip(groups, samples, strict=True)
+        if stand_apart(terms, logps.free, sample.data, row_inputs)
+    ]
+    if len(apart) < len(groups):
+        return divide(whole, rows, apart, strict)
+    suspects = ", ".join(f"'{d.name}' {d.value.shape}" for d in data if d.per_example)
+    found = sort_terms(terms, row_inputs, samples, suspects, strict)
 
-    with indices_must_fit():
-        start = initial_point(model, random_seed)
+    # All is described.
+    densities = logps
+    if values.transformed:
+        with shapes_must_agree(data):
+            densities = values.log_densities(jacobian=False)
     free = [
         FreeVariable(
             name=model.free_RVs[i].name,
-            value=free_values[i],
-            start=np.asarray(start[free_values[i].name]),
-            logp=logps[i],
-            density=densities[i],
-            constrained=constrained[i],
-            family=family(rv.owner.op) if parameters[i] else None,
-            parameters=parameters[i],
-            transform=None if transforms[i] is None else type(transforms[i]),
-        )
-        for i, rv in enumerate(free_rvs)
-    ]
-
-    _check_belonging(free, model.observed_RVs, row_inputs, rows)
-    observed_roots = [unbatched_root(model.rvs_to_values[rv]) for rv in model.observed_RVs]
-    ratios = [
-        [_ratio(size, length) for size, length in zip(own, numbers_of(root).shape, strict=False)]
-        for own, root in zip(totals, observed_roots, strict=True)
-    ]
-    likelihood_data |= rows | set(model.observed_RVs)
-
-    def uses_data(potential: Variable) -> bool:  # and not by way of a free variable's prior
-        return bool(likelihood_data & set(ancestors([potential], blockers=model.free_RVs)))
-
-    terms = [
-        Term(rv.name, logp, float(np.prod(own)))
-        for rv, logp, own in zip(model.observed_RVs, logps[len(free) :], ratios, strict=True)
-    ]
-    terms += [
-        Term(original.name, potential, observed=False, prior=not uses_data(original))
-        for original, potential in zip(model.potentials, potentials, strict=True)
-    ]
-    priors = [f.logp for f in free]
-    fit = [
-        group
-        for group, inputs in zip(groups, in_groups, strict=True)
-        if stand_apart(terms, priors, inputs, row_inputs)
-    ]
-    if len(fit) < len(groups):
-        return decompose(model, rows, random_seed, fit, strict)
-    suspects = ", ".join(f"'{d.name}' {d.value.shape}" for d in data if d.per_example)
-    parted = [(inputs, n) for inputs, (_, n) in zip(in_groups, groups, strict=True)]
-    found = sort_terms(terms, row_inputs, parted, suspects, strict)
-    observed = [
-        Observed(
-            name=term.name,
-            rv=rv,
             value=value,
-            logp=term.logp,
-            per_example=term.name in found.by_rows,
-            multiplier=term.multiplier,
-            root=root,
-            n=length_of(root) or 1,
-            total=round((length_of(root) or 1) * (own or [1.0])[0]),
+            start=np.asarray(start[value.name]),
+            logp=logps.free[i],
+            density=densities.free[i],
+            constrained=known.free[i],
+            family=family(graphs.free[i].owner.op) if parameters[i] else None,
+            parameters=tuple(parameters[i]),
+            transform=None if values.transforms[i] is None else type(values.transforms[i]),
         )
-        for term, rv, value, root, own in zip(
-            terms, observed_rvs, values, observed_roots, ratios, strict=False
-        )
+        for i, value in enumerate(values.free)
     ]
+    observed = _observed(whole, values, terms, found.by_rows)
     zero = pt.constant(0.0)
-    n_rows = next((d.value.shape[0] for d in data if d.per_example), None)
     return ModelTerms(
         model=model,
         free=tuple(free),
@@ -363,175 +156,92 @@ def decompose(
         row_density=pt.add(*found.densities, zero) if found.densities else None,
         rest_logp=pt.add(*found.rest, zero) if found.rest else zero,
         potential_logp=pt.add(*found.prior, zero) if found.prior else zero,
-        potentials=dict(zip([p.name for p in model.potentials], potentials, strict=True)),
-        deterministics=dict(
-            zip([d.name for d in model.deterministics], deterministics, strict=True)
-        ),
-        n_rows=n_rows,
-        n_found=n_found,
+        potentials=_by_name(model.potentials, known.potentials),
+        deterministics=_by_name(model.deterministics, known.deterministics),
+        n_rows=next((d.value.shape[0] for d in data if d.per_example), None),
+        n_found=whole.n_found,
         unsure=found.unsure,
         dims={k: v for k, v in model.named_vars_to_dims.items() if v and None not in v},
         coords={k: list(v) for k, v in model.coords.items() if v is not None},
-        joint=dict(zip(names, joint, strict=True)) if chained else {},
+        joint=_joint(model, values),
     )
 
 
-def normal_sigmas(
-    terms: ModelTerms, values: Mapping[str, np.ndarray], dtype: str
-) -> dict[str, np.ndarray]:
-    """Evaluate the prior σ of every free variable with an untransformed Normal prior.
+def _known(values: RandomValues) -> tuple[ModelGraphs, list[list[TensorVariable]]]:
+    """Write graphs with all values known, and the parameters of each free variable's prior.
 
-    Parameters
-    ----------
-    terms : ModelTerms
-        The model.
-    values : mapping from str to numpy.ndarray
-        Unconstrained value of each free variable, at which its descendants' σ are taken.
-    dtype : {"float32", "float64"}
-        Precision; call it inside :func:`pymc_bnn.runtime.precision.precision`.
-
-    Returns
-    -------
-    dict from str to numpy.ndarray
-        σ by variable, broadcastable to it.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     y = pm.Normal("y", pm.Normal("mu", 0, 3), observed=np.zeros(4))
-    >>> float(normal_sigmas(decompose(model), {"mu": np.array(0.0)}, "float32")["mu"])
-    3.0
+    Of a prior that is no elementary distribution there are none. Observed variables are left out.
     """
-    normal = {f.name: f.normal[1] for f in terms.free if f.normal is not None}
-    function = jaxify([*terms.values, *terms.inputs], list(normal.values()), dtype)
-    sigmas = function(*(values[f.name] for f in terms.free), *terms.arrays().values())
-    return {name: np.asarray(s) for name, s in zip(normal, sigmas, strict=True)}
+    rvs = values.rvs
+    elementary = [isinstance(rv.owner.op, RandomVariable) for rv in rvs.free]
+    own = [
+        rv.owner.op.dist_params(rv.owner) if known else ()
+        for rv, known in zip(rvs.free, elementary, strict=True)
+    ]
+    free, potentials, deterministics, *parameters = rewrite_together(
+        values.put_into, rvs.free, rvs.potentials, rvs.deterministics, *own
+    )
+    return ModelGraphs(free, [], potentials, deterministics, []), parameters
 
 
-def _ratio(total: Variable, length: int) -> float:
-    """Return how many rows of all that `total_size` names one row of an axis stands for."""
-    known = isinstance(total, Constant) and total.data is not None
-    return float(total.data) / length if known else 1.0
+def _terms(
+    whole: Undivided,
+    logps: Sequence[TensorVariable],
+    potentials: Sequence[TensorVariable],
+    rows: Set[Variable],
+) -> list[Term]:
+    """List the terms beside the priors: observed variables, then potentials."""
+    model = whole.model
+    likelihood_data = whole.likelihood_data | rows | set(model.observed_RVs)
+
+    def uses_data(potential: Variable) -> bool:  # and not by way of a free variable's prior
+        return bool(likelihood_data & set(ancestors([potential], blockers=model.free_RVs)))
+
+    terms = [
+        Term(rv.name, logp, float(np.prod(shares)))
+        for rv, logp, shares in zip(model.observed_RVs, logps, whole.shares, strict=True)
+    ]
+    return terms + [
+        Term(own.name, potential, observed=False, prior=not uses_data(own))
+        for own, potential in zip(model.potentials, potentials, strict=True)
+    ]
 
 
-def _any_length(rv: TensorVariable, value: TensorVariable) -> TensorVariable:
-    """Rebuild an observed variable whose size PyMC fixed to the number of rows observed."""
-    batch_ndim = rv.ndim - rv.owner.op.ndim_supp
-    return change_dist_size(rv, [value.shape[i] for i in range(batch_ndim)]) if batch_ndim else rv
-
-
-@contextmanager
-def shapes_must_agree(data: Iterable[Data]) -> Iterator[None]:
-    """Turn errors of PyTensor and JAX about shapes into one that lists the model's data.
-
-    Examples
-    --------
-    >>> with shapes_must_agree([]):
-    ...     pass
-    """
-    try:
-        yield
-    except (ValueError, TypeError, AssertionError) as error:
-        shapes = ", ".join(f"'{d.name}' {d.value.shape}" for d in data)
-        raise invalid(
-            "model",
-            "have data and observed variables whose shapes agree",
-            f"{shapes} ({first_line(error)})",
-            "pass as many rows of each, and a likelihood of the shape observed",
-        ) from error
-
-
-def check_model(model: pm.Model) -> None:
-    """Raise unless a model has continuous free variables and something observed.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If not, or if it is no PyMC model.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
-    >>> check_model(model)
-    """
-    if not isinstance(model, pm.Model):
-        raise invalid(
-            "model", "be a pymc.Model", repr(model), "pass the model, or call inside it", TypeError
+def _observed(
+    whole: Undivided, values: RandomValues, terms: Sequence[Term], by_rows: Set[str]
+) -> list[Observed]:
+    """Describe the observed variables, which come first among the terms."""
+    found = []
+    for i, (rv, value) in enumerate(zip(values.rvs.observed, values.rvs.values, strict=True)):
+        n = length_of(whole.roots[i]) or 1
+        found.append(
+            Observed(
+                name=terms[i].name,
+                rv=values.put_into([rv], but=[rv])[0],
+                value=value,
+                logp=terms[i].logp,
+                per_example=terms[i].name in by_rows,
+                multiplier=terms[i].multiplier,
+                root=whole.roots[i],
+                n=n,
+                total=round(n * (whole.shares[i] or [1.0])[0]),
+            )
         )
-    if model.discrete_value_vars:
-        names = [v.name for v in model.discrete_value_vars]
-        raise invalid(
-            "model",
-            "have continuous free variables only",
-            f"discrete {names}",
-            "marginalise them (pm.Mixture, …) or use pm.sample",
-        )
-    if not model.free_RVs:
-        raise invalid("model", "have free variables", "none", "give some parameter a prior")
-    if not model.observed_RVs and not model.potentials:
-        raise invalid(
-            "model", "have observed variables", "none", "pass observed= to the likelihood"
-        )
+    return found
 
 
-def _check_belonging(
-    free: list[FreeVariable],
-    observed: Sequence[Variable],
-    row_inputs: set[Variable],
-    rows: set[Variable],
-) -> None:
-    """Refuse free variables of examples, which a minibatch would leave out of step."""
-    if not rows:
-        return
-    lost = [f.name for f in free if row_inputs & set(ancestors([f.logp]))]
-    names = {o.name for o in observed}
-    lost += [f.name for f in free if f"{f.name.removesuffix('unobserved')}observed" in names]
-    if lost:
-        raise invalid(
-            "batch_size",
-            "be None where free variables belong to examples (missing values, an effect per row)",
-            f"minibatches of a model with {lost}",
-            "pass batch_size=None",
-        )
+def _joint(model: pm.Model, values: RandomValues) -> dict[str, TensorVariable]:
+    """Write what depends on observed variables with these still random; empty if nothing does."""
+    observed, deterministics = values.rvs.observed, values.rvs.deterministics
+    random = set(observed)
+    chained = any(random & (set(ancestors([rv])) - {rv}) for rv in observed)
+    if not chained and not random & set(ancestors(deterministics)):
+        return {}
+    joint = values.put_into([*observed, *deterministics], but=observed)
+    return _by_name([*model.observed_RVs, *model.deterministics], joint)
 
 
-def _inputs(
-    model: pm.Model,
-    graphs: Sequence[Variable],
-    rows: set[Variable],
-    observations: set[Variable],
-    groups: Sequence[tuple[set[Variable], int]],
-) -> tuple[list[Data], dict[Variable, Variable]]:
-    """Turn data into graph inputs: shared variables, observations, constants of the examples."""
-    data: list[Data] = []
-    replace: dict[Variable, Variable] = {}
-    lengths = set(model.dim_lengths.values())
-    for root in data_roots(graphs):
-        if root in lengths and root.name not in model.named_vars:
-            replace[root] = pt.constant(root.get_value())
-            continue
-        group = next((i for i, (roots, _) in enumerate(groups) if root in roots), None)
-        known = root in rows | observations or group is not None
-        if isinstance(root, TensorConstant) and not known:
-            continue
-        value = within_int32(numbers_of(root))
-        if value.size == 0 and root in observations:
-            rule, repair = "have at least one observed value", "check the data"
-            raise invalid("model", rule, f"'{root.name}' of shape {value.shape}", repair)
-        name = root.name or array_name(model, root)
-        if name in {d.name for d in data}:
-            name = f"{name}_{len(data)}"
-        bound = isinstance(root, TensorConstant) and root not in observations
-        # A constant of the model may be infinite: a bound, a mask.
-        check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
-        sampled = root in rows or group is not None
-        static = (None, *value.shape[1:]) if sampled else value.shape
-        replace[root] = pt.tensor(name, dtype=value.dtype, shape=static)
-        columns = columns_of(root, model)
-        data.append(Data(name, replace[root], value, root in rows, root, group, columns))
-    return data, replace
-
-
-def _nodes(graphs: Iterable[Variable]) -> list:
-    return list(dict.fromkeys(v.owner for v in ancestors(list(graphs)) if v.owner is not None))
+def _by_name(
+    variables: Iterable[Variable], graphs: Iterable[TensorVariable]
+) -> dict[str, TensorVariable]:
+    return {v.name: graph for v, graph in zip(variables, graphs, strict=True)}

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
 from pymc.distributions.discrete import Bernoulli, Categorical
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import invalid
-
-if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import Data, ModelTerms
+from pymc_bnn.model.terms import Data, ModelTerms
 
 __all__ = ["check_labels", "check_whole", "label_classes", "truncated", "warn_of_few"]
 

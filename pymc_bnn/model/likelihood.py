@@ -12,6 +12,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.model.splitting import split_rows, together
+from pymc_bnn.model.terms import Sample
 
 __all__ = ["Sorted", "Term", "sort_terms", "stand_apart"]
 
@@ -54,7 +55,7 @@ class Sorted:
 def sort_terms(
     terms: Sequence[Term],
     row_inputs: Set[Variable],
-    groups: Sequence[tuple[Set[Variable], int]] = (),
+    groups: Sequence[Sample] = (),
     suspects: str = "",
     strict: bool = True,
 ) -> Sorted:
@@ -66,9 +67,9 @@ def sort_terms(
         Of the model.
     row_inputs : set of Variable
         Data of the examples, if these are taken row by row.
-    groups : sequence of (set of Variable, int), optional
-        Samples beside the examples, of which a part may be given: their data, and the number of
-        rows of the whole.
+    groups : sequence of Sample, optional
+        Samples beside the examples, of which a part may be given: their data as inputs, and the
+        number of rows of the whole.
     suspects : str, optional
         What the error lists: the examples' data.
     strict : bool, optional
@@ -110,18 +111,18 @@ def sort_terms(
             found.rows += [part * term.multiplier for part in split.rows]
             found.densities += split.rows if term.observed else ()
         used = set(ancestors(list(split.rest)))
-        group = next((group for group in groups if used & group[0]), None)
+        group = next((group for group in groups if used & group.data), None)
         if group is not None:
-            found.rest.append(_of_group(term, *group))
+            found.rest.append(_of_group(term, group))
         else:
             found.rest += [part.sum() * term.multiplier for part in split.rest]
     return found
 
 
-def _of_group(term: Term, inputs: Set[Variable], n: int) -> TensorVariable:
+def _of_group(term: Term, group: Sample) -> TensorVariable:
     """Return the sum of a term, scaled from the rows that are given to those of its sample."""
-    (split,) = split_rows([term.logp], inputs)
-    scaled = [part.sum() * (n / part.shape[0]) for part in split.rows]
+    (split,) = split_rows([term.logp], group.data)
+    scaled = [part.sum() * (group.n / part.shape[0]) for part in split.rows]
     return pt.add(*scaled, *(part.sum() for part in split.rest), 0.0) * term.multiplier
 
 

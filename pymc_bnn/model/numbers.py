@@ -23,7 +23,7 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.type import TensorType
 from pytensor.tensor.variable import TensorConstant
 
-from pymc_bnn.graphs.to_jax import rebuild, with_inputs
+from pymc_bnn.graphs.substitute import rebuild, with_inputs
 
 __all__ = ["initial_point", "wide_transform", "widen", "within_int32"]
 

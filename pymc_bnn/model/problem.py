@@ -7,8 +7,8 @@ from functools import cached_property
 
 import pymc as pm
 
-from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.rules import DataRules
+from pymc_bnn.model.terms import ModelTerms
 
 __all__ = ["Problem"]
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytensor
@@ -22,13 +21,11 @@ from pytensor.tensor.subtensor import (
     indices_from_subtensor,
 )
 
-from pymc_bnn._checks import first_line, invalid
-from pymc_bnn.graphs.to_jax import substitute
+from pymc_bnn._checks import invalid
+from pymc_bnn.graphs.substitute import substitute
+from pymc_bnn.model.terms import ModelTerms
 
-if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import ModelTerms
-
-__all__ = ["IndexUse", "Indices", "indices_must_fit"]
+__all__ = ["IndexUse", "Indices"]
 
 _INCREMENTS = IncSubtensor, AdvancedIncSubtensor  # their second input is what is written
 
@@ -129,22 +126,6 @@ the first 7 at index 2; recode it, or give 'mu' more entries
             got = f"{int(bad.sum())} other of {bad.size}, the first {index[at]}{where}"
             label = label if not use.names else argument.format(name=label)
             raise invalid(label, rule, got, repair)
-
-
-@contextmanager
-def indices_must_fit() -> Iterator[None]:
-    """Turn PyTensor's own error about an index, of a prior, into one that says what to do.
-
-    Examples
-    --------
-    >>> with indices_must_fit():
-    ...     pass
-    """
-    try:
-        yield
-    except IndexError as error:
-        rule, got = "look up entries that exist", first_line(error)
-        raise invalid("model", rule, got, "recode the group numbers, from 0") from error
 
 
 class _Evaluation:

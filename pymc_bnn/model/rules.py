@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pymc_bnn.model.labels import check_labels, check_whole, label_classes, truncated
 from pymc_bnn.model.ranges import Indices
-
-if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import ModelTerms
+from pymc_bnn.model.terms import ModelTerms
 
 __all__ = ["DataRules"]
 

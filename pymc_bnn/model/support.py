@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,11 +16,9 @@ from pymc.distributions.custom import CustomDistRV, CustomSymbolicDistRV
 from pymc_bnn._checks import invalid
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.conditions import Condition, conditions, law_of, op_of
+from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import precision
-
-if TYPE_CHECKING:
-    from pymc_bnn.model.decompose import ModelTerms
 
 __all__ = ["DRAWS", "Support"]
 

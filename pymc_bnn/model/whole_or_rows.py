@@ -3,44 +3,62 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 import pymc as pm
+from pytensor.graph.basic import Variable
 
 from pymc_bnn._checks import check_int, invalid
-from pymc_bnn.data.epochs import EpochPlan, check_rows
-from pymc_bnn.elbo import find_layers
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.columns import check_rows_aligned
-from pymc_bnn.model.decompose import ModelTerms, check_model, decompose, find_rows
-from pymc_bnn.model.roots import find_groups, unbatched_root
+from pymc_bnn.model.decompose import divide
+from pymc_bnn.model.independence.compare import check_rows
+from pymc_bnn.model.layers import find_layers
+from pymc_bnn.model.names import array_name
+from pymc_bnn.model.roots import length_of, numbers_of
+from pymc_bnn.model.rows import find_groups, find_rows
 from pymc_bnn.model.rules import DataRules
+from pymc_bnn.model.terms import ModelTerms, Sample
+from pymc_bnn.model.undivided import Undivided
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import narrow, precision
 
-__all__ = [
-    "by_rows",
-    "rows_stand_alone",
-    "take_apart",
-]
+__all__ = ["TakenApart", "by_rows", "rows_stand_alone", "take_apart"]
 
 _AUTO_BATCH = 256
 _MOST_TABLES = 6  # of which one is tried to be none of the examples' data
 _LEAST_ROWS = 5  # more than axes that anything has: the length of a shape
 
 
+class TakenApart(NamedTuple):
+    """A model as a fit takes it.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(600))
+    >>> taken = take_apart(model, None, None, 0, False)
+    >>> taken.batch_size is None, taken.terms.n_rows, taken.row_terms.n_rows
+    (True, None, 600)
+    """
+
+    terms: ModelTerms  # for the fit
+    batch_size: int | None  # in 1…terms.n_rows; None: nothing is taken row by row
+    row_terms: ModelTerms | None  # by rows, for predictions; None if it cannot be
+
+
 def take_apart(
     model: pm.Model,
     batch_size: int | str | None,
-    rows: Any,
+    rows: str | Sequence[str] | None,
     seed: int,
     layers: bool,
-) -> tuple[ModelTerms, EpochPlan | None, ModelTerms | None]:
+) -> TakenApart:
     """Take a model apart, whole or by rows; by rows for predictions in any case, if possible.
 
     Parameters
@@ -61,8 +79,10 @@ def take_apart(
     -------
     terms : ModelTerms
         For the fit.
-    batches : EpochPlan or None
-        None: nothing is taken row by row.
+    batch_size : int or None
+        Examples per step, at most ``terms.n_rows``, which is all of them; an epoch is
+        ``EpochPlan(terms.n_rows, batch_size)``. None: nothing is taken row by row, and a step uses
+        all data.
     row_terms : ModelTerms or None
         The model by rows, for predictions; None if it cannot be.
 
@@ -71,63 +91,60 @@ def take_apart(
     ValueError
         For bad arguments, or rows that depend on each other.
 
+    Warns
+    -----
+    UserWarning
+        If more than 256 rows are all used in every step, because they depend on each other.
+
     Examples
     --------
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(600))
-    >>> take_apart(model, "auto", None, 0, False)[1]
-    EpochPlan(n=600, batch_size=256)
+    >>> terms, size, row_terms = take_apart(model, "auto", None, 0, False)
+    >>> terms.n_rows, size, row_terms is terms
+    (600, 256, True)
     """
     if isinstance(batch_size, str) and batch_size != "auto":
         raise invalid(
             "batch_size", 'be an integer, "auto" or None', repr(batch_size), "pass 128, say"
         )
-    check_model(model)  # its errors come before those about its rows
+    whole = Undivided(model, seed)  # its errors come before those about its rows
     free_choice = rows is None and isinstance(batch_size, str)
     roots, n, why = set(), None, None
     try:
-        roots, n = find_rows(model, rows)
+        roots, n = _rows_of(model, rows)
     except ValueError as error:
         if rows is not None or not (batch_size is None or free_choice):
             raise
         why = error
-    size = n
-    if n is not None and batch_size is not None:
-        size = min(_AUTO_BATCH, n) if batch_size == "auto" else batch_size
-        check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
+    size = _rows_of_a_step(batch_size, n)
     if size != n:
         try:
-            terms = _checked_rows(model, roots, seed, size, rows is None)
-            return terms, EpochPlan(n, size), terms
+            terms = _checked_rows(whole, roots, size, rows is None)
+            return TakenApart(terms, size, terms)
         except (ValueError, NotImplementedError) as error:
             if not free_choice:
                 raise
             why = error
     row_terms = None
-    try:
+    with suppress(ValueError, NotImplementedError):  # something belongs to the examples
         if roots:
-            row_terms = _without_tables(model, roots, seed, free_choice, strict=False)
-        apart = layers and row_terms is not None and why is None
-        uses = find_layers(row_terms) if apart else None
-        if uses is not None and (uses.layers or uses.elsewhere):
-            DataRules.of(row_terms).check(row_terms.arrays())
-            rows_stand_alone(row_terms, seed, n)
-            return row_terms, EpochPlan(n, n), row_terms
-    except (ValueError, NotImplementedError):
-        pass  # something belongs to the examples, or rows depend on each other
-    whole = decompose(model, random_seed=seed)
-    for terms in filter(None, (row_terms, whole)):  # by rows no index is folded into a constant
-        DataRules.of(terms).check(terms.arrays())
-    check_rows_aligned(whole)
+            row_terms = _without_tables(whole, roots, free_choice, strict=False)
+    if layers and why is None and row_terms is not None and _has_layers(row_terms, seed):
+        return TakenApart(row_terms, n, row_terms)
+    terms = divide(whole)
+    for own in filter(None, (row_terms, terms)):  # by rows no index is folded into a constant
+        DataRules.of(own).check(own.arrays())
+    check_rows_aligned(terms)
     if why is not None and free_choice and (whole.n_found or 0) > _AUTO_BATCH:
         warnings.warn(
             f"Every step uses all {whole.n_found:,} rows, as with batch_size=None: {why}",
             stacklevel=3,
         )
-    return whole, None, row_terms
+    return TakenApart(terms, None, row_terms)
 
 
-def by_rows(model: pm.Model, rows: Any, seed: int) -> ModelTerms:
+def by_rows(model: pm.Model, rows: str | Sequence[str] | None, seed: int) -> ModelTerms:
     """Take apart by rows a model that holds a small sample; arguments as of :func:`take_apart`.
 
     Examples
@@ -137,32 +154,52 @@ def by_rows(model: pm.Model, rows: Any, seed: int) -> ModelTerms:
     >>> by_rows(model, None, 0).n_rows
     7
     """
-    check_model(model)
-    roots, n = find_rows(model, rows)
+    whole = Undivided(model, seed)
+    roots, n = _rows_of(model, rows)
     if n < _LEAST_ROWS:
         rule = f"hold a sample of at least {_LEAST_ROWS} examples"
         repair = "else their axis is taken for another one; observe a few more"
         raise invalid("model", rule, n, repair)
-    return _checked_rows(model, roots, seed, n, rows is None)
+    return _checked_rows(whole, roots, n, rows is None)
+
+
+def _rows_of(model: pm.Model, rows: str | Sequence[str] | None) -> tuple[set[Variable], int]:
+    """Find the data of the examples, and raise unless each has a row for each example."""
+    roots, n = find_rows(model, rows)
+    if any(length_of(root) != n for root in roots):  # of the same dimension, but set one by one
+        named = ((root.name or array_name(model, root), numbers_of(root).shape) for root in roots)
+        shapes = ", ".join(f"'{name}' {shape}" for name, shape in sorted(named))
+        rule = "have a row for each example in all data that vary per example"
+        raise invalid("model", rule, shapes, "set them together by pm.set_data")
+    return roots, n
+
+
+def _rows_of_a_step(batch_size: int | str | None, n: int | None) -> int | None:
+    """Return how many of `n` rows a step takes."""
+    if n is None or batch_size is None:
+        return n
+    size = min(_AUTO_BATCH, n) if batch_size == "auto" else batch_size
+    check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
+    return size
 
 
 def _checked_rows(
-    model: pm.Model, roots: Any, seed: int, size: int, free_choice: bool
+    whole: Undivided, roots: Set[Variable], size: int, free_choice: bool
 ) -> ModelTerms:
-    groups = [group for group in find_groups(model, roots) if group[1] > size]
-    terms = _without_tables(model, roots, seed, free_choice, groups=groups)
+    """Take apart by rows for batches of some size, and raise unless that is right."""
+    groups = [group for group in find_groups(whole.model, roots) if group.n > size]
+    terms = _without_tables(whole, roots, free_choice, groups=groups)
     check_rows_aligned(terms)
     DataRules.of(terms).check(terms.arrays())
-    rows_stand_alone(terms, seed, size)
+    rows_stand_alone(terms, whole.random_seed, size)
     return terms
 
 
 def _without_tables(
-    model: pm.Model,
-    roots: Any,
-    seed: int,
+    whole: Undivided,
+    roots: Set[Variable],
     free_choice: bool,
-    groups: Sequence[Any] = (),
+    groups: Sequence[Sample] = (),
     strict: bool = True,
 ) -> ModelTerms:
     """Take apart by rows, if need be without data that have as many by coincidence.
@@ -172,21 +209,33 @@ def _without_tables(
     """
     failure = terms = None
     try:
-        terms = decompose(model, roots, seed, groups, strict)
+        terms = divide(whole, roots, groups, strict)
         if not terms.unsure or strict:
             return terms
     except ValueError as error:
         failure = error
-    observed = {unbatched_root(value) for value in model.rvs_to_values.values()}
-    optional = sorted(set(roots) - observed, key=lambda root: root.name or "")
+    optional = sorted(set(roots) - set(whole.roots), key=lambda root: root.name or "")
     for root in optional[:_MOST_TABLES] if free_choice else ():
         with suppress(ValueError, NotImplementedError):
-            fewer = decompose(model, set(roots) - {root}, seed, groups, strict)
+            fewer = divide(whole, set(roots) - {root}, groups, strict)
             if fewer.n_rows is not None and not fewer.unsure:
                 return fewer
     if failure is not None:
         raise failure
     return terms
+
+
+def _has_layers(terms: ModelTerms, seed: int) -> bool:
+    """Tell whether a model by rows has layers, and rows that stand alone."""
+    try:
+        uses = find_layers(terms)
+        if not (uses.layers or uses.elsewhere):
+            return False
+        DataRules.of(terms).check(terms.arrays())
+        rows_stand_alone(terms, seed, terms.n_rows)
+    except (ValueError, NotImplementedError):
+        return False
+    return True
 
 
 def rows_stand_alone(terms: ModelTerms, seed: int, size: int) -> None:
@@ -196,6 +245,7 @@ def rows_stand_alone(terms: ModelTerms, seed: int, size: int) -> None:
 
     Examples
     --------
+    >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(30))
     >>> rows_stand_alone(decompose(model, find_rows(model)[0]), 0, 10)

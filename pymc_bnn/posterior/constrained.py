@@ -10,8 +10,8 @@ import numpy as np
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.graphs.to_jax import jaxify
-from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.problem import Problem
+from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.posterior.base import Moments, Posterior
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import key_of

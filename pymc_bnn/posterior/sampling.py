@@ -12,8 +12,8 @@ import xarray as xr
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.model.decompose import ModelTerms
 from pymc_bnn.model.problem import Problem
+from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.constrained import constrain
 from pymc_bnn.runtime.precision import precision

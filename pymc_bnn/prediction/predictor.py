@@ -13,10 +13,10 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.model.counts import exact_rows
-from pymc_bnn.model.decompose import Data, ModelTerms, Observed
 from pymc_bnn.model.independence import row_use
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.rules import DataRules
+from pymc_bnn.model.terms import Data, ModelTerms, Observed
 from pymc_bnn.prediction.programs import Outputs, Program
 from pymc_bnn.prediction.requests import Request, not_enough, terms_for
 from pymc_bnn.prediction.sampler import Sampler, is_class, probabilities

@@ -17,8 +17,9 @@ from pytensor.tensor.subtensor import AdvancedSubtensor
 
 from pymc_bnn._checks import check_finite, check_int, invalid
 from pymc_bnn._frames import as_numbers, check_aligned, reordered
-from pymc_bnn.graphs.to_jax import substitute
-from pymc_bnn.model.decompose import Data, ModelTerms, Observed, decompose
+from pymc_bnn.graphs.substitute import substitute
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.terms import Data, ModelTerms, Observed
 
 __all__ = [
     "Request",

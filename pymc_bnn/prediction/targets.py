@@ -8,8 +8,8 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.graphs.to_jax import substitute
-from pymc_bnn.model.decompose import ModelTerms, Observed
+from pymc_bnn.graphs.substitute import substitute
+from pymc_bnn.model.terms import ModelTerms, Observed
 from pymc_bnn.prediction.requests import Request, row_groups
 from pymc_bnn.prediction.sampler import cannot_be_drawn
 
@@ -113,7 +113,8 @@ def has_density(terms: ModelTerms, request: Request) -> bool:
     Examples
     --------
     >>> import numpy as np, pymc as pm
-    >>> from pymc_bnn.model.decompose import decompose, find_rows
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> from pymc_bnn.model.rows import find_rows
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     >>> has_density(decompose(model, find_rows(model)[0]), Request({}, None, False))

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pytensor_ml.layers import Embedding
 
 import pymc_bnn as bnn
-from pymc_bnn.model.decompose import decompose, find_rows
+from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.ranges import Indices
+from pymc_bnn.model.rows import find_rows
 
 K, L, N = 3, 4, 7
 

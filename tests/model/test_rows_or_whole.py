@@ -10,10 +10,10 @@ import pytest
 import scipy.stats as st
 
 import pymc_bnn as bnn
-from pymc_bnn.data.epochs import check_rows
 from pymc_bnn.graphs.to_jax import INTERPRETED
-from pymc_bnn.model.decompose import decompose, find_rows
-from pymc_bnn.model.roots import find_groups, find_likelihood_data
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.independence.compare import check_rows
+from pymc_bnn.model.rows import find_groups, find_likelihood_data, find_rows
 from pymc_bnn.model.splitting import split_rows
 from pymc_bnn.model.whole_or_rows import take_apart
 
@@ -95,8 +95,8 @@ def test_what_mixes_rows_takes_all_of_them(build):
         build(slope())
     term = [v.name for v in [*model.observed_RVs, *model.potentials]][-1]
     with pytest.warns(UserWarning, match=rf"Every step uses all {N} rows") as caught:
-        terms, batches, row_terms = take_apart(model, "auto", None, 0, False)
-    assert batches is None
+        terms, size, row_terms = take_apart(model, "auto", None, 0, False)
+    assert size is None
     assert row_terms is None or row_terms.unsure
     assert terms.n_observed == N
     if build not in (effects, walk):
@@ -136,9 +136,9 @@ def test_scans_that_keep_rows_apart_are_taken_in_batches():
         b = slope()
         mu = pytensor.scan(lambda x, b: b * x, [X], non_sequences=[b], return_updates=False)
         pm.Normal("y", mu, 5, observed=Y)
-    terms, batches, _ = take_apart(model, "auto", None, 0, False)
+    terms, size, _ = take_apart(model, "auto", None, 0, False)
     assert terms.unsure
-    assert batches.per_epoch == 2
+    assert size == 256
 
 
 @pytest.mark.parametrize("offset", [0.0, -1e8])
@@ -179,9 +179,9 @@ def test_potentials_of_data_are_likelihood(kind, n, data):
         pm.Potential("prior", -0.5 * a**2)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore" if kind == "mean" else "error", "Every step")
-        terms, batches, _ = take_apart(model, "auto", None, 0, False)
+        terms, size, _ = take_apart(model, "auto", None, 0, False)
     assert terms.n_observed == n
-    assert (batches is None) == (n <= 256 or kind == "mean")
+    assert (size is None) == (n <= 256 or kind == "mean")
     likelihood = terms.rest_logp + (0.0 if terms.row_logp is None else terms.row_logp.sum())
     given = {d.variable: d.value for d in terms.data}
     function = pytensor.function(
@@ -226,8 +226,8 @@ def test_custom_distributions_find_their_rows():
         a = pm.Normal("a")
         pm.CustomDist("y", a, logp=lambda y, a: -((y - a) ** 2), observed=np.zeros(300))
         pm.CustomDist("s", a, logp=lambda y, a: pt.sum(-((y - a) ** 2)), observed=np.zeros(300))
-    terms, batches, _ = take_apart(model, "auto", None, 0, False)
-    assert batches.n == terms.n_rows == 300
+    terms, size, _ = take_apart(model, "auto", None, 0, False)
+    assert (size, terms.n_rows) == (256, 300)
     assert not terms.unsure
 
 
@@ -251,8 +251,8 @@ def both(n1=400, n2=310):
 
 def test_two_likelihoods_of_different_lengths_are_both_taken_in_batches():
     model = both()
-    terms, batches, _ = take_apart(model, 20, None, 0, False)
-    assert batches.n == 400
+    terms, size, _ = take_apart(model, 20, None, 0, False)
+    assert (size, terms.n_rows) == (20, 400)
     assert terms.groups == ((frozenset({"z", "w"}), 310),)
     given = {d.name: d.value for d in terms.data}
     rest = pytensor.function(
@@ -271,6 +271,19 @@ def test_two_likelihoods_of_different_lengths_are_both_taken_in_batches():
     fitted = bnn.fit(model, steps=4000, batch_size=40, random_seed=1, progressbar=False)
     assert abs(fitted.mean["a"] - mean) < 0.6 * precision**-0.5
     assert 0.85 < float(fitted.std["a"]) * precision**0.5 < 1.15
+
+
+@pytest.mark.filterwarnings("ignore:Every step uses all")
+@pytest.mark.parametrize(("n", "now"), [(300, 290), (200, 190), (290, 300)])
+def test_examples_of_which_data_are_missing_are_not_made_up(n, now):
+    """JAX takes the last row for each one beyond the end."""
+    with pm.Model(coords={"obs": range(n)}) as model:
+        x = pm.Data("x", np.zeros(n), dims="obs")
+        pm.Normal("y", slope() * x, observed=np.zeros(n), dims="obs")
+    model["x"].set_value(np.zeros(now))
+    for batch_size in (20, "auto", None):
+        with pytest.raises(ValueError, match=rf"`model` must have .*'x' \({now},\)"):
+            bnn.fit(model, steps=2, batch_size=batch_size, progressbar=False)
 
 
 def test_tables_of_groups_are_no_sample():

@@ -15,6 +15,7 @@ import pymc_bnn as bnn
 from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.model.conditions import conditions
 from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.rows import find_rows
 from pymc_bnn.model.support import Support
 
 EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", 10))  # more in tests/long
@@ -269,7 +270,7 @@ def test_batches_prove_nothing():
     with pm.Model() as model:
         n = pm.Data("n", np.array([3, 4]))
         pm.Binomial("y", n=n, p=pm.Beta("p", 1, 1), observed=np.array([1, 2]))
-    terms = decompose(model, bnn.decompose.find_rows(model)[0])
+    terms = decompose(model, find_rows(model)[0])
     assert conditions(terms) == []
     assert [c.rule for c in conditions(terms, held=False)] == ["n >= 0"]
 
