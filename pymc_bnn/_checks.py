@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,7 +21,10 @@ __all__ = [
     "first_line",
     "invalid",
     "make_folder",
+    "warn",
 ]
+
+_PACKAGE = str(Path(__file__).parent)
 
 
 def invalid(
@@ -222,3 +226,17 @@ def first_line(error: BaseException) -> str:
     'one'
     """
     return next(iter(str(error).splitlines()), "no message")
+
+
+def warn(message: str) -> None:
+    """Warn at the line of the user's code from which the package was called.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True, action="always") as caught:
+    ...     warn("look here")
+    >>> str(caught[0].message)
+    'look here'
+    """
+    warnings.warn(message, UserWarning, skip_file_prefixes=(_PACKAGE,))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-
+from pymc_bnn._checks import warn
 from pymc_bnn.data.epochs import StreamPlan
 
 __all__ = ["Passes"]
@@ -68,11 +67,10 @@ class Passes:
         self._visit = visit
         if size < _SMALL * self._first and not self._warned:
             self._warned = True
-            warnings.warn(
+            warn(
                 f"a batch of `data` has {size:,} rows, far fewer than the first one's "
                 f"{self._first:,}: its rows count as all others do, but its step learns from "
-                "little; leave it out, or cut batches more evenly",
-                stacklevel=2,
+                "little; leave it out, or cut batches more evenly"
             )
         mean = self._rows / self._count
         regular = length is not None and (length - 1) * mean < n <= length * self.batches.capacity
@@ -82,8 +80,7 @@ class Passes:
         """Compare the number of examples of the first pass with the one that was given."""
         n, short = self.batches.n, self.batches.n - self._rows
         if short < 0 or short > self._largest:
-            warnings.warn(
+            warn(
                 f"the first pass over `data` had {self._rows:,} examples, and total_size is "
-                f"{n:,}: the likelihood counts as that of {n:,}",
-                stacklevel=2,
+                f"{n:,}: the likelihood counts as that of {n:,}"
             )

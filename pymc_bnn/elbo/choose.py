@@ -20,6 +20,7 @@ __all__ = ["ESTIMATORS", "Choice", "Spec", "check_spec", "choose", "needs_rows"]
 ESTIMATORS: dict[str, Estimator] = {
     e.name: e for e in (Pathwise(), Local(), LocalApprox(), Flipout())
 }
+_ALSO = {"local_reparam": "local"}  # what others call it
 Spec = str | Estimator | Mapping[str, str | Estimator]
 _PATHWISE = ESTIMATORS["pathwise"]
 
@@ -41,7 +42,7 @@ def check_spec(spec: Spec) -> None:
     >>> check_spec({"dense*": "local", "*": "pathwise"})
     """
     for value in spec.values() if isinstance(spec, Mapping) else [spec]:
-        known = isinstance(value, str) and value in {*ESTIMATORS, "auto"}
+        known = isinstance(value, str) and value in {*ESTIMATORS, *_ALSO, "auto"}
         if not (known or isinstance(value, Estimator)):
             raise invalid(
                 "estimator",
@@ -125,7 +126,7 @@ def choose(terms: ModelTerms, posterior: JointGuide, spec: Spec) -> dict[str, Ch
     automatic = {name for name in names if asked.get(name, ("*", "auto"))[1] == "auto"}
     for name in sorted(names, key=automatic.__contains__):  # "auto" follows what was asked for
         pattern, value = asked.get(name, ("*", "auto"))
-        estimator = ESTIMATORS.get(value) if isinstance(value, str) else value
+        estimator = ESTIMATORS.get(_ALSO.get(value, value)) if isinstance(value, str) else value
         layer, single = uses.of(name), posterior.drawn[name].noise is not None
         if isinstance(estimator, Pathwise):
             choices[name] = Choice(_PATHWISE, "as asked", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -86,9 +87,9 @@ class Streamed:
         weight = np.asarray(self._passes.weight(batch.size, batch.visit), self._dtype)
         return {**self._rest, **batch.rows}, np.int32(batch.size), weight
 
-    @property
+    @cached_property
     def shown(self) -> dict[str, Any]:
-        """The first batch's rows, of which the model holds a sample only."""
+        """Rows of the first batch, to be asked for before it is taken: the model has a sample."""
         first = self._stream.peek()
         return {name: value[: first.size] for name, value in first.rows.items()}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pymc as pm
 from pymc.initial_point import make_initial_point_fn
 
-from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn._checks import check_finite, invalid, warn
 from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
 from pymc_bnn.guides import Block, Guide, JointGuide, Start, make_blocks
 from pymc_bnn.model.conditions import law_of, op_of
@@ -158,11 +157,10 @@ def _warn_of_others(terms: ModelTerms, spaces: Mapping[str, Any]) -> None:
             others[f.name] = "{} {} there and {} here".format(*what)
     if others:
         anew = [f.name for f in terms.free if f.name not in spaces]
-        warnings.warn(
+        warn(
             f"`start` gave {_few(taken) if taken else 'nothing'}; these start anew: "
             + _few([f"'{name}' ({why})" for name, why in others.items()])
-            + (f", and {_few(anew)}, not in it" if anew else ""),
-            stacklevel=4,
+            + (f", and {_few(anew)}, not in it" if anew else "")
         )
 
 

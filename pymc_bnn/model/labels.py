@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from pymc.distributions.discrete import Bernoulli, Categorical
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import invalid, warn
 from pymc_bnn.model.terms import Data, ModelTerms
 
 __all__ = ["check_labels", "check_whole", "label_classes", "truncated", "warn_of_few"]
@@ -116,7 +114,7 @@ def warn_of_few(terms: ModelTerms, n: int, whole: bool = True) -> None:
     """
     if n == 1 and any(o.value.ndim for o in terms.observed):
         names = ", ".join(f"'{o.name}'" for o in terms.observed)
-        warnings.warn(f"there is a single example of {names}; are the data whole?", stacklevel=3)
+        warn(f"there is a single example of {names}; are the data whole?")
         return
     inputs = {d.variable for d in terms.data}
     for o in terms.observed if whole else ():
@@ -128,8 +126,7 @@ def warn_of_few(terms: ModelTerms, n: int, whole: bool = True) -> None:
             continue
         [p] = node.op.dist_params(node)
         if inputs & set(ancestors([p])) and (data.value == data.value.flat[0]).all():
-            warnings.warn(
+            warn(
                 f"all {data.value.size:,} labels of '{o.name}' are {data.value.flat[0]:g}, so that "
-                "nothing tells classes apart; are the data whole, or were they sorted and cut?",
-                stacklevel=3,
+                "nothing tells classes apart; are the data whole, or were they sorted and cut?"
             )

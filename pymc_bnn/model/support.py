@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pymc.distributions.custom import CustomDistRV, CustomSymbolicDistRV
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import invalid, warn
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.conditions import Condition, conditions, law_of, op_of
 from pymc_bnn.model.terms import ModelTerms
@@ -86,19 +85,17 @@ prior that is positive (HalfNormal, Gamma)
         *looks, most = self._look(draw, data)
         broken = self._broken(*looks)
         for c, share, low, high in broken:
-            warnings.warn(
+            warn(
                 f"the fit has {_got(c, share, low, high)}, and '{c.variable}' is a {c.law} with "
                 f"{c.rule}: PyMC's log-probability is -inf there, and this fit's ELBO is not to be "
-                f"trusted; {_repair(c)}",
-                stacklevel=3,
+                f"trusted; {_repair(c)}"
             )
         for o, above in zip(self.discrete, (most > _ABOVE).T, strict=True):
             if above.any() and o.name not in {c.variable for c, *_ in broken}:
-                warnings.warn(
+                warn(
                     f"the log-probability of the discrete '{o.name}' is above 0 in "
                     f"{_percent(above.mean())} of {DRAWS} draws of the fit: its probabilities do "
-                    f"not add up to 1; check the parameters of its {law_of(op_of(o.rv))}",
-                    stacklevel=3,
+                    f"not add up to 1; check the parameters of its {law_of(op_of(o.rv))}"
                 )
 
     def complaint(self, draw: Draw, data: Mapping[str, Any]) -> tuple[str, str] | None:

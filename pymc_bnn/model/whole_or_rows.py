@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence, Set
 from contextlib import suppress
 from functools import partial
@@ -13,7 +12,7 @@ import numpy as np
 import pymc as pm
 from pytensor.graph.basic import Variable
 
-from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._checks import check_int, invalid, warn
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.columns import check_rows_aligned
 from pymc_bnn.model.decompose import divide
@@ -137,10 +136,7 @@ def take_apart(
         DataRules.of(own).check(own.arrays())
     check_rows_aligned(terms)
     if why is not None and free_choice and (whole.n_found or 0) > _AUTO_BATCH:
-        warnings.warn(
-            f"Every step uses all {whole.n_found:,} rows, as with batch_size=None: {why}",
-            stacklevel=3,
-        )
+        warn(f"Every step uses all {whole.n_found:,} rows, as with batch_size=None: {why}")
     return TakenApart(terms, None, row_terms)
 
 

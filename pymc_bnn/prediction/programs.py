@@ -15,12 +15,11 @@ from pytensor.graph.basic import Variable
 from pymc_bnn.graphs.masks import random_masks
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.independence import row_use
+from pymc_bnn.model.independence.compare import rows_agree
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import words_of
 
 __all__ = ["Outputs", "Program", "same_rows"]
-
-_CHECKED_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -156,10 +155,6 @@ def same_rows(
     >>> same_rows.__name__
     'same_rows'
     """
-    n = len(next(iter(rows.values())))
-    block = np.unique(np.linspace(0, n - 1, min(n, _CHECKED_ROWS)).round().astype(int))
-    m = len(block)
-    size = min(size, -(-m // 2))
     key = jax.random.key(0)
 
     def evaluate(index: np.ndarray) -> list[np.ndarray]:
@@ -169,22 +164,8 @@ def same_rows(
         return [np.asarray(o) for o in (*(c[0] for c in classes), *out)]
 
     names = [*program.classes, *program.others]
-    order = np.arange(m)[::-1]
-    order = np.concatenate([order[::2], order[1::2]])
-    pieces = [order[i : i + size] for i in range(0, m, size)]
-    pieces[-1] = np.concatenate([pieces[-1], order[: size - len(pieces[-1])]])
     try:
-        whole = evaluate(block)
-        parts = list(zip(*(evaluate(block[piece]) for piece in pieces), strict=True))
+        agree = rows_agree(evaluate, len(next(iter(rows.values()))), size)
     except (TypeError, ValueError):
         return dict.fromkeys(names, False)  # shapes of all rows are built in
-    place = np.concatenate(pieces)
-    good = {}
-    for name, a, b in zip(names, whole, parts, strict=True):
-        good[name] = a.ndim > 0 and len(a) == m and all(p.shape == (size, *a.shape[1:]) for p in b)
-        if good[name]:
-            b, a = np.concatenate(b), a[place]
-            eps = np.finfo(a.dtype).eps if np.issubdtype(a.dtype, np.floating) else 0.0
-            scale = np.abs(a[np.isfinite(a)]).max(initial=0.0)
-            good[name] = bool(np.allclose(a, b, rtol=0, atol=200 * eps * scale, equal_nan=True))
-    return good
+    return dict(zip(names, agree, strict=True))

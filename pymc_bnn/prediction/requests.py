@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +14,7 @@ from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
-from pymc_bnn._checks import check_finite, check_int, invalid
+from pymc_bnn._checks import check_finite, check_int, invalid, warn
 from pymc_bnn._frames import as_numbers, check_aligned, reordered
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.decompose import decompose
@@ -136,11 +135,7 @@ def warn_of_changed_data(
         and (rows or not d.per_example)
     ]
     if names:
-        warnings.warn(
-            f"{what} is of the data of the fit: pm.set_data has changed {names} since",
-            UserWarning,
-            stacklevel=3,
-        )
+        warn(f"{what} is of the data of the fit: pm.set_data has changed {names} since")
 
 
 def warn_of_one_draw(draws: int, has_values: bool) -> None:
@@ -151,9 +146,7 @@ def warn_of_one_draw(draws: int, has_values: bool) -> None:
     >>> warn_of_one_draw(2, True)
     """
     if draws == 1 and has_values:
-        warnings.warn(
-            "one draw has no spread: std is NaN; pass draws=100, say", UserWarning, stacklevel=3
-        )
+        warn("one draw has no spread: std is NaN; pass draws=100, say")
 
 
 def row_groups(terms: ModelTerms) -> dict[str, set[str]]:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pymc_bnn._checks import invalid
+from pymc_bnn.posterior.sampling import LIMIT_BYTES
 
 __all__ = [
     "LIMIT_BYTES",
@@ -20,8 +21,6 @@ __all__ = [
     "ValuePrediction",
     "ValueTotal",
 ]
-
-LIMIT_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True)

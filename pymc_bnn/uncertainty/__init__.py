@@ -35,6 +35,7 @@ from pymc_bnn.uncertainty.regression import (
 from pymc_bnn.uncertainty.resampling import Interval, bootstrap_interval
 from pymc_bnn.uncertainty.scores import brier_score, nlpd
 from pymc_bnn.uncertainty.selective import (
+    abstains,
     area_under_risk_coverage,
     coverage_at_risk,
     refusal_threshold,
@@ -60,6 +61,7 @@ __all__ = [
     "Detection",
     "Interval",
     "VarianceParts",
+    "abstains",
     "area_under_risk_coverage",
     "bootstrap_interval",
     "brier_score",

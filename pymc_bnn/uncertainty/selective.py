@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "abstains",
     "area_under_risk_coverage",
     "coverage_at_risk",
     "mean_risk",
@@ -286,3 +287,6 @@ def _steps(uncertainty: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.n
     threshold = uncertainty[order]
     last = np.flatnonzero(np.append(threshold[1:] != threshold[:-1], True))  # of each tie
     return last + 1, np.cumsum(wrong[order])[last], threshold[last]
+
+
+abstains = refuses  # the literature's word

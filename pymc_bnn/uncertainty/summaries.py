@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pymc_bnn._checks import check_seed, invalid
+from pymc_bnn._checks import check_seed, invalid, warn
 from pymc_bnn.uncertainty.arrays import as_numbers, check_choice, check_labels, check_probs
 from pymc_bnn.uncertainty.entropies import entropy, information
 from pymc_bnn.uncertainty.intervals import tails
@@ -180,11 +179,9 @@ def error_detection(summary_frame: pd.DataFrame) -> pd.Series:
     }
     if wrong.all() or not wrong.any():
         lacking = "correct predictions" if wrong.all() else "errors"
-        warnings.warn(
+        warn(
             f"there are no {lacking} among the {len(wrong)} examples; the AUROCs and the means"
-            f" over {lacking} are NaN",
-            UserWarning,
-            stacklevel=2,
+            f" over {lacking} are NaN"
         )
         areas = dict.fromkeys(scores, np.nan)
     else:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pymc_bnn._checks import check_int, check_seed, invalid
+from pymc_bnn._checks import check_int, check_seed, invalid, warn
 from pymc_bnn.uncertainty.arrays import as_array, check_classes, check_probs, check_votes
 
 __all__ = [
@@ -234,12 +233,10 @@ def evenness(votes: np.ndarray) -> ChiSquare:
     n_classes = votes.shape[1]
     totals = votes.sum(-1)
     if totals.min() < MIN_DRAWS_PER_CLASS * n_classes:
-        warnings.warn(
+        warn(
             f"{totals.min()} draws over {n_classes} classes are fewer than"
             f" {MIN_DRAWS_PER_CLASS} per class, where the chi-square p-value is a poor"
-            f" approximation; use at least {MIN_DRAWS_PER_CLASS * n_classes} draws",
-            UserWarning,
-            stacklevel=3,
+            f" approximation; use at least {MIN_DRAWS_PER_CLASS * n_classes} draws"
         )
     expected = totals[:, None] / n_classes
     statistic = ((votes - expected) ** 2 / expected).sum(-1)
