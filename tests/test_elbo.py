@@ -28,12 +28,13 @@ from parts import by_rows, posterior_of
 from pytensor_ml.layers import LinearLayer
 
 import pymc_bnn as bnn
-from pymc_bnn.data.epochs import EpochPlan
 from pymc_bnn.elbo import ESTIMATORS, assemble
 from pymc_bnn.graphs.dropout import DropoutMarker
 from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.guides import FullRank
-from pymc_bnn.inference.program import Program
+from pymc_bnn.inference.plan import Plan
+from pymc_bnn.inference.prepare import DataOptions, prepare
+from pymc_bnn.inference.vi import VI
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.rows import find_rows
 from pymc_bnn.runtime.noise import no_noise
@@ -217,14 +218,17 @@ def test_black_images_have_finite_gradients(kind):
 
 
 def step_of(estimator, kl_weight=1.0, particles=1):
-    terms = by_rows(MODEL)
-    posterior = posterior_of(terms)
-    elbo = assemble(terms, posterior, "float64", estimator)
-    rows = frozenset({"x", "y"})
-    whole = EpochPlan(N, N)
-    step = Program(elbo, optax.sgd(0.1), kl_weight, whole, rows, "float64", N, particles)
-    state = step.init(7, away_from_start(posterior.blocks, 1))
-    return step, state, terms.arrays()
+    """A function from a state to metrics and gradient of the next step, and the first state."""
+    options = DataOptions(batch_size=None, dtype="float64")
+    problem, source = prepare(MODEL, options, layers=True)
+    method = VI(None, estimator, particles, optax.sgd(0.1), kl_weight=kl_weight)
+    program = method.compile(problem, Plan(source.batches, steps=100))
+    counts = program.counts
+
+    def gradient(state):
+        return program.gradient(state, *program.batch(state, source.data, counts), counts)
+
+    return gradient, program.init(7, away_from_start(program.guide.blocks, 1))
 
 
 @pytest.mark.parametrize("estimator", ["pathwise", "flipout"])
@@ -232,28 +236,28 @@ def test_particles_divide_the_variance_and_keep_the_expectation(estimator):
     results = []
     for particles in (1, 4):
         with precision("float64"):
-            step, state, data = step_of(estimator, particles=particles)
+            step, state = step_of(estimator, particles=particles)
 
-            def at(i, step=step, state=state, data=data):
-                return step.gradient(replace(state, step=i), data)
+            def at(i, step=step, state=state):
+                return step(replace(state, step=i))
 
-            trace, gradient = compiled(jax.vmap(at))(jnp.arange(2000))
+            metrics, gradient = compiled(jax.vmap(at))(jnp.arange(2000))
         flat = np.concatenate([gradient["w"]["loc"], gradient["w"]["log_scale"]], axis=1)
-        results.append((np.asarray(trace), flat))
+        results.append((metrics, flat))
     (one, g1), (four, g4) = results
-    for a, b in ((one[:, 0], four[:, 0]), (g1, g4)):
+    for a, b in ((one.nll, four.nll), (g1, g4)):
         error = np.sqrt(a.var(axis=0) / len(a) + b.var(axis=0) / len(b))
         assert (abs(a.mean(axis=0) - b.mean(axis=0)) < 4.5 * error).all()
-    np.testing.assert_allclose(one[:, 1], four[:, 1])  # the KL is exact
+    np.testing.assert_allclose(one.kl, four.kl)  # the KL is exact
     np.testing.assert_allclose(g4.var(axis=0).sum() / g1.var(axis=0).sum(), 0.25, rtol=0.15)
 
 
 def test_gradient_under_a_schedule_of_the_kl_weight():
     def gradient(kl_weight):
         with precision("float64"):
-            step, state, data = step_of("local", kl_weight)
+            step, state = step_of("local", kl_weight)
             at_30 = replace(state, step=jnp.int32(30))
-            return state.params["w"], compiled(step.gradient)(at_30, data)[1]["w"]
+            return state.params["w"], compiled(step)(at_30)[1]["w"]
 
     params, scheduled = gradient(lambda t: 0.1 + 0.01 * t)
     _, constant = gradient(0.4)

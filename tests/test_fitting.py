@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
@@ -18,16 +19,15 @@ from parts import posterior_of
 import pymc_bnn as bnn
 from pymc_bnn import fitting
 from pymc_bnn.callbacks import EarlyStopping, HeldOut, Snapshots
-from pymc_bnn.data.epochs import EpochPlan
+from pymc_bnn.data.padding import fill
 from pymc_bnn.elbo import assemble
+from pymc_bnn.inference import loop, run
 from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.prepare import DataOptions, prepare
-from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.state import copy_state
 from pymc_bnn.inference.vi import VI
 from pymc_bnn.model.decompose import decompose
-from pymc_bnn.model.rows import find_rows
 from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(3)
@@ -110,27 +110,29 @@ def test_sampled_scale_enters_the_kl():
 
 @pytest.mark.parametrize("batch_size", [7, 50, 64, 199])
 def test_minibatch_likelihoods_of_an_epoch_add_up(batch_size):
-    model = conjugate()
-    terms = decompose(model, find_rows(model)[0])
-    batches = EpochPlan(N, batch_size)
+    options = DataOptions(batch_size=batch_size, dtype="float64")
+    problem, source = prepare(conjugate(), options)
+    batches = source.batches
     loc, scale = np.array([0.5, -1.0, 2.0]), np.array([0.1, 0.2, 0.3])
     eps = np.array([1.0, -0.5, 0.3])
     with precision("float64"):
-        elbo = assemble(terms, posterior_of(terms), "float64")
-        names = frozenset({"x", "y", "row_number"})
-        program = Program(elbo, optax.sgd(0.0), 1.0, batches, names, "float64", N)
+        method = VI(estimator="pathwise", optimizer=optax.sgd(0.0))
+        program = method.compile(problem, Plan(batches, steps=100))
+        program = replace(program, rows=program.rows | {"row_number"})
         state = program.init(5, {"w": {"loc": loc, "log_scale": np.log(scale)}})
         total, seen = 0.0, []
-        data = {**terms.arrays(), "row_number": np.arange(N)}
+        counts = program.counts
+        numbers = fill(np.arange(N), len(source.data["x"]))
+        data = {**source.data, "row_number": jnp.asarray(numbers)}
         for size in batches.sizes():
-            batch, weights = program.batch(state, data)
-            row = elbo(state.params, {"w": eps}, batch)[0]
+            batch, weights = program.batch(state, data, counts)
+            row = program.elbo(state.params, {"w": eps}, batch)[0]
             weights = np.asarray(weights)
             np.testing.assert_allclose(weights[:size], N / size)
             assert (weights[size:] == 0).all()
             total += float((row * weights).sum() * size / N)
             seen.extend(np.asarray(batch["row_number"])[:size])
-            state = program.step(state, data)[0]
+            state = program.step(state, data, counts)[0]
     assert sorted(seen) == list(range(N))
     w = loc + scale * eps
     np.testing.assert_allclose(total, st.norm.logpdf(Y, X @ w, SIGMA).sum(), rtol=1e-7)
@@ -216,8 +218,8 @@ def test_keeping_the_last_good_state_takes_a_twentieth_at_most(monkeypatch, copy
         clock[0] += copying
         return copy_state(state)
 
-    monkeypatch.setattr(fitting, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
-    monkeypatch.setattr(fitting, "copy_state", copy)
+    monkeypatch.setattr(run, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(loop, "copy_state", copy)
     monkeypatch.setattr(fitting, "Loop", Timed)
     with pm.Model() as model:
         pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
