@@ -21,9 +21,13 @@ _MODULES = (
     "uncertainty",
 )
 _NAMES = {
+    "VI": "inference.vi",
     "Approximation": "approximation",
+    "Method": "inference.method",
     "NonFiniteError": "errors",
+    "Posterior": "posterior.base",
     "Prediction": "prediction",
+    "Problem": "model.problem",
     "StreamError": "data.streams",
     "adam": "inference.optimizer",
     "bayesian": "bayesian_network",

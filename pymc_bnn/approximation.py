@@ -107,7 +107,7 @@ class Approximation(Predicts):
     @property
     def kl_weight(self) -> float:
         """The weight of the KL at the last step; below 1 this is a cold posterior."""
-        return float(self.program.kl_weights(max(self.record.steps - 1, 0)))
+        return float(self.program.kl_weight_at(max(self.record.steps - 1, 0)))
 
     @property
     def points(self) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ class Approximation(Predicts):
         dropout the fit maximises another function than the model's ELBO: neither is called ELBO,
         and neither may be ranked against one.
         """
-        return objective_name(points=bool(self.points), dropout=self.program.elbo.dropout)
+        return objective_name(points=bool(self.points), dropout=self.program.dropout)
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -134,10 +134,10 @@ class Approximation(Predicts):
         """
         return history_frame(
             self.record.metrics,
-            self.program.kl_weights,
-            self.program.per_epoch,
+            self.program.kl_weight_at,
+            self.program.plan.per_epoch,
             points=bool(self.points),
-            dropout=self.program.elbo.dropout,
+            dropout=self.program.dropout,
         )
 
     @property

@@ -241,8 +241,13 @@ def _compiled(
     batch_size: int | str | None,
 ) -> tuple[Problem, Program]:
     """Return the fit's problem by rows, where it has them, and its program for an estimator."""
-    guide = fitted.program.method.guide
-    method = VI(guide, estimator, particles, kl_weight=fitted.kl_weight)
+    method = fitted.program.method
+    if not isinstance(method, VI):
+        rule, repair = "be fitted by variational inference", "fit it by bnn.VI"
+        raise invalid("fitted", rule, f"one by {type(method).__name__}", repair)
+    changed = {"optimizer": None, "learning_rate": None, "scale_learning_rate": None}
+    changed |= {"estimator": estimator, "particles": particles, "kl_weight": fitted.kl_weight}
+    method = replace(method, **changed)
     problem = fitted.problem
     if problem.streamed:
         rule, repair = "be a fit of data in memory", "fit the model to a sample of them"

@@ -17,15 +17,16 @@ from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Guide
 from pymc_bnn.inference.diagnosis import explain
 from pymc_bnn.inference.loop import Loop
+from pymc_bnn.inference.method import Method, chosen
 from pymc_bnn.inference.plan import Length, Plan
 from pymc_bnn.inference.prepare import DataOptions, prepare
 from pymc_bnn.inference.record import Record
 from pymc_bnn.inference.run import RunOptions, run
-from pymc_bnn.inference.start import check_start
 from pymc_bnn.inference.state import State, on_host
 from pymc_bnn.inference.vi import VI
 from pymc_bnn.model.checks import check_model, shapes_must_agree
 from pymc_bnn.model.support import Support
+from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.noise import seed_of
 from pymc_bnn.runtime.precision import precision
 from pymc_bnn.runtime.sharding import mesh_of
@@ -46,7 +47,7 @@ def fit(
     guide: Guide | Mapping[str, Guide] | None = None,
     estimator: Spec = "auto",
     particles: int = 1,
-    start: Mapping[str, Any] | Approximation | None = None,
+    start: Mapping[str, Any] | Approximation | Posterior | None = None,
     optimizer: optax.GradientTransformation | None = None,
     learning_rate: float | None = None,
     scale_learning_rate: float | None = None,
@@ -57,6 +58,7 @@ def fit(
     chunk_steps: int | None = None,
     dtype: str = "float32",
     devices: str | int | Sequence[Any] | None = None,
+    method: Method | None = None,
 ) -> Approximation:
     r"""Fit an approximate posterior to a PyMC model by minibatch variational inference on JAX.
 
@@ -112,9 +114,9 @@ def fit(
         ``fitted.summary()`` for what each variable got.
     particles : int, optional
         Draws per step over which the ELBO is averaged, at least 1.
-    start : mapping or Approximation, optional
-        First values of variables by name, in the model's own space, or an earlier fit to go on
-        from: what has the same name, shape and transform is taken over, posterior scales included;
+    start : mapping, Approximation or Posterior, optional
+        First values of variables by name, in the model's own space, or an earlier fit (or any
+        posterior) to go on from: what has the same name, shape and transform is taken over, posterior scales included;
         where a name has another shape or transform a warning lists what was taken and what not.
         The optimiser starts afresh, at its full learning rates.
     optimizer : optax.GradientTransformation, optional
@@ -144,6 +146,9 @@ def fit(
         default one. The numbers are those of one device up to the order of sums. After
         ``jax.distributed.initialize()`` the devices are those of all processes, each of which has
         to make the same call with the same data; Ctrl-C then has to reach them all.
+    method : Method, optional
+        How the posterior is found, in place of ``bnn.VI(guide=…, estimator=…, …)``, whose options
+        are then left out here.
 
     Returns
     -------
@@ -198,14 +203,14 @@ def fit(
     model = pm.modelcontext(model)
     length, shown = Length(steps, epochs), RunOptions(callbacks, chunk_steps, progressbar)
     options = DataOptions(data, total_size, stall_timeout, batch_size, rows, dtype, devices)
-    method = VI(
-        guide, estimator, particles, optimizer, learning_rate, scale_learning_rate, kl_weight
-    )
+    of_vi = {"guide": guide, "estimator": estimator, "particles": particles}
+    of_vi |= {"optimizer": optimizer, "learning_rate": learning_rate}
+    of_vi |= {"scale_learning_rate": scale_learning_rate, "kl_weight": kl_weight}
+    method = chosen(method, VI, of_vi)
     mesh, seed = mesh_of(devices), seed_of(random_seed)
     check_model(model)
-    method.check(model)
     start = start.posterior if isinstance(start, Approximation) else start
-    check_start(start, model)
+    method.check(model, start)
 
     with precision(dtype):
         layers = method.needs_rows

@@ -97,8 +97,10 @@ def numbers(answer):
         return [np.asarray(answer[c]) for c in answer]
     if hasattr(answer, "data_vars"):
         return [answer[name].values for name in sorted(answer.data_vars)]
+    if isinstance(answer, bnn.Posterior):
+        return numbers(answer.moments())
     if isinstance(answer, dict):
-        return [np.asarray(v) for v in answer.values()]
+        return [numbers(v) for v in answer.values()]
     if isinstance(answer, tuple):
         return [numbers(v) for v in answer]
     return [] if answer is None else [np.asarray(answer)]

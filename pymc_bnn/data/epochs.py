@@ -28,8 +28,8 @@ class Counts:
     ((2,), 2)
     """
 
-    total: Any  # () number of examples N, a float
-    n: Any  # () of them in memory
+    total: Any  # () number of all examples N, a float
+    n: Any  # () of rows in memory
     batches: Any  # () of an epoch
     capacity: Any  # () rows of the largest batch
 
@@ -37,8 +37,7 @@ class Counts:
     def of(
         cls, batches: EpochPlan | StreamPlan | None, n: int = 1, dtype: str = "float32"
     ) -> Counts:
-        """Return those of a plan, or where there is none of `n` examples that come whole."""
-        n = n if batches is None else batches.n
+        """Return those of a plan for `n` examples; without one they come whole."""
         numbers = [1, 0, 0]
         if batches is not None:
             held = batches.n if isinstance(batches, EpochPlan) else 1

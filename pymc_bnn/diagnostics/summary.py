@@ -46,7 +46,7 @@ def scale_ratio(problem: Problem, posterior: Posterior) -> pd.Series:
     return pd.Series(ratios, name="scale_ratio").rename_axis("variable")
 
 
-def summary(problem: Problem, posterior: GuidePosterior) -> pd.DataFrame:
+def summary(problem: Problem, posterior: Posterior) -> pd.DataFrame:
     """Return what each variable got and how far it moved; see :meth:`Approximation.summary`.
 
     Examples
@@ -58,6 +58,8 @@ def summary(problem: Problem, posterior: GuidePosterior) -> pd.DataFrame:
     >>> float(summary(fitted.problem, fitted.posterior).loc["mu", "unmoved"])
     0.0
     """
+    if not isinstance(posterior, GuidePosterior):
+        raise posterior.lacks("guides to sum up", "use scale_ratio() and sample()")
     elbo, guide = posterior.elbo, posterior.guide
     kl, prior = evaluate_kl(problem, posterior, _KL_DRAWS, 0), prior_stds(problem, posterior)
     start = GuidePosterior(guide, guide.first)

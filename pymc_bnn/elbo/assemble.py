@@ -140,6 +140,7 @@ def _divergence(
     own = {f.value for f in variables}
     closed = {
         f.name: closed_form(f) is not None
+        and block.guide.normal
         and (drawn[f.name].noise is not None or not own & set(ancestors(f.parameters)))
         for f in variables
     }

@@ -66,6 +66,9 @@ class Guide(ABC):
     """
 
     point: ClassVar[bool] = False  # whether it has no spread at all
+    # Whether each number alone is Normal: closed forms of the KL, and moments in the model's own
+    # space, are those of a Normal; else both are taken from draws.
+    normal: ClassVar[bool] = False
 
     init_scale: float = field(default=0.1, kw_only=True)
     relative_to: Literal["start", "prior", "one"] = field(default="start", kw_only=True)
@@ -124,6 +127,8 @@ class Factorised(Guide):
     ...     def mean_and_scale(self, variable, params):
     ...         return params["loc"], pt.exp(params["log_scale"])
     """
+
+    normal: ClassVar[bool] = True
 
     @abstractmethod
     def mean_and_scale(

@@ -46,6 +46,7 @@ class Delta(Guide):
     """
 
     point: ClassVar[bool] = True
+    normal: ClassVar[bool] = True
 
     def init(self, starts: Sequence[Start], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return loc, of the variable's shape."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytensor.tensor as pt
@@ -49,6 +50,8 @@ class FullRank(Guide):
     >>> FullRank()
     FullRank(init_scale=0.1, relative_to='start')
     """
+
+    normal: ClassVar[bool] = True
 
     @property
     def joint(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytensor.tensor as pt
@@ -42,6 +43,8 @@ class LowRank(Guide):
     >>> LowRank(2).rank
     2
     """
+
+    normal: ClassVar[bool] = True
 
     rank: int = 5
 

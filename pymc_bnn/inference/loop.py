@@ -49,17 +49,11 @@ class Loop:
         step = program.step_on if self._streamed else program.step
         if self._streamed:
             self.from_python = True
-            self._gradient = jax.jit(
-                lambda s, b, size, weight, counts: program.gradient(
-                    s, b, program.row_weights(size, weight), counts
-                )
-            )
+            self._gradient = jax.jit(program.gradient_on)
         else:
             traced = Compiled(step).trace(state, *source.take(), program.counts)
             self.from_python = jax.default_backend() == "cpu" and _has_convolution(traced)
-            self._gradient = jax.jit(
-                lambda s, data, counts: program.gradient(s, *program.batch(s, data, counts), counts)
-            )
+            self._gradient = jax.jit(program.gradient_of)
         # Nothing donated: the state before is kept for a step.
         self._one = Compiled(_guarded(step, program.mesh))
         self._many = Compiled(_in_one_loop(program), donate_argnums=0)

@@ -23,6 +23,7 @@ class Progress:
 
     Examples
     --------
+    >>> import numpy as np
     >>> with Progress(10, 1, enabled=False) as progress:
     ...     progress.update(5, Metrics(np.ones(5), np.ones(5), np.zeros(5)))
     """

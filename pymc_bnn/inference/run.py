@@ -129,9 +129,9 @@ def run(
                 state, metrics, finite = loop.advance(state, now, interrupted)
                 took = max(time.perf_counter() - copied, 1e-9)
                 if not finite:
-                    last, before = loop.last_finite(kept, now)
-                    record = Record(Metrics.join([*found, before]))
-                    raise NonFiniteError(explain(loop, last), result(last, record))
+                    kept, before = loop.last_finite(kept, now)
+                    found.append(before)
+                    raise NonFiniteError(explain(loop, kept), _so_far(result, kept, found))
                 now = len(metrics.nll)
                 if not now:
                     continue  # interrupted while it waited
@@ -154,7 +154,7 @@ def run(
                         steps=steps,
                         epoch=done / per_epoch,
                         elapsed_s=time.perf_counter() - started,
-                        kl_weight=float(loop.program.kl_weights(done - 1)),
+                        kl_weight=float(loop.program.kl_weight_at(done - 1)),
                         metrics=_last(found, in_chunk),
                         approximation=partial(_so_far, result, state, tuple(found)),
                     )

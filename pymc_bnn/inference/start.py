@@ -16,6 +16,7 @@ from pymc_bnn.guides import Block, Guide, JointGuide, Start, make_blocks
 from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.sigmas import normal_sigmas
 from pymc_bnn.model.terms import FreeVariable, ModelTerms
+from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_guides import GuidePosterior
 
 __all__ = ["check_first", "check_start", "prior_scales", "starting_blocks"]
@@ -32,14 +33,14 @@ def check_start(start: Any, model: pm.Model) -> None:
     """
     if start is None:
         return
-    if isinstance(start, GuidePosterior):
-        names = [f.name for b in start.guide.blocks for f in b.variables]
+    if isinstance(start, Posterior):
+        names = list(start.moments()[0])
         if not set(names) & {rv.name for rv in model.free_RVs}:
             rule, repair = "be a fit that shares free variables with the model", "leave it out"
             raise invalid("start", rule, f"one of {names}", repair)
         return
     if not isinstance(start, Mapping):
-        rule = "be a dict of values by variable name, or an Approximation"
+        rule = "be a dict of values by variable name, an Approximation or a Posterior"
         got = f"a {type(start).__name__}"
         raise invalid("start", rule, got, 'pass {"mu": 0.0}, say', TypeError)
     shapes = {
@@ -73,7 +74,7 @@ def _transformed_names(start: Mapping[str, Any], model: pm.Model) -> set[str]:
 def starting_blocks(
     terms: ModelTerms,
     assigned: Mapping[str, tuple[str, Guide]],
-    start: Mapping[str, Any] | GuidePosterior | None,
+    start: Mapping[str, Any] | Posterior | None,
     dtype: str,
     seed: int,
 ) -> tuple[Block, ...]:
@@ -85,7 +86,7 @@ def starting_blocks(
         The model.
     assigned : mapping
         From :func:`pymc_bnn.guides.assign_guides`.
-    start : mapping, GuidePosterior or None
+    start : mapping, Posterior or None
         Values of some variables in the model's own space (also what ``pm.find_MAP`` returns), or
         an earlier fit, of which what has the same name, shape and transform is taken over: all
         parameters where the guide is the same one, else means and standard deviations.
@@ -120,9 +121,13 @@ def starting_blocks(
     if isinstance(start, Mapping):
         locs |= _unconstrained(terms, start, dtype)
     elif start is not None:
-        previous = start.guide
         means, stds = start.moments()
-        spaces = {f.name: _space(f) for b in previous.blocks for f in b.variables}
+        if isinstance(start, GuidePosterior):
+            previous = start.guide
+            spaces = {f.name: _space(f) for b in previous.blocks for f in b.variables}
+        else:  # of the same model, whose transforms it has
+            known = [f for f in terms.free if f.name in means]
+            spaces = {f.name: (f.name, f.transform, np.shape(means[f.name])) for f in known}
         for f in terms.free:
             if spaces.get(f.name) == _space(f):
                 locs[f.name] = means[f.name].astype(float)

@@ -16,9 +16,9 @@ from pymc_bnn.guides import Guide, JointGuide, assign_guides
 from pymc_bnn.inference.method import Method
 from pymc_bnn.inference.optimizer import adam
 from pymc_bnn.inference.plan import Plan
-from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.schedules import kl_schedule
-from pymc_bnn.inference.start import check_first, starting_blocks
+from pymc_bnn.inference.start import check_first, check_start, starting_blocks
+from pymc_bnn.inference.vi_program import VIProgram
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.runtime.precision import precision
 
@@ -86,11 +86,12 @@ class VI(Method):
         """Whether the model is wanted by rows even where all data are used in every step."""
         return needs_rows(self.estimator)
 
-    def check(self, model: pm.Model) -> None:
-        """Raise for guides that are none of the model's variables'."""
+    def check(self, model: pm.Model, start: Any = None) -> None:
+        """Raise for guides of other variables, and starts that are none of the model."""
         assign_guides(self.guide, [rv.name for rv in model.free_RVs])
+        check_start(start, model)
 
-    def compile(self, problem: Problem, plan: Plan, start: Any = None, seed: int = 0) -> Program:
+    def compile(self, problem: Problem, plan: Plan, start: Any = None, seed: int = 0) -> VIProgram:
         """Return the program: guides that start, the ELBO, a step of the optimiser.
 
         Raises
@@ -106,18 +107,14 @@ class VI(Method):
             check_first(terms, guide, guide.first)
             elbo = assemble(terms, guide, dtype, self.estimator)
             check_closed_forms(terms)
-        return Program(
+        return VIProgram(
+            problem=problem,
+            plan=plan,
+            method=self,
+            guide=guide,
             elbo=elbo,
             optimizer=self.optimizer or adam(plan.steps, **self.rates),
             kl_weight=self.kl_weight if callable(self.kl_weight) else float(self.kl_weight),
-            batches=plan.batches,
-            rows=frozenset(d.name for d in terms.data if d.per_example),
-            dtype=dtype,
-            n=plan.batches.n if plan.batches else problem.n,
+            weights_at=kl_weights,
             particles=self.particles,
-            groups=terms.groups,
-            mesh=plan.mesh,
-            guide=guide,
-            kl_weights=kl_weights,
-            method=self,
         )

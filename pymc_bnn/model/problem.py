@@ -61,11 +61,11 @@ class Problem:
         return self.terms.model
 
     @property
-    def by_rows(self) -> ModelTerms:
+    def for_predictions(self) -> ModelTerms:
         """The model by rows where that can be, else whole: what predictions are made of."""
         return self.row_terms or self.terms
 
     @cached_property
     def rules(self) -> DataRules:
         """What data in place of the model's own must hold: labels and indices in their range."""
-        return DataRules.of(self.by_rows)
+        return DataRules.of(self.for_predictions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -55,6 +56,10 @@ class Posterior(ABC):
 
     def moments(self) -> Moments:
         """Return means and standard deviations of each free variable, from 4,000 draws."""
+        return self._drawn_moments
+
+    @cached_property
+    def _drawn_moments(self) -> Moments:
         keys = jax.random.split(key_of(0, "moments"), _MOMENT_DRAWS)
         drawn = [self.draw(key) for key in keys]
         values = {name: np.stack([np.asarray(d[name]) for d in drawn]) for name in drawn[0]}
@@ -69,7 +74,7 @@ class Posterior(ABC):
         return ()
 
     @property
-    def gaussian(self) -> bool:
+    def normal(self) -> bool:
         """Whether each number alone is Normal, so that its moments tell its distribution."""
         return False
 
@@ -81,17 +86,18 @@ class Posterior(ABC):
         TypeError
             Where there is none: of kept draws, and of points.
         """
-        raise self._without("a density", "draw from it instead")
+        raise self.lacks("a density", "draw from it instead")
 
     def elbo_terms(self, problem: Problem) -> tuple[Any, Any]:
-        """Return the ELBO of a problem as a function of parameters, and these parameters.
+        """Return the ELBO of a problem as :class:`pymc_bnn.elbo.Elbo`, and its parameters.
 
         Raises
         ------
         TypeError
             Where there is no ELBO: of kept draws.
         """
-        raise self._without("an ELBO", "compare held-out densities instead: nll(new_data)")
+        raise self.lacks("an ELBO", "compare held-out densities instead: nll(new_data)")
 
-    def _without(self, what: str, repair: str) -> Exception:
+    def lacks(self, what: str, repair: str) -> Exception:
+        """Build the error for what this posterior cannot give."""
         return invalid("posterior", f"have {what}", f"a {type(self).__name__}", repair, TypeError)

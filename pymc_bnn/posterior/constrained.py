@@ -77,7 +77,7 @@ def constrained_moments(problem: Problem, posterior: Posterior) -> Moments:
                 stds[f.name] = np.zeros_like(means[f.name])
                 continue
             alone = not (set(terms.values) - {f.value}) & set(ancestors([f.constrained]))
-            if posterior.gaussian and alone and _elementwise(function, f, locs):
+            if posterior.normal and alone and _elementwise(function, f, locs):
                 z = [np.asarray(loc + scale * node, dtype) for node in nodes]
                 at = np.stack([function({**locs, f.name: v})[0] for v in z])
                 mean = np.tensordot(weights, at, 1)

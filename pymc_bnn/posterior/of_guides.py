@@ -16,6 +16,7 @@ from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.guides import JointGuide
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Moments, Posterior
+from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["GuidePosterior"]
@@ -33,6 +34,8 @@ class GuidePosterior(Posterior):
         Their parameters, ``{block: {role: array}}``.
     elbo : Elbo, optional
         The ELBO as a function of such parameters.
+    problem : Problem, optional
+        Whose ELBO it is.
 
     Examples
     --------
@@ -49,6 +52,7 @@ class GuidePosterior(Posterior):
     guide: JointGuide
     params: dict[str, dict[str, Any]]
     elbo: Elbo | None = None
+    problem: Problem | None = None
 
     def draw(self, key: jax.Array) -> dict[str, Any]:
         """Return one draw of every free variable, by name, unconstrained."""
@@ -69,33 +73,38 @@ class GuidePosterior(Posterior):
         return self.guide.points
 
     @property
-    def gaussian(self) -> bool:
-        """True: every guide is Normal in each of its numbers."""
-        return True
+    def normal(self) -> bool:
+        """Whether every guide is Normal in each of its numbers."""
+        return all(block.guide.normal for block in self.guide.blocks)
 
     def log_density(self, values: Mapping[str, Any]) -> float:
         """Return the log-density of unconstrained values, in nats; TypeError with points."""
         if self.points:
-            raise self._without("a density", f"{list(self.points)} are points, which have none")
-        blocks, roots = self.guide.blocks, self.guide.roots
-        graphs = {f.name: f.value for b in blocks for f in b.variables}
-        own = [{f.name: f.value for f in b.variables} for b in blocks]
-        density = pt.add(
-            pt.constant(0.0),
-            *(
-                b.guide.log_density(b.variables, o, roots[b.name])
-                for b, o in zip(blocks, own, strict=True)
-            ),
-        )
-        params = [root for by_role in roots.values() for root in by_role.values()]
-        given = [self.params[b][role] for b, by_role in roots.items() for role in by_role]
+            raise self.lacks("a density", f"{list(self.points)} are points, which have none")
+        params = [self.params[b][role] for b, roles in self.guide.roots.items() for role in roles]
+        names = [f.name for b in self.guide.blocks for f in b.variables]
         with precision(self.guide.dtype):
-            function = jaxify([*params, *graphs.values()], [density], self.guide.dtype)
-            [found] = function(*given, *(np.asarray(values[name]) for name in graphs))
+            [found] = self._density(*params, *(np.asarray(values[name]) for name in names))
         return float(found)
 
+    @cached_property
+    def _density(self) -> Compiled:
+        """The compiled log-density of parameters and values, in the order of the blocks."""
+        blocks, roots = self.guide.blocks, self.guide.roots
+        values = {b.name: {f.name: f.value for f in b.variables} for b in blocks}
+        parts = [b.guide.log_density(b.variables, values[b.name], roots[b.name]) for b in blocks]
+        inputs = [root for by_role in roots.values() for root in by_role.values()]
+        inputs += [value for by_name in values.values() for value in by_name.values()]
+        return Compiled(jaxify(inputs, [pt.add(pt.constant(0.0), *parts)], self.guide.dtype))
+
     def elbo_terms(self, problem: Problem) -> tuple[Elbo, Any]:
-        """Return the ELBO that the guides were fitted by, and their parameters."""
-        if self.elbo is None:
-            raise self._without("an ELBO", "fit it")
+        """Return the ELBO that the guides were fitted by, and their parameters.
+
+        Raises
+        ------
+        TypeError
+            For another problem than the one it was fitted to.
+        """
+        if self.elbo is None or problem is not self.problem:
+            raise self.lacks("an ELBO of this problem", "fit it")
         return self.elbo, self.params

@@ -47,7 +47,7 @@ def ask(
     """
     known = _KNOWN.setdefault(problem, {})
     names = var_names if isinstance(var_names, str | None) else tuple(var_names)
-    request = Request.of(problem.by_rows, new_data)
+    request = Request.of(problem.for_predictions, new_data)
     key = request.key, names, mc_dropout
     if key not in known:
         known[key] = Predictor.of(problem, request, var_names, mc_dropout)

@@ -109,7 +109,7 @@ class Predictor:
         mc_dropout : bool, optional
             Keep the network's dropout, with a mask of its own for each example and draw.
         """
-        terms = terms_for(problem.by_rows, request)
+        terms = terms_for(problem.for_predictions, request)
         names = [var_names] if isinstance(var_names, str) else list(var_names or ())
         targets = [] if var_names is None else asked_for(terms, request, names)
         observed = {o.name: o for o in targets}
@@ -120,7 +120,7 @@ class Predictor:
             graphs[DENSITY] = exact_rows(terms, terms.row_density)
 
         # The fit found the rows of the likelihood independent of each other.
-        checked = problem.terms.n_rows is not None and terms is problem.by_rows
+        checked = problem.terms.n_rows is not None and terms is problem.for_predictions
         trusted = [key for key in graphs if key.variable not in names] if checked else []
         row_inputs = [d.variable for d in terms.data if d.per_example]
         outputs = Outputs.of(graphs, trusted, row_inputs, mc_dropout)
@@ -129,7 +129,7 @@ class Predictor:
             raise invalid("mc_dropout", rule, True, "leave it out")
         predictor = cls(
             terms=terms,
-            rules=problem.rules if terms is problem.by_rows else DataRules.of(terms),
+            rules=problem.rules if terms is problem.for_predictions else DataRules.of(terms),
             dtype=problem.dtype,
             observed=observed,
             var_names=tuple(names),

@@ -124,7 +124,7 @@ def write_predictions(
 
 def _names(problem: Problem) -> list[str]:
     """Return the names of the data that may vary per example, in the model's order."""
-    terms = problem.by_rows
+    terms = problem.for_predictions
     order = list(terms.model.named_vars)
     known = [d.name for d in terms.data if d.name in order]
     by_row = {d.name for d in terms.data if d.per_example}

@@ -1,0 +1,132 @@
+"""The program of variational inference: stochastic gradient steps on the negative ELBO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from pymc_bnn.data.epochs import Counts
+from pymc_bnn.elbo import Elbo, ElboTerms
+from pymc_bnn.guides import JointGuide
+from pymc_bnn.inference.metrics import Metrics
+from pymc_bnn.inference.program import Program
+from pymc_bnn.inference.state import State
+from pymc_bnn.posterior.of_guides import GuidePosterior
+from pymc_bnn.runtime.precision import precision
+from pymc_bnn.runtime.sharding import keep_replicated, replicate, split_rows
+
+__all__ = ["VIProgram"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class VIProgram(Program):
+    """Steps of an optimiser on −ELBO/N over the parameters of guides.
+
+    Attributes
+    ----------
+    guide : JointGuide
+        Whose parameters a state holds.
+    elbo : Elbo
+        The objective's parts at one draw.
+    optimizer : optax.GradientTransformation
+        For the loss −ELBO/N, so that learning rates mean the same for any N.
+    kl_weight : float or callable
+        A number, or a schedule of the step.
+    weights_at : callable
+        The same, at an array of steps.
+    particles : int
+        Draws of everything that is random, over which the ELBO is averaged.
+
+    Examples
+    --------
+    >>> VIProgram.__abstractmethods__
+    frozenset()
+    """
+
+    guide: JointGuide
+    elbo: Elbo
+    optimizer: optax.GradientTransformation
+    kl_weight: float | Callable[[Any], Any]
+    weights_at: Callable[[Any], np.ndarray]
+    particles: int = 1
+
+    @property
+    def dropout(self) -> bool:
+        """Whether the network has dropout, random in training."""
+        return self.elbo.dropout
+
+    def kl_weight_at(self, steps: Any) -> np.ndarray:
+        """Return the KL's weight at an array of steps."""
+        return self.weights_at(steps)
+
+    def init(self, seed: int, params: Any = None) -> State:
+        """Return the state before the first step: of the guide's first parameters, or others."""
+        params = self.guide.first if params is None else params
+        with precision(self.dtype):
+            params = jax.tree.map(lambda a: jnp.asarray(a, self.dtype), params)
+            state = State(params, self.optimizer.init(params), jax.random.key(seed), jnp.int32(0))
+            return replicate(state, self.mesh)
+
+    def posterior(self, state: State) -> GuidePosterior:
+        """Return the posterior that a state stands for."""
+        params = jax.device_get(state.params)
+        return GuidePosterior(self.guide, params, self.elbo, self.problem)
+
+    def noise(self, state: State, counts: Counts) -> dict[str, jax.Array]:
+        """Return the noise of the state's next step, (particles, …) where there are several."""
+        key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step)
+        whole = self.batches is None or self.room == self.batches.capacity
+
+        def draw(key: jax.Array) -> dict[str, jax.Array]:
+            counted = None if whole else counts.capacity
+            return self.elbo.draw_noise(key, self.room, self.dtype, counted=counted)
+
+        if self.particles == 1:
+            noise = draw(key)
+        else:
+            noise = jax.vmap(draw)(jax.random.split(key, self.particles))
+        if self.mesh is not None:
+            axis = int(self.particles > 1)
+            for name in (n.name for n in self.elbo.noise if None in n.shape):
+                noise[name] = split_rows(noise[name], self.mesh, axis)
+        return noise
+
+    def loss(
+        self, params: Any, noise: Any, data: Any, weights: Any, kl_weight: Any, n: Any
+    ) -> tuple[Any, Metrics]:
+        """Return the loss, and the parts of the objective of `n` examples."""
+        if self.particles == 1:
+            parts = self.elbo(params, noise, data)
+        else:
+            each = jax.vmap(self.elbo, in_axes=(None, 0, None))(params, noise, data)
+            parts = ElboTerms(*(None if part is None else part.mean(axis=0) for part in each))
+        log_likelihood = parts.rest
+        if parts.row is not None:
+            log_likelihood += (parts.row * weights).sum()
+        divergence, log_prior = parts.kl.sum() - parts.potential, parts.log_prior.sum()
+        loss = (kl_weight * (divergence - log_prior) - log_likelihood) / n
+        return loss, Metrics(-log_likelihood, divergence, log_prior)
+
+    def gradient(
+        self, state: State, batch: Any, weights: Any, counts: Counts
+    ) -> tuple[Metrics, Any]:
+        """Return metrics and gradient at the state's next step on a batch."""
+        weight = self.kl_weight(state.step) if callable(self.kl_weight) else self.kl_weight
+        (_, metrics), gradient = jax.value_and_grad(self.loss, has_aux=True)(
+            state.params, self.noise(state, counts), batch, weights, weight, counts.total
+        )
+        return metrics, gradient
+
+    def update(self, state: State, metrics: Metrics, gradient: Any) -> tuple[State, Metrics]:
+        """Advance the state by a gradient."""
+        updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        kept = keep_replicated((params, opt_state, metrics), self.mesh)
+        params, opt_state, metrics = kept
+        return State(params, opt_state, state.key, state.step + 1), metrics
