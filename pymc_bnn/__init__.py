@@ -24,7 +24,7 @@ _NAMES = {
     "Approximation": "approximation",
     "NonFiniteError": "errors",
     "Prediction": "prediction",
-    "StreamError": "data.streams",
+    "StreamError": "errors",
     "adam": "inference.optimizer",
     "bayesian": "bayesian_network",
     "compilation_cache": "runtime.compilation",

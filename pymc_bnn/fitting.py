@@ -11,7 +11,7 @@ import optax
 import pymc as pm
 
 from pymc_bnn.approximation import Approximation
-from pymc_bnn.data.streams import STALL_S
+from pymc_bnn.data.prefetcher import STALL_S
 from pymc_bnn.elbo.choose import Spec
 from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Guide

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pymc_bnn.data.epochs import EpochPlan, shuffled
+from pymc_bnn.data.epochs import Counts, EpochPlan
+from pymc_bnn.data.shuffle import shuffled
 
 WORDS = np.random.default_rng(0).integers(2**32, size=(100_000, 2), dtype=np.uint32)
 
@@ -68,7 +69,8 @@ def test_batches_of_a_large_epoch_are_random_samples():
     """Labels sorted in the data must come mixed: variances of batch means as by chance."""
     batches = EpochPlan(60_000, 500)
     label = np.arange(60_000) // 6000
-    rows = jax.jit(jax.vmap(lambda step: batches.at(WORDS[0], step)[0]))(jnp.arange(1200))
+    plan = Counts.of(batches)
+    rows = jax.jit(jax.vmap(lambda step: plan.at(WORDS[0], step, 500)[0]))(jnp.arange(1200))
     counts = np.stack([np.bincount(label[r], minlength=10) for r in np.asarray(rows)])
     expected = stats.hypergeom(60_000, 6000, 500).var()
     assert abs(counts.var() / expected - 1) < 0.05
@@ -85,7 +87,7 @@ def test_epochs_differ_and_every_batch_has_its_size():
     for epoch in range(3):
         seen = []
         for i, expected in enumerate(batches.sizes()):
-            rows, size = batches.at(words, 3 * epoch + i)
+            rows, size = Counts.of(batches).at(words, 3 * epoch + i, batches.capacity)
             assert int(size) == expected
             assert rows.shape == (batches.capacity,)
             seen += np.asarray(rows)[: int(size)].tolist()

@@ -12,8 +12,9 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from pymc_bnn.data.epochs import Counts, EpochPlan, StreamPlan, shuffled
+from pymc_bnn.data.epochs import Counts, EpochPlan, StreamPlan
 from pymc_bnn.data.padding import room_of
+from pymc_bnn.data.shuffle import shuffled
 from pymc_bnn.elbo import Elbo, ElboTerms
 from pymc_bnn.guides import JointGuide
 from pymc_bnn.inference.metrics import Metrics

@@ -10,7 +10,7 @@ import numpy as np
 
 from pymc_bnn.data.epochs import EpochPlan, StreamPlan
 from pymc_bnn.data.passes import Passes
-from pymc_bnn.data.streams import Prefetcher
+from pymc_bnn.data.prefetcher import Prefetcher
 
 __all__ = ["Held", "Source", "Streamed"]
 
