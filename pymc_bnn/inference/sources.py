@@ -70,6 +70,7 @@ class Streamed:
     ):
         self._stream, self._rest, self._dtype = stream, dict(rest), dtype
         self.batches, self._passes = batches, Passes(batches)
+        self._first = stream.peek()
 
     def __enter__(self) -> Streamed:
         return self
@@ -89,8 +90,8 @@ class Streamed:
     @property
     def shown(self) -> dict[str, Any]:
         """The first batch's rows, of which the model holds a sample only."""
-        first = self._stream.peek()
-        return {name: value[: first.size] for name, value in first.rows.items()}
+        # Kept: later there may be no other, as of a generator that yields one for each step.
+        return {name: value[: self._first.size] for name, value in self._first.rows.items()}
 
 
 Source = Held | Streamed
