@@ -28,7 +28,7 @@ _NAMES = {
     "Posterior": "posterior.base",
     "Prediction": "prediction",
     "Problem": "model.problem",
-    "StreamError": "data.streams",
+    "StreamError": "errors",
     "adam": "inference.optimizer",
     "bayesian": "bayesian_network",
     "compilation_cache": "runtime.compilation",

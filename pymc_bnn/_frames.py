@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import first_line, invalid
 
 __all__ = ["as_numbers", "check_aligned", "column_names", "listed", "reordered"]
 
@@ -151,12 +151,17 @@ def _numeric(argument: str, value: Any) -> np.ndarray:
     except ValueError:
         rule, repair = "hold numbers, in rows of one length", "pad or cut the rows"
         raise invalid(argument, rule, f"a ragged {type(value).__name__}", repair) from None
+    except Exception as error:  # of a tensor that is on another device, say
+        rule, repair = "be something NumPy can read", "convert it, as in x.detach().cpu().numpy()"
+        got = f"a {type(value).__name__} ({first_line(error)})"
+        raise invalid(argument, rule, got, repair, TypeError) from error
     if array.dtype.kind not in "biuf":
         got = type(value).__name__ + ("" if value is None else f" of dtype {array.dtype}")
         repair = _REPAIRS.get(array.dtype.kind, _ENCODE)
         if array.dtype.kind == "O":
             repair = "pass an array of numbers: .astype(float) where they are"
-        raise invalid(argument, "hold numbers", got, repair, TypeError)
+        rule = "hold real numbers" if array.dtype.kind == "c" else "hold numbers"
+        raise invalid(argument, rule, got, repair, TypeError)
     return array
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["NonFiniteError"]
+__all__ = ["NonFiniteError", "StreamError"]
 
 
 class NonFiniteError(FloatingPointError):
@@ -24,3 +24,23 @@ class NonFiniteError(FloatingPointError):
     def __init__(self, message: str, approximation: Any):
         super().__init__(message)
         self.approximation = approximation
+
+
+class StreamError(RuntimeError):
+    """An iterable of batches failed, stalled or ended too early.
+
+    Attributes
+    ----------
+    approximation : Approximation or None
+        In a fit: what was learned before, once a step was done.
+    written : int or None
+        In :meth:`Approximation.predict_to`: the number of examples in the store.
+
+    Examples
+    --------
+    >>> issubclass(StreamError, RuntimeError)
+    True
+    """
+
+    approximation: Any = None
+    written: int | None = None

@@ -11,7 +11,7 @@ import optax
 import pymc as pm
 
 from pymc_bnn.approximation import Approximation
-from pymc_bnn.data.streams import STALL_S
+from pymc_bnn.data.prefetcher import STALL_S
 from pymc_bnn.elbo.choose import Spec
 from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Guide
@@ -116,9 +116,9 @@ def fit(
         Draws per step over which the ELBO is averaged, at least 1.
     start : mapping, Approximation or Posterior, optional
         First values of variables by name, in the model's own space, or an earlier fit (or any
-        posterior) to go on from: what has the same name, shape and transform is taken over, posterior scales included;
-        where a name has another shape or transform a warning lists what was taken and what not.
-        The optimiser starts afresh, at its full learning rates.
+        posterior) to go on from: what has the same name, shape and transform is taken over,
+        posterior scales included; where a name has another shape or transform a warning lists
+        what was taken and what not. The optimiser starts afresh, at its full learning rates.
     optimizer : optax.GradientTransformation, optional
         For the loss −ELBO/N. By default :func:`pymc_bnn.adam` with the two learning rates.
     learning_rate, scale_learning_rate : float, optional

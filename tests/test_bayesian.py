@@ -628,7 +628,7 @@ def test_bad_networks_and_data(network, x, error, message):
         (
             {"x": np.ones((2, 4)) * 1j},
             TypeError,
-            "`x` must hold numbers, got ndarray of dtype complex128",
+            "`x` must hold real numbers, got ndarray of dtype complex128",
         ),
         (
             {"x": pytensor.shared(np.ones((2, 4)) * 1j)},

@@ -466,7 +466,7 @@ def test_scales_in_one_block_beside_mean_field_weights():
     fits = [
         bnn.fit(model, steps=2000, guide=guide, learning_rate=0.03, **QUIET) for guide in guides
     ]
-    assert [b.name for b in fits[1].posterior.blocks] == ["mu", "*_sigma", "effect"]
+    assert [b.name for b in fits[1].posterior.guide.blocks] == ["mu", "*_sigma", "effect"]
     mean_field, scales, full = (fitted.elbo(300) for fitted in fits)
     error = np.hypot(mean_field["elbo_se"], scales["elbo_se"])
     assert scales["elbo"] - mean_field["elbo"] > -4 * error

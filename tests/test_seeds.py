@@ -29,7 +29,6 @@ FUNCTIONS = {
     "kl": lambda f, seed: f.kl(1, random_seed=seed)["mu"],
 }
 ELSEWHERE = {
-    "predict_with": "the part of predict",
     "predict_to": "gives what predict gives, tests/test_stores.py",
     "nll": "of what predict gives, tests/test_predict.py",
     "fit": "the steps",

@@ -1,6 +1,6 @@
 """Fits start where they are told to, at values or at an earlier fit; and say what has not moved."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import optax
@@ -20,6 +20,7 @@ from pymc_bnn.guides import (
 )
 from pymc_bnn.inference.start import starting_blocks
 from pymc_bnn.model.decompose import decompose
+from pymc_bnn.posterior.of_guides import GuidePosterior
 from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(6)
@@ -138,7 +139,7 @@ BAD_STARTS = [
     (
         [1.0, 2.0],
         TypeError,
-        r"`start` must be a dict of values .*, or an Approximation, got a list",
+        r"`start` must be a dict of values .*, an Approximation or a Posterior, got a list",
     ),
 ]
 
@@ -159,19 +160,6 @@ EARLIER = {
 }
 
 
-@dataclass
-class Earlier:
-    """What a fit is to the next one."""
-
-    posterior: JointGuide
-    params: dict
-    elbo_parts: None = None
-
-    @property
-    def unconstrained(self):
-        return moments(self.posterior, self.params)
-
-
 @pytest.fixture(scope="module")
 def earlier():
     """Earlier fits under several guides, by name: parameters somewhere else than at the start."""
@@ -182,7 +170,7 @@ def earlier():
             block: {k: (v + RNG.normal(size=v.shape)).astype("float32") for k, v in roles.items()}
             for block, roles in first.items()
         }
-        made[name] = Earlier(posterior, params)
+        made[name] = GuidePosterior(posterior, params)
     return made
 
 
@@ -220,7 +208,7 @@ def test_the_first_elbo_is_the_earlier_last_one():
 )
 def test_another_guide_takes_means_and_scales_over(earlier, one, other):
     after = moments(*begin(regression(), earlier[one], other))
-    for before, now in zip(earlier[one].posterior.moments(), after, strict=True):
+    for before, now in zip(earlier[one].moments(), after, strict=True):
         for variable in ("w", "s"):
             np.testing.assert_allclose(now[variable], before[variable], rtol=1e-5)
 
@@ -229,7 +217,7 @@ def test_other_bounds_are_another_guide(earlier):
     # α = 2 · sigmoid(a) there and 1 · sigmoid(a) here: the same a would be another α.
     guide = VariationalDropout(alpha=0.3)
     means, stds = moments(*begin(regression(), earlier["dropout"], guide))
-    expected = earlier["dropout"].posterior.moments()[0]["w"]
+    expected = earlier["dropout"].moments()[0]["w"]
     np.testing.assert_allclose(means["w"], expected, rtol=1e-6)
     np.testing.assert_allclose(stds["w"], np.sqrt(0.3) * np.abs(means["w"]), rtol=1e-4)
 
@@ -280,7 +268,7 @@ def test_shares_of_the_summary_are_counted_by_hand():
         "s": {"loc": np.array(0.006), "log_scale": np.log(0.5)},  # just moved, as 0.006 > 0.005
     }
     params = {k: {r: np.asarray(v, "float32") for r, v in p.items()} for k, p in params.items()}
-    summary = replace(fitted, params=params).summary()
+    summary = replace(fitted, state=replace(fitted.state, params=params)).summary()
     columns = ["collapsed", "pruned", "unmoved"]
     assert summary.loc["w", columns].tolist() == [0.25, 0.25, 0.25]
     assert summary.loc["w", "scale_ratio"] == pytest.approx((1.9 + 0.502) / 2 / 2)

@@ -8,7 +8,6 @@ import pytest
 import xarray as xr
 
 import pymc_bnn as bnn
-from pymc_bnn.prediction import store as stores
 
 RNG = np.random.default_rng(0)
 N = 203
@@ -65,6 +64,18 @@ def test_classes_are_those_of_predict(fitted, tmp_path, at, batch_size):
     again = xr.open_zarr(tmp_path / "new", chunks=None, consolidated=False)
     assert again.sizes == found.sizes
     bnn.uncertainty.evaluate(found["y_mean_probs"].values, LABELS)
+
+
+def test_a_reused_buffer_does_no_harm(values, tmp_path):
+    def reusing():
+        x = np.empty((29, 3))
+        for start in range(0, N, 29):
+            x[:] = X[start : start + 29]
+            yield {"x": x}
+
+    one = values.predict_to(tmp_path / "one", reusing(), 5, **QUIET)
+    two = values.predict_to(tmp_path / "two", batches(29, ["x"]), 5, **QUIET)
+    np.testing.assert_array_equal(one["y_mean"], two["y_mean"])
 
 
 def test_without_draws_there_are_sums_only(fitted, tmp_path):
@@ -147,8 +158,11 @@ def test_chunks_are_not_many_small_files(fitted, tmp_path):
         ([], {}, ValueError, "`batches` must yield at least one batch"),
         ({"x": X}, {}, TypeError, "`batches` must be an iterable of batches, got a dict"),
         ([{"z": X}], {}, ValueError, r"`batches` must yield batches of \['x', 'y'\].*leave"),
-        ([{"x": X[:, :2]}], {}, ValueError, r"`new_data\['x'\]` must have the shape \(n, 3\)"),
-        ([{"y": LABELS}], {}, ValueError, "`new_data` must hold all data"),
+        ([{"x": X}, {"x": X[:, :2]}], {}, ValueError, r"`batches\['x'\] of batch 2` must have"),
+        ([{"x": X, "y": LABELS + 1}], {}, ValueError, r"`batches\['y'\] of batch 1` must be l"),
+        ([{"x": X[:0]}], {}, ValueError, "`batch 1 of batches` must have at least one row"),
+        ([{}], {}, TypeError, "`batch 1 of batches` must be a dictionary .*, got an empty one"),
+        ([{"y": LABELS}], {}, ValueError, "`batch 1 of batches` must hold all data"),
         ([{"x": X}, {"x": X, "y": LABELS}], {}, ValueError, "the names of the first batch"),
         ([{"x": X}], {"var_names": ["constant"]}, ValueError, "`var_names` must vary per example"),
         ([{"x": X}], {"draws": 0}, ValueError, "`draws` must be an integer of at least 1"),
@@ -170,5 +184,4 @@ def test_a_store_that_exists_is_not_touched(fitted, tmp_path):
 def test_without_zarr_the_error_says_what_to_install(fitted, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "zarr", None)
     with pytest.raises(ImportError, match=r'pip install "pymc_bnn\[zarr\]"'):
-        stores.write_predictions(fitted, tmp_path / "new", [], 5, 5, "draws", False, (), False, 1,
-                                 300.0, False)  # fmt: skip
+        fitted.predict_to(tmp_path / "new", [], **QUIET)

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import invalid
+from pymc_bnn.data.loader import Loader
 from pymc_bnn.data.padding import room_of
-from pymc_bnn.data.spec import BatchSpec, Loader
-from pymc_bnn.data.streams import Prefetcher, check_stream, one_shot
+from pymc_bnn.data.prefetcher import Prefetcher, one_shot
+from pymc_bnn.data.spec import BatchSpec
+from pymc_bnn.data.streams import check_stream
 from pymc_bnn.elbo import check_sign
 from pymc_bnn.elbo.objective import objective_name
 from pymc_bnn.model.problem import Problem

@@ -13,9 +13,11 @@ from jax.sharding import Mesh
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.data.epochs import EpochPlan
+from pymc_bnn.data.loader import Batch
 from pymc_bnn.data.padding import fill, room_of, storage_of
-from pymc_bnn.data.spec import Batch, BatchSpec
-from pymc_bnn.data.streams import STALL_S, open_stream
+from pymc_bnn.data.prefetcher import STALL_S
+from pymc_bnn.data.spec import BatchSpec
+from pymc_bnn.data.streams import open_stream
 from pymc_bnn.inference.sources import Held, Source, Streamed
 from pymc_bnn.model.columns import with_columns
 from pymc_bnn.model.labels import warn_of_few
@@ -157,19 +159,19 @@ def _prepare_stream(
 ) -> tuple[Problem, Streamed]:
     """Prepare a model of which a sample is held, and whose data come in batches."""
     terms = by_rows(model, options.rows, seed)
-    form = BatchSpec.of(terms, options.dtype)
     with ExitStack() as stack:
         stream, batches = open_stream(
             options.data,
-            form,
+            BatchSpec.of(terms, options.dtype),
             total_size=options.total_size,
             batch_size=options.batch_size,
             epochs=epochs,
             stall_timeout=options.stall_timeout,
         )
         stack.enter_context(stream)
-        _check_rows_of(stream.peek(), terms, seed)
-        terms = with_columns(terms, form.columns)
+        first = stream.peek()
+        _check_rows_of(first, terms, seed)
+        terms = with_columns(terms, first.columns)
         problem = Problem.of(terms, terms, options.dtype, batches.n)
         warn_of_few(terms, problem.n, whole=False)
         arrays = {d.name: narrow(d.value, options.dtype) for d in terms.data if not d.per_example}

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from pymc_bnn.data.epochs import Counts, EpochPlan, StreamPlan, shuffled
+from pymc_bnn.data.epochs import Counts, EpochPlan, StreamPlan
 from pymc_bnn.data.padding import room_of
+from pymc_bnn.data.shuffle import shuffled
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.state import State

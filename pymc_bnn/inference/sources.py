@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ import numpy as np
 
 from pymc_bnn.data.epochs import EpochPlan, StreamPlan
 from pymc_bnn.data.passes import Passes
-from pymc_bnn.data.streams import Prefetcher
+from pymc_bnn.data.prefetcher import Prefetcher
 
 __all__ = ["Held", "Source", "Streamed"]
 
@@ -71,6 +70,7 @@ class Streamed:
     ):
         self._stream, self._rest, self._dtype = stream, dict(rest), dtype
         self.batches, self._passes = batches, Passes(batches)
+        self._first = stream.peek()
 
     def __enter__(self) -> Streamed:
         return self
@@ -87,11 +87,11 @@ class Streamed:
         weight = np.asarray(self._passes.weight(batch.size, batch.visit), self._dtype)
         return {**self._rest, **batch.rows}, np.int32(batch.size), weight
 
-    @cached_property
+    @property
     def shown(self) -> dict[str, Any]:
-        """Rows of the first batch, to be asked for before it is taken: the model has a sample."""
-        first = self._stream.peek()
-        return {name: value[: first.size] for name, value in first.rows.items()}
+        """The first batch's rows, of which the model holds a sample only."""
+        # Kept: later there may be no other, as of a generator that yields one for each step.
+        return {name: value[: self._first.size] for name, value in self._first.rows.items()}
 
 
 Source = Held | Streamed

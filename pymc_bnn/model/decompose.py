@@ -87,6 +87,7 @@ def divide(
 
     Examples
     --------
+    >>> from pymc_bnn.model.rows import find_rows
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     >>> whole = Undivided(model)

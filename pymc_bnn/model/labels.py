@@ -45,6 +45,8 @@ def check_labels(argument: str, labels: np.ndarray, k: int) -> None:
     if labels.dtype.kind not in "biu":
         check_whole(argument, labels)
         raise invalid(argument, "be integer labels", f"{labels.dtype}", "pass y.astype(int)")
+    if not labels.size:
+        return
     low, high = labels.min(), labels.max()
     if low < 0 or high >= k:
         missing = "; pandas writes -1 for a missing category" if low == -1 else ""
@@ -84,7 +86,7 @@ def check_whole(argument: str, values: np.ndarray) -> None:
     if bad.any():
         at = tuple(int(i) for i in np.argwhere(bad)[0])
         where = at[0] if len(at) == 1 else at
-        got = f"{int(bad.sum())} other of {bad.size}, the first {values[at]} at index {where}"
+        got = f"{int(bad.sum())} other of {bad.size}, the first {values[at]!s} at index {where}"
         rule = "be integers, as labels and counts are: what follows the point would be cut off"
         raise invalid(argument, rule, got, "recode or round them")
 

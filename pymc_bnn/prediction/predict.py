@@ -18,7 +18,7 @@ from pymc_bnn.prediction.streaming import Stream
 from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.runtime.precision import precision
 
-__all__ = ["ask", "predict"]
+__all__ = ["ask", "predict", "predictor_for"]
 
 # A problem's predictors, for as long as it lives.
 _KNOWN: WeakKeyDictionary[Problem, dict[Any, Predictor]] = WeakKeyDictionary()
@@ -45,9 +45,29 @@ def ask(
     >>> predictor.others, rows.lengths
     (['y'], {'y': 4})
     """
+    return predictor_for(problem, Request.of(problem, new_data), var_names, mc_dropout)
+
+
+def predictor_for(
+    problem: Problem,
+    request: Request,
+    var_names: str | Sequence[str] | None = (),
+    mc_dropout: bool = False,
+) -> tuple[Predictor, Rows]:
+    """Return the same for data that were read before.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> problem = Problem.of(decompose(model), None, "float32")
+    >>> predictor_for(problem, Request.of(problem, {"y": np.zeros(2)}))[1].n
+    2
+    """
     known = _KNOWN.setdefault(problem, {})
     names = var_names if isinstance(var_names, str | None) else tuple(var_names)
-    request = Request.of(problem.for_predictions, new_data)
     key = request.key, names, mc_dropout
     if key not in known:
         known[key] = Predictor.of(problem, request, var_names, mc_dropout)

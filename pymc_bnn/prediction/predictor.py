@@ -71,7 +71,7 @@ class Predictor:
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     >>> problem = Problem.of(decompose(model), None, "float32")
-    >>> Predictor.of(problem, Request.of(problem.terms, None)).others
+    >>> Predictor.of(problem, Request.of(problem, None)).others
     ['y']
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 
 from pymc_bnn._checks import check_int
-from pymc_bnn.data.streams import STALL_S
+from pymc_bnn.data.prefetcher import STALL_S
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.prediction.predict import ask, predict

@@ -14,16 +14,16 @@ from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
-from pymc_bnn._checks import check_finite, check_int, invalid, warn
-from pymc_bnn._frames import as_numbers, check_aligned, reordered
+from pymc_bnn._checks import check_int, invalid, warn
+from pymc_bnn.data.arrays import ArraySpec, Origin, read_arrays
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import Data, ModelTerms, Observed
 
 __all__ = [
     "Request",
     "changed_data",
-    "check_names",
     "check_prediction",
     "not_enough",
     "row_groups",
@@ -31,6 +31,8 @@ __all__ = [
     "warn_of_changed_data",
     "warn_of_one_draw",
 ]
+
+NEW_DATA, SET_DATA = Origin("new_data"), Origin("pm.set_data")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Request:
     values: dict[str, np.ndarray]  # in place of those of the fit
     rows: frozenset[str] | None  # whose rows are new; None: those of the fit
     asked: bool  # by an argument of the user, not by pm.set_data
+    origin: Origin = NEW_DATA
 
     @property
     def key(self) -> Any:
@@ -53,8 +56,12 @@ class Request:
         return self.rows, frozenset(self.values), self.asked
 
     @classmethod
-    def of(cls, terms: ModelTerms, new_data: Mapping[str, Any] | None) -> Request:
+    def of(
+        cls, problem: Problem, new_data: Mapping[str, Any] | None, origin: Origin = NEW_DATA
+    ) -> Request:
         """Read and check `new_data`; None stands for the data that the model holds now.
+
+        `origin` is what errors call it.
 
         Examples
         --------
@@ -62,23 +69,30 @@ class Request:
         >>> with pm.Model() as model:
         ...     x = pm.Data("x", np.zeros(4))
         ...     y = pm.Normal("y", pm.Normal("b") * x, observed=np.zeros(4))
-        >>> terms = decompose(model)
+        >>> problem = Problem.of(decompose(model), None, "float32")
         >>> pm.set_data({"x": np.ones(3)}, model=model)
-        >>> Request.of(terms, None).values
-        {'x': array([1., 1., 1.])}
+        >>> Request.of(problem, None).values
+        {'x': array([1., 1., 1.], dtype=float32)}
         """
+        terms = problem.for_predictions
         changed = changed_data(terms)
         if new_data is not None:
-            given = check_names(terms, new_data)
+            if not isinstance(new_data, Mapping) or not new_data:
+                kind = type(new_data).__name__
+                got = "an empty one" if isinstance(new_data, Mapping) else kind
+                rule = "be a dictionary of the model's data"
+                repair = f"pass some of {[d.name for d in terms.data]} by name"
+                raise invalid(str(origin), rule, got, repair, TypeError)
+            given = _read(problem, new_data, origin)
             with_rows = set().union(*row_groups(terms).values())
             others = {k: v for k, v in changed.items() if k not in with_rows and k not in given}
-            others = check_names(terms, others, "pm.set_data")
-            return cls({**others, **given}, frozenset(given), True)
-        values = check_names(terms, changed, "pm.set_data")
+            others = _read(problem, others, SET_DATA)
+            return cls({**others, **given}, frozenset(given), True, origin)
+        values = _read(problem, changed, SET_DATA)
         lengths = {d.name: len(d.value) for d in terms.data if d.value.ndim}
         longer = {name for name, v in values.items() if v.ndim and len(v) != lengths[name]}
         if not longer:
-            return cls(values, None, False)
+            return cls(values, None, False, SET_DATA)
         stale = {
             name
             for group in row_groups(terms).values()
@@ -87,7 +101,7 @@ class Request:
             if lengths[name] not in {len(values[k]) for k in group & longer}
         }
         values = {d.name: values.get(d.name, d.value) for d in terms.data if d.name not in stale}
-        return cls(values, frozenset(values), False)
+        return cls(values, frozenset(values), False, SET_DATA)
 
 
 def changed_data(terms: ModelTerms) -> dict[str, np.ndarray]:
@@ -286,58 +300,27 @@ def _fully_observed(terms: ModelTerms) -> ModelTerms | None:
     return terms if found else None
 
 
-def check_names(
-    terms: ModelTerms, new_data: Mapping[str, Any] | None, argument: str = "new_data"
-) -> dict[str, np.ndarray]:
-    """Check new data against the model's: names, axes, numbers."""
-    if new_data is None:
-        return {}
-    if argument == "new_data" and (not isinstance(new_data, Mapping) or len(new_data) == 0):
-        raise invalid(
-            "new_data",
-            "be a dictionary of the model's data",
-            type(new_data).__name__ if not isinstance(new_data, Mapping) else "an empty one",
-            f"pass some of {[d.name for d in terms.data]} by name",
-            TypeError,
-        )
-    known = {d.name: d for d in terms.data}
-    unknown = [name for name in new_data if name not in known]
+def _read(problem: Problem, new_data: Mapping[str, Any], origin: Origin) -> dict[str, np.ndarray]:
+    """Return data in place of the model's, after all checks of names and arrays."""
+    specs = {d.name: ArraySpec.of(d, problem.dtype) for d in problem.for_predictions.data}
+    unknown = [name for name in new_data if name not in specs]
     if unknown:
-        raise invalid("new_data", "name data of the model", unknown, f"choose from {sorted(known)}")
-    check_aligned(argument, new_data)
-    given = {}
-    for name, value in new_data.items():
-        label, old = f"{argument}['{name}']", known[name].value
-        value = as_numbers(label, reordered(label, value, known[name].columns))
-        if value.ndim != old.ndim or value.shape[1:] != old.shape[1:]:
-            expected = str(("n", *old.shape[1:])).replace("'", "") if old.ndim else "()"
-            repair = "reshape it as the training data were"
-            raise invalid(label, f"have the shape {expected}", value.shape, repair)
-        integers = np.issubdtype(old.dtype, np.integer)
-        if integers and not (np.issubdtype(value.dtype, np.integer) or value.dtype == bool):
-            raise invalid(label, "hold integers", value.dtype, "convert it by .astype(int)")
-        check_finite(label, value)
-        given[name] = value.astype(old.dtype)
-        if integers and (given[name] != value).any():
-            raise invalid(
-                label,
-                f"fit {old.dtype}, the type of the training data",
-                f"{value.dtype} in {value.min()}…{value.max()}",
-                "convert it as the training data were",
-            )
-    return given
+        repair = f"choose from {sorted(specs)}"
+        raise invalid(str(origin), "name data of the model", unknown, repair)
+    return read_arrays(specs, new_data, origin)
 
 
 def not_enough(terms: ModelTerms, request: Request, missing: Sequence[str]) -> Exception:
     """Build the error for rows that predictions need and that were not given."""
+    origin = str(request.origin)
     if not request.asked:
         got = f"new rows of {sorted(request.rows or ())} alone"
         rule = "set all data of the same rows that predictions need"
-        return invalid("pm.set_data", rule, got, f"set {list(missing)}, too")
+        return invalid(origin, rule, got, f"set {list(missing)}, too")
     unnamed = [name for name in missing if name not in terms.model.named_vars]
     hint = f", or make pm.Data of the arrays behind {unnamed} in the model" if unnamed else ""
     return invalid(
-        "new_data",
+        origin,
         "hold all data that vary per example and that predictions need",
         f"only {sorted(request.rows or ())}",
         f"add {list(missing)}" + hint,

@@ -51,16 +51,16 @@ class Rows:
         ValueError
             For labels or indices out of range, or no rows, or several numbers of them.
         """
-        label = f"{'new_data' if request.asked else 'pm.set_data'}['{{name}}']"
         terms, used, given = predictor.terms, predictor.used, request.values
-        predictor.rules.check({**terms.arrays(), **given}, label, only=given)
+        origin = request.origin
+        predictor.rules.check({**terms.arrays(), **given}, origin["{name}"], only=given)
         arrays = {d.name: given.get(d.name, d.value) for d in used}
         rows = {d.name: arrays[d.name] for d in used if d.per_example}
         rest = {d.name: arrays[d.name] for d in used if not d.per_example}
         sizes = {d.variable: len(rows[d.name]) for d in used if d.per_example}
         n = next(iter(sizes.values()), None)
         if n == 0:
-            raise invalid("new_data", "have at least one row", "none", "pass some examples")
+            raise invalid(str(origin), "have at least one row", "none", "pass some examples")
         lengths: dict[str, int] = {}
         keys, parents = list(predictor.outputs.graphs), predictor.parents
         for name in dict.fromkeys([*(key.variable for key in keys), *parents]):
@@ -69,7 +69,7 @@ class Rows:
             found |= {lengths[p] for p in parents.get(name, ()) if p in lengths}
             if len(found) > 1:
                 got = {k: len(value) for k, value in rows.items()}
-                raise invalid("new_data", "have one number of rows", got, "pass as many of each")
+                raise invalid(str(origin), "have one number of rows", got, "pass as many of each")
             o = predictor.observed.get(name)
             own = o.n if o is not None and not (o.per_example and n) else n or 1
             lengths[name] = found.pop() if found else own

@@ -13,11 +13,14 @@ import numpy as np
 import xarray as xr
 
 from pymc_bnn._checks import check_positive, invalid
-from pymc_bnn.data.streams import Prefetcher, check_stream, named
+from pymc_bnn.data.arrays import Origin
+from pymc_bnn.data.prefetcher import Prefetcher
+from pymc_bnn.data.spec import named
+from pymc_bnn.data.streams import check_stream
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
-from pymc_bnn.prediction.predict import ask, predict
-from pymc_bnn.prediction.requests import warn_of_one_draw
+from pymc_bnn.prediction.predict import predict, predictor_for
+from pymc_bnn.prediction.requests import Request, warn_of_one_draw
 from pymc_bnn.prediction.results import ClassPrediction, Prediction
 from pymc_bnn.prediction.streaming import settled
 from pymc_bnn.runtime.precision import precision
@@ -66,10 +69,11 @@ def write_predictions(
         "complete": 0,
     }
 
-    def prepare(raw: Any, number: int, visit: int) -> dict[str, Any]:
-        return named(raw, order, number, "batches")  # tables keep their columns' names
+    def prepare(raw: Any, number: int, visit: int) -> Request:
+        origin = Origin("batches", number)
+        return Request.of(problem, named(raw, order, origin), origin)
 
-    written, padded, first = 0, 0, None
+    written, padded, first = 0, 0, []
     try:
         with (
             Prefetcher(
@@ -77,14 +81,14 @@ def write_predictions(
             ) as stream,
             _counter(progressbar) as count,
         ):
-            for number, data in enumerate(stream, 1):
-                if first is None:
-                    first = list(data)
-                if sorted(data) != sorted(first):
-                    got = f"{list(data)} in batch {number}"
+            for number, request in enumerate(stream, 1):
+                names = sorted(request.rows)
+                first = first or names
+                if names != first:
+                    got = f"{names} in batch {number}"
                     rule = f"yield the names of the first batch, {first}"
                     raise invalid("batches", rule, got, "yield the same names in every batch")
-                predictor, rows = ask(problem, data, var_names, mc_dropout)
+                predictor, rows = predictor_for(problem, request, var_names, mc_dropout)
                 padded = padded or min(batch_size, rows.n)
                 if predictor.unknown:
                     with precision(problem.dtype):

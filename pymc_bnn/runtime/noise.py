@@ -137,7 +137,8 @@ def draw_noise(
     Examples
     --------
     >>> key, noise = jax.random.key(0), [Noise("r", (None, 2)), Noise("w", (2, 3))]
-    >>> few, more = draw_noise(key, noise, 5, "float32"), draw_noise(key, noise, 8, "float32", 5)
+    >>> few = draw_noise(key, noise, 5, "float32")
+    >>> more = draw_noise(key, noise, 8, "float32", counted=jnp.int32(5))
     >>> bool((few["w"] == more["w"]).all() and (few["r"] == more["r"][:5]).all())
     True
     """

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import jax
 import numpy as np
 
-__all__ = ["narrow", "precision"]
+__all__ = ["held_as", "narrow", "precision"]
 
 
 @contextmanager
@@ -32,6 +32,21 @@ def precision(dtype: str) -> Iterator[None]:
         # A float64 graph traced in float32: each of its casts would warn once.
         warnings.filterwarnings("ignore", "Explicitly requested dtype")
         yield
+
+
+def held_as(dtype: np.dtype, precision: str) -> np.dtype:
+    """Return the type in which the device holds numbers of a type.
+
+    Floating-point numbers have the precision of the fit, and beside "float32" integers have 32 bits
+    at most.
+
+    Examples
+    --------
+    >>> held_as(np.dtype("float64"), "float32"), held_as(np.dtype("int64"), "float32")
+    (dtype('float32'), dtype('int32'))
+    """
+    with jax.enable_x64(precision == "float64"):
+        return np.dtype(jax.dtypes.canonicalize_dtype(narrow(np.zeros(0, dtype), precision).dtype))
 
 
 def narrow(value: np.ndarray, dtype: str) -> np.ndarray:

@@ -94,7 +94,7 @@ def test_streamed_tables_are_known_from_the_first_batch_on(tmp_path):
         bnn.fit(model, data=[(FRAME, y), (FRAME, y[::-1])], **options)
     with pytest.raises(TypeError, match=r"`data\['x'\] of batch 2` .* column 'age' \(str\)"):
         bnn.fit(model, data=[(FRAME, y), (FRAME.assign(age="old"), y)], **options)
-    with pytest.raises(ValueError, match=r"`new_data\['x'\]` must have the columns"):
+    with pytest.raises(ValueError, match=r"`batches\['x'\] of batch 1` must have the columns"):
         straight.predict_to(tmp_path / "pred", [{"x": RENAMED}], draws=2, progressbar=False)
 
 
