@@ -20,6 +20,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first model")
+    parser.add_argument("--part", default="1/1", help="K/N: the K-th of N parts, one a process")
     parser.add_argument("--log", type=Path, default=Path("random_models.jsonl"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -32,9 +34,10 @@ def main() -> int:
     lines = arguments.log.read_text().splitlines() if arguments.log.exists() else []
     results = [json.loads(line) for line in lines]
     done = {r["model"] for r in results if r["seed"] == arguments.seed}
+    part, parts = (int(k) for k in arguments.part.split("/"))
     started = time.perf_counter()
     with arguments.log.open("a") as log:
-        for i in range(arguments.models):
+        for i in range(arguments.first + part - 1, arguments.models, parts):
             if i in done:
                 continue
             spec = random_spec(random.Random(f"{arguments.seed}/{i}").choice)
@@ -51,9 +54,9 @@ def main() -> int:
             results.append({"seed": arguments.seed, "model": i, **result})
             log.write(json.dumps(results[-1]) + "\n")
             log.flush()
-            if i % 50 == 49:
+            if len(results) % 50 == 0:
                 jax.clear_caches()
-                print(f"{i + 1} models, {time.perf_counter() - started:.0f} s", flush=True)
+                print(f"{len(results)} models, {time.perf_counter() - started:.0f} s", flush=True)
     counts = Counter(r["result"] for r in results if r["seed"] == arguments.seed)
     print(f"{sum(counts.values())} models: {dict(counts)}")
     for why, count in Counter(r["why"] for r in results if r["result"] == "refused").most_common():
