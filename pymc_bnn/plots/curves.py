@@ -152,7 +152,7 @@ def elbo_curve(
     name = f"{title} and its parts" if parts else title
     ax.set_ylabel(f"{name} [nats per example]" if per_example else f"{name} [nats]")
     frame_axes(ax, top=with_epochs)
-    ax.legend(loc="best", frameon=False, fontsize="small")
+    ax.legend(loc="best", fontsize="small", edgecolor="none", framealpha=0.9)
     return ax
 
 
