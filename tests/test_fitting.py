@@ -14,7 +14,6 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 import scipy.stats as st
-from parts import posterior_of
 
 import pymc_bnn as bnn
 from pymc_bnn import fitting
@@ -29,6 +28,7 @@ from pymc_bnn.inference.state import copy_state
 from pymc_bnn.inference.vi import VI
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.runtime.precision import precision
+from tests.support.parts import posterior_of
 
 RNG = np.random.default_rng(3)
 N, SIGMA, TAU = 200, 0.7, 1.5

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.image import imread
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(script, *arguments):

@@ -1,6 +1,6 @@
 """Fits and predictions on some devices: `devices_script.py OUT DEVICES [PORT RANK]`.
 
-Run by tests/test_devices.py in processes of their own, as JAX counts its devices once.
+Run by tests/runtime/test_devices.py in processes of their own, as JAX counts its devices once.
 """
 
 import sys

@@ -13,7 +13,7 @@ import pytest
 
 import pymc_bnn
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # The public names of commit c30ea79, before the package was laid out in rooms.
 PUBLIC = {
     "pymc_bnn": """

@@ -9,9 +9,6 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 import scipy.stats as st
-from elbo_parts import KINDS, TABLE, make_model, normal
-from parts import by_rows
-from parts import posterior_of as default_posterior
 
 import pymc_bnn as bnn
 from pymc_bnn.elbo import ESTIMATORS, NormalWeight, assemble, choose, find_layers
@@ -30,6 +27,9 @@ from pymc_bnn.guides import (
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.rows import find_rows
 from pymc_bnn.runtime.precision import precision
+from tests.support.elbo_parts import KINDS, TABLE, make_model, normal
+from tests.support.parts import by_rows
+from tests.support.parts import posterior_of as default_posterior
 
 # A new estimator joins by one row: in which of the layers it may draw a weight.
 LEGAL = {

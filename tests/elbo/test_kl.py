@@ -7,7 +7,6 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 import scipy.stats as st
-from parts import posterior_of
 from pymc.distributions.transforms import log_exp_m1, ordered
 from pymc.logprob.transforms import LogTransform
 from pytensor.tensor.random.basic import (
@@ -28,6 +27,7 @@ from pymc_bnn.guides import FullRank, MeanField
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.runtime.noise import no_noise
 from pymc_bnn.runtime.precision import precision
+from tests.support.parts import posterior_of
 
 RNG = np.random.default_rng(4)
 MEAN = np.array([-1.0, 0.0, 0.3, 2.0])  # of the guide, in the unconstrained space

@@ -2,7 +2,7 @@
 
 import json
 
-from example_parts import check_pictures, run
+from tests.support.example_parts import check_pictures, run
 
 
 def test_guides_beside_nuts(tmp_path):

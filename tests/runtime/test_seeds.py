@@ -29,8 +29,8 @@ FUNCTIONS = {
     "kl": lambda f, seed: f.kl(1, random_seed=seed)["mu"],
 }
 ELSEWHERE = {
-    "predict_to": "gives what predict gives, tests/test_stores.py",
-    "nll": "of what predict gives, tests/test_predict.py",
+    "predict_to": "gives what predict gives, tests/prediction/test_stores.py",
+    "nll": "of what predict gives, tests/prediction/test_predict.py",
     "fit": "the steps",
     "bayesian": "NumPy's streams, by name",
     "gradient_variance": "below",

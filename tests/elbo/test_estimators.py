@@ -4,7 +4,13 @@ import functools
 
 import numpy as np
 import pytest
-from elbo_parts import (
+
+from pymc_bnn.elbo import assemble
+from pymc_bnn.guides import Delta, FullRank, MeanField, VariationalDropout
+from pymc_bnn.model.decompose import decompose
+from pymc_bnn.model.rows import find_rows
+from pymc_bnn.runtime.precision import precision
+from tests.support.elbo_parts import (
     KINDS,
     N,
     OwnWeights,
@@ -14,13 +20,7 @@ from elbo_parts import (
     make_model,
     noise_of,
 )
-from parts import posterior_of
-
-from pymc_bnn.elbo import assemble
-from pymc_bnn.guides import Delta, FullRank, MeanField, VariationalDropout
-from pymc_bnn.model.decompose import decompose
-from pymc_bnn.model.rows import find_rows
-from pymc_bnn.runtime.precision import precision
+from tests.support.parts import posterior_of
 
 UNBIASED = {"local": {"once"}, "flipout": {"once", "positions"}}  # a new estimator joins by a row
 SPECS = {

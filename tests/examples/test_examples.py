@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 import xarray as xr
-from example_parts import check_pictures, run
 
 from pymc_bnn import datasets
+from tests.support.example_parts import check_pictures, run
 
 REPORTED = {
     "accuracy", "nll", "elbo", "elbo_per_example", "kl_weight", "scale_ratio", "seconds",

@@ -4,9 +4,9 @@ import json
 
 import pandas as pd
 import pytest
-from example_parts import check_pictures, run
 
 from pymc_bnn import datasets
+from tests.support.example_parts import check_pictures, run
 
 NEEDED = ("mnist", "mnist_c", "kmnist")
 

@@ -10,7 +10,6 @@ import pytensor.tensor as pt
 import pytest
 import scipy.optimize
 import scipy.stats as st
-from parts import posterior_of
 from scipy.linalg import subspace_angles
 
 import pymc_bnn as bnn
@@ -28,6 +27,7 @@ from pymc_bnn.inference.start import prior_scales
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.runtime.noise import draw_noise
 from pymc_bnn.runtime.precision import precision
+from tests.support.parts import posterior_of
 
 QUIET = {"random_seed": 1, "progressbar": False}
 

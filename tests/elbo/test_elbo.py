@@ -13,18 +13,6 @@ import pytensor.tensor as pt
 import pytest
 import scipy.linalg
 import scipy.stats as st
-from elbo_parts import (
-    TABLE,
-    N,
-    OwnWeights,
-    away_from_start,
-    compiled,
-    gradients,
-    make_model,
-    noise_of,
-    normal,
-)
-from parts import by_rows, posterior_of
 from pytensor_ml.layers import LinearLayer
 
 import pymc_bnn as bnn
@@ -39,6 +27,18 @@ from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.rows import find_rows
 from pymc_bnn.runtime.noise import no_noise
 from pymc_bnn.runtime.precision import precision
+from tests.support.elbo_parts import (
+    TABLE,
+    N,
+    OwnWeights,
+    away_from_start,
+    compiled,
+    gradients,
+    make_model,
+    noise_of,
+    normal,
+)
+from tests.support.parts import by_rows, posterior_of
 
 QUIET = {"random_seed": 1, "progressbar": False}
 

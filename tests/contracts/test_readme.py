@@ -12,7 +12,7 @@ import pytest
 
 import pymc_bnn as bnn
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README, BENCHMARKS = ROOT / "README.md", ROOT / "tests" / "benchmarks" / "README.md"
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [README, *DOCS, BENCHMARKS]

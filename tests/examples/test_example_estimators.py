@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
-from example_parts import check_pictures, run
 from scipy import stats
 
 import pymc_bnn as bnn
 from pymc_bnn import plots
 from pymc_bnn.efficiency import gradient_variance, step_rates
+from tests.support.example_parts import check_pictures, run
 
 # ---------------------------------------------------------------- examples
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from example_parts import check_pictures, run
+
+from tests.support.example_parts import check_pictures, run
 
 
 def run_quickly(folder, *arguments):

@@ -11,12 +11,12 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
-from example_parts import run
 
 import pymc_bnn as bnn
 from pymc_bnn.data.epochs import Counts, EpochPlan
 from pymc_bnn.data.prefetcher import Prefetcher
 from pymc_bnn.runtime.noise import words_of
+from tests.support.example_parts import run
 
 RNG = np.random.default_rng(3)
 N = 203
