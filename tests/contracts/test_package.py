@@ -1,6 +1,7 @@
 """The package as a whole: what it costs to import, and who may look at whom.
 
-``python tests/contracts/test_package.py`` prints the table: files, circles, upward imports, long files.
+``python tests/contracts/test_package.py`` prints the table: files, circles, upward imports and long
+files.
 """
 
 import ast
