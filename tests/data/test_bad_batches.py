@@ -8,6 +8,8 @@ import pytest
 import pymc_bnn as bnn
 from tests.support.stream_parts import LABELS, QUIET, Batched, N, X, Y, classes, linear
 
+pytestmark = pytest.mark.filterwarnings("ignore:a batch of `data` has 3 rows")
+
 
 def batch(**changes):
     return {"x": X[:9], "y": LABELS[:9], **changes}

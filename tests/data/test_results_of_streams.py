@@ -6,6 +6,8 @@ import pytest
 import pymc_bnn as bnn
 from tests.support.stream_parts import LABELS, QUIET, Batched, N, X, classes, linear
 
+pytestmark = pytest.mark.filterwarnings("ignore:a batch of `data` has 3 rows")
+
 
 def test_the_elbo_of_a_streamed_fit_needs_its_data():
     fitted = bnn.fit(linear(5), data=Batched(), epochs=60, **QUIET)

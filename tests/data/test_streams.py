@@ -10,6 +10,8 @@ from pymc_bnn.data.epochs import Counts, EpochPlan
 from pymc_bnn.runtime.noise import words_of
 from tests.support.stream_parts import QUIET, Batched, N, X, Y, linear
 
+pytestmark = pytest.mark.filterwarnings("ignore:a batch of `data` has 3 rows")
+
 
 def dropping(n=N):
     network = bnn.networks.mlp((3, 8, 1), activation="tanh", dropout=0.2)

@@ -13,6 +13,8 @@ import pytest
 import pymc_bnn as bnn
 from tests.support.stream_parts import QUIET, Batched, N, Stop, linear
 
+pytestmark = pytest.mark.filterwarnings("ignore:a batch of `data` has 3 rows")
+
 
 def test_a_generator_that_ends_too_early_loses_nothing():
     once = iter(list(Batched(29)) * 3)

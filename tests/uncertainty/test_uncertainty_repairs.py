@@ -60,6 +60,7 @@ OF_CLASSES = {
     "coverage_at_risk": lambda p, y=Y: unc.coverage_at_risk(p, y, 0.5),
     "refusal_threshold": lambda p, y=Y: unc.refusal_threshold(p, 0.9),
     "refuses": lambda p, y=Y: unc.refuses(p, 1.0),
+    "abstains": lambda p, y=Y: unc.abstains(p, 1.0),
     "detect": lambda p, y=Y: unc.detect(p, p, repeats=5),
     "detection_table": lambda p, y=Y: unc.detection_table(p, {"a": p}, ["entropy"], repeats=5),
     "conformal": lambda p, y=Y: unc.conformal(p, y),
