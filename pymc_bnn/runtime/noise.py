@@ -3,8 +3,8 @@
 Noise for every weight is the main cost of a Bayesian step beside its matrix products, so that bits
 come from a counter through two rounds of a 32-bit integer hash with words of the step's key between
 them, ten times cheaper than threefry's twenty rounds. Keys of steps, draws and data orders are
-threefry's. ``tests/test_noise.py`` holds moments, tails, and correlations across positions, steps
-and seeds against what independent numbers show.
+threefry's. ``tests/runtime/test_noise.py`` holds moments, tails, and correlations across positions,
+steps and seeds against what independent numbers show.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from hypothesis import given, settings
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
-import test_ranges
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.model import test_ranges
 
 if __name__ == "__main__":
     examples = int(sys.argv[1]) if len(sys.argv) > 1 else 3000

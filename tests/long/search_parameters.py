@@ -1,6 +1,6 @@
 """Search for parameters outside their support that are not named, or are where all is well.
 
-Run ``PYTHONPATH=. python tests/long/search_parameters.py 3000``: so many random laws, links and
+Run ``python tests/long/search_parameters.py 3000``: so many random laws, links and
 points against PyMC's own log-density, and as many random graphs against their intervals.
 """
 
@@ -10,10 +10,9 @@ from pathlib import Path
 
 examples = sys.argv[1] if len(sys.argv) > 1 else "3000"
 os.environ["SEARCH_EXAMPLES"] = examples
-sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import test_intervals  # noqa: E402
-import test_support  # noqa: E402
+from tests.model import test_intervals, test_support  # noqa: E402
 
 for search in (
     test_support.test_conditions_are_broken_where_pymcs_log_density_is,

@@ -1,4 +1,7 @@
-"""Random models, predicted in batches, whole and by PyTensor: search_predictions.py 300 0."""
+"""Predict random models in batches, whole and by PyTensor, and compare.
+
+``python tests/long/search_predictions.py 300 0``: so many models, from this seed on.
+"""
 
 import random
 import sys
@@ -6,9 +9,9 @@ import traceback
 import warnings
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "prediction"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from random_predictions import LAWS, STEPS, check
+from tests.support.random_predictions import LAWS, STEPS, check
 
 
 def random_case(rng):

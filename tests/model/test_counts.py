@@ -13,7 +13,7 @@ from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.counts import has_huge_counts
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.runtime.precision import precision
-from tests.parts import by_rows, posterior_of
+from tests.support.parts import by_rows, posterior_of
 
 HUGE = 10**8
 RNG = np.random.default_rng(3)

@@ -13,7 +13,7 @@ from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.numbers import initial_point, widen
 from pymc_bnn.runtime.precision import precision
-from tests.parts import posterior_of
+from tests.support.parts import posterior_of
 
 Y = [30, 31, 29, 30.5, 30.2]
 NUMBERS = [12, 64, 100, 182, 300, 1000]

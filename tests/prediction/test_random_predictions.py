@@ -1,7 +1,8 @@
 """A few random models; `tests/long/search_predictions.py` tries as many as wanted."""
 
 from hypothesis import HealthCheck, given, settings
-from random_predictions import cases, check
+
+from tests.support.random_predictions import cases, check
 
 
 @settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -1,0 +1,106 @@
+"""The examples of systems 2 to 4, and LeNet5 of system 5, run small; their figures add up."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from pymc_bnn import datasets
+from tests.support.example_parts import check_pictures, run
+
+NEEDED = ("mnist", "mnist_c", "kmnist")
+
+pytestmark = pytest.mark.skipif(
+    not all((datasets.data_home() / name).exists() for name in NEEDED),
+    reason=f"{', '.join(NEEDED)} are not all in the folder that PYMC_BNN_DATA names",
+)
+
+
+def run_quickly(script, folder, *arguments):
+    """Run an example; return what it printed and the table of its fits."""
+    done = run(script, "--quick", "--out", folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(folder / "comparison.csv", index_col="fit")
+    for name, row in table.iterrows():
+        report = json.loads((folder / name / "report.json").read_text())
+        predictions = pd.read_csv(folder / name / "predictions.csv")
+        assert row["accuracy"] == pytest.approx(predictions["correct"].mean())
+        assert row["nll"] == pytest.approx(predictions["nll"].mean())
+        assert row["minutes"] == pytest.approx(report["seconds"] / 60)
+        assert 0 <= row["accuracy_single_draw"] <= 1
+        for metric in ("accuracy", "nll", "brier"):
+            low, high = report["intervals"][metric]
+            assert low <= row[metric] <= high
+        total = "elbo_per_example" if "elbo" in report else "objective_per_example"
+        assert row[total] == pytest.approx(report[total])
+    return done.stdout, table
+
+
+def test_cnn_vs_bayesian_cnn(tmp_path):
+    _, table = run_quickly("cnn_vs_bayesian_cnn.py", tmp_path)
+    assert list(table.index) == ["softmax", "honest"]
+    assert table["kl_weight"].tolist() == [1, 1]
+    assert pd.isna(table.loc["softmax", "elbo_per_example"])
+    assert table.loc["softmax", "accuracy_single_draw"] == table.loc["softmax", "accuracy"]
+    assert table.loc["softmax", "accuracy"] > 0.5
+    assert table.loc["honest", "scale_ratios"].count("/") == 3
+    steps = (f"held_out_honest_{step}" for step in (1, 30, 60))
+    check_pictures(tmp_path, "reliability", "weights_honest", *steps)
+
+
+def test_local_reparameterisation(tmp_path):
+    _, table = run_quickly("local_reparameterisation.py", tmp_path)
+    assert list(table.index) == ["dropout", "variational_dropout"]
+    variables = pd.read_csv(tmp_path / "variational_dropout" / "variables.csv", index_col=0)
+    weights = variables.loc[[f"dense{i}_W" for i in (1, 2, 3, 4)]]
+    assert (weights["guide"] == "VariationalDropout").all()
+    assert (weights["estimator"] == "local").all()
+    check_pictures(tmp_path, "uncertain_dropout", "uncertain_variational_dropout")
+
+
+def test_corrupted_mnist(tmp_path):
+    _, table = run_quickly("corrupted_mnist.py", tmp_path)
+    assert list(table.index) == ["point", "honest"]
+    scores = pd.read_csv(tmp_path / "scores.csv", index_col=[0, 1, 2])
+    assert set(scores.index.droplevel(2)) == {
+        (name, data) for name in table.index for data in ("clean", "spattered")
+    }
+    for name, row in table.iterrows():
+        assert scores.loc[(name, "clean", "accuracy"), "value"] == pytest.approx(row["accuracy"])
+    findings = pd.read_csv(tmp_path / "findings.csv", index_col=[0, 1])
+    assert (findings["low"] <= findings["value"]).all()
+    assert (findings["value"] <= findings["high"]).all()
+    clean = pd.read_csv(tmp_path / "honest" / "predictions.csv")
+    means = clean.groupby("correct")["entropy_bits"].mean()
+    gap = findings.loc[("honest", "wrong - right, clean"), "value"]
+    assert gap == pytest.approx(means[False] - means[True])
+    intervals = [f"intervals_honest_{data}" for data in ("clean", "spattered")]
+    check_pictures(tmp_path, "entropy_honest", "reliability", "spike_and_slab", *intervals)
+
+
+def test_validation_images_choose_without_the_test_images(tmp_path):
+    printed, _ = run_quickly("corrupted_mnist.py", tmp_path, "--validate", "--only", "point")
+    assert "spattered" not in printed
+    validation = datasets.load_mnist(n_validation=5000)[1]
+    predictions = pd.read_csv(tmp_path / "point" / "predictions.csv")
+    assert predictions["label"].tolist() == validation.y[:300].tolist()
+
+
+def test_lenet5_refusal(tmp_path):
+    printed, table = run_quickly("lenet5_refusal.py", tmp_path, "--only", "last_layer")
+    assert list(table.index) == ["last_layer"]
+    assert table.loc["last_layer", "scale_ratios"].startswith("–/–/–/–/0.")
+    report = json.loads((tmp_path / "last_layer" / "report.json").read_text())
+    assert report["validation_nll"] > 0
+    answered = pd.read_csv(tmp_path / "answered.csv", index_col=[0, 1])
+    sets = ["digits", "spattered digits", "KMNIST", "noise"]
+    assert answered.loc["last_layer"].index.tolist() == sets
+    assert (answered["at chosen"] <= answered["at 0.2"]).all()
+    conformal = pd.read_csv(tmp_path / "conformal.csv", index_col=0)
+    assert conformal.loc["last_layer", "coverage"] >= conformal.loc["last_layer", "kept_above"]
+    detection = pd.read_csv(tmp_path / "detection.csv", index_col=[0, 1, 2])
+    assert len(detection) == 9
+    assert ((detection >= 0) & (detection <= 1)).all(axis=None)
+    assert "noise" in printed
+    pictures = ["held_out", "risk_coverage", "reliability", "refusal_last_layer"]
+    check_pictures(tmp_path, *pictures, "held_out_last_layer_20", "held_out_last_layer_40")

@@ -1,0 +1,69 @@
+"""The examples run, small, as the README tells users to run them."""
+
+import json
+
+import pandas as pd
+import pytest
+import xarray as xr
+
+from pymc_bnn import datasets
+from tests.support.example_parts import check_pictures, run
+
+REPORTED = {
+    "accuracy", "nll", "elbo", "elbo_per_example", "kl_weight", "scale_ratio", "seconds",
+    "steps_per_second", "auroc_chi_square", "chi_square_errors", "chi_square_correct",
+    "entropy_bits_errors", "entropy_bits_correct",
+}  # fmt: skip
+PICTURES = ["chi_square", "confusion", "elbo", "entropy", "uncertain"]
+
+
+def check_folder(folder, n_train, n, hierarchical):
+    report = json.loads((folder / "report.json").read_text())
+    assert set(report) >= REPORTED
+    predictions = pd.read_csv(folder / "predictions.csv", index_col="example")
+    assert len(predictions) == n
+    assert report["accuracy"] == pytest.approx(
+        (predictions["predicted"] == predictions["label"]).mean()
+    )
+    assert report["nll"] == pytest.approx(predictions["nll"].mean())
+    assert report["elbo"] == pytest.approx(report["elbo_per_example"] * n_train)
+    assert report["elbo"] == pytest.approx(-report["train_nll"] * n_train - report["kl"])
+    check_pictures(folder, *PICTURES, *["scales"] * hierarchical)
+    assert (folder / "posterior.nc").exists() == hierarchical
+    if hierarchical:
+        posterior = xr.open_datatree(folder / "posterior.nc", engine="h5netcdf").posterior
+        assert all(name.endswith("_sigma") for name in posterior.data_vars)
+        assert all(float(posterior[name].min()) > 0 for name in posterior.data_vars)
+        assert posterior.sizes["draw"] == 1000
+    return report
+
+
+def test_digits(tmp_path):
+    done = run("digits.py", "--quick", "--out", tmp_path / "new" / "folder")
+    assert done.returncode == 0, done.stderr
+    report = check_folder(tmp_path / "new" / "folder", 1437, 360, hierarchical=True)
+    assert f"{report['accuracy']:.4f}" in done.stdout
+    assert report["accuracy"] > 0.5
+    assert report["kl_weight"] == 1.0
+
+
+@pytest.mark.parametrize(("net", "prior"), [("mlp", "fixed"), ("conv", "hierarchical")])
+def test_mnist(tmp_path, net, prior):
+    if not (datasets.data_home() / "mnist").exists():
+        pytest.skip("the MNIST files are not under PYMC_BNN_DATA")
+    done = run(
+        "mnist_hierarchical.py", "--quick", "--net", net, "--prior", prior, "--out", tmp_path,
+        "--kl-weight", "0.5",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = check_folder(tmp_path, 1000, 300, hierarchical=prior == "hierarchical")
+    assert report["kl_weight"] == 0.5
+    assert "kl_weight 0.5" in done.stdout
+    assert report["net"] == net
+
+
+def test_a_folder_that_cannot_be_made_fails_before_the_fit(tmp_path):
+    (tmp_path / "file").touch()
+    done = run("digits.py", "--quick", "--out", tmp_path / "file" / "below")
+    assert done.returncode != 0
+    assert "`folder` must be a folder that can be written to" in done.stderr

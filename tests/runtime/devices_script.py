@@ -1,0 +1,61 @@
+"""Fits and predictions on some devices: `devices_script.py OUT DEVICES [PORT RANK]`.
+
+Run by tests/runtime/test_devices.py in processes of their own, as JAX counts its devices once.
+"""
+
+import sys
+
+import jax
+import numpy as np
+import pymc as pm
+
+import pymc_bnn as bnn
+
+
+def model(x, y, dropout):
+    with pm.Model() as made:
+        inputs = pm.Data("x", x)
+        network = bnn.networks.mlp((4, 8, 3), dropout=dropout)
+        logits = bnn.bayesian(network, inputs, bnn.priors.Normal(0, bnn.priors.HalfNormal(1.0)))
+        pm.Categorical("y", logit_p=logits, observed=y, shape=logits.shape[0])
+    return made
+
+
+def main():
+    out, devices, *where = sys.argv[1:]
+    devices = None if devices == "one" else devices if devices == "all" else int(devices)
+    if where:
+        jax.distributed.initialize(f"127.0.0.1:{where[0]}", 2, int(where[1]))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(601, 4)).astype("float32")  # 601 rows: no number of devices divides them
+    y = (x @ rng.normal(size=(4, 3))).argmax(axis=1)
+    cases = {
+        "local": ({"batch_size": 100}, 0.0),
+        "flipout": ({"batch_size": 100, "estimator": "flipout", "particles": 2}, 0.0),
+        "pathwise": ({"batch_size": None, "estimator": "pathwise"}, 0.0),
+        "dropout": ({"batch_size": 75}, 0.5),
+    }
+    results = {"devices": len(jax.devices())}
+    for name, (options, dropout) in cases.items():
+        fitted = bnn.fit(
+            model(x, y, dropout),
+            steps=30,
+            random_seed=1,
+            progressbar=False,
+            devices=devices,
+            **options,
+        )
+        prediction = fitted.predict(
+            {"x": x[:101], "y": y[:101]}, 3, batch_size=32, random_seed=2, devices=devices
+        )
+        results[f"{name}/metrics"] = np.stack(fitted.record.metrics, axis=1)
+        for block, roles in fitted.params.items():
+            results |= {f"{name}/{block}/{role}": value for role, value in roles.items()}
+        results[f"{name}/probs"] = prediction.probs
+        results[f"{name}/votes"] = prediction.label_votes
+        results[f"{name}/log_density"] = prediction.log_density
+    np.savez(out, **results)
+
+
+if __name__ == "__main__":
+    main()
