@@ -17,7 +17,7 @@ from pymc_bnn.model.independence import row_use
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.rules import DataRules
 from pymc_bnn.model.terms import Data, ModelTerms, Observed
-from pymc_bnn.prediction.programs import Outputs, Program
+from pymc_bnn.prediction.outputs import Evaluation, Outputs
 from pymc_bnn.prediction.requests import Request, not_enough, terms_for
 from pymc_bnn.prediction.sampler import Sampler, is_class, probabilities
 from pymc_bnn.prediction.targets import asked_for, graphs_of, has_density
@@ -86,7 +86,7 @@ class Predictor:
     across: dict[str, str]
     by_row: frozenset[Output]
     unknown: frozenset[Output]
-    cache: dict[Any, Any] = field(default_factory=dict, repr=False)  # of programs
+    cache: dict[Any, Any] = field(default_factory=dict, repr=False)  # of evaluations
 
     @classmethod
     def of(
@@ -209,20 +209,20 @@ class Predictor:
         """Names of what varies per example and is predicted: variables and deterministics."""
         return [name for name, kind in self.kinds.items() if kind == "rows"]
 
-    def program(self, keys: Sequence[Output], whole: bool) -> Program:
-        """Return the program of some outputs, in batches or with all rows."""
+    def evaluation(self, keys: Sequence[Output], whole: bool) -> Evaluation:
+        """Return the evaluation of some outputs, in batches or with all rows."""
         behind = set().union(*(self.behind[key] for key in keys))
         data = {d.name: d.variable for d in self.used if d.variable in behind}
         values = {f.name: f.value for f in self.terms.free}
-        return Program(self.outputs, keys, self.numbers, values, data, self.dtype, whole)
+        return Evaluation(self.outputs, keys, self.numbers, values, data, self.dtype, whole)
 
-    def programs(self, batched: bool) -> list[Program]:
-        """Return the program of what comes in batches, and of what needs all rows."""
+    def evaluations(self, batched: bool) -> list[Evaluation]:
+        """Return the evaluation of what comes in batches, and of what needs all rows."""
         if batched not in self.cache:
             by_row = [key for key in self.outputs.graphs if batched and key in self.by_row]
             rest = [key for key in self.outputs.graphs if key not in by_row]
             parts = [(by_row, False), (rest, True)]
-            self.cache[batched] = [self.program(keys, whole) for keys, whole in parts if keys]
+            self.cache[batched] = [self.evaluation(keys, whole) for keys, whole in parts if keys]
         return self.cache[batched]
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from pymc_bnn.data.padding import room_of
+from pymc_bnn.prediction.outputs import Evaluation, same_rows
 from pymc_bnn.prediction.predictor import DENSITY, Output, Predictor
-from pymc_bnn.prediction.programs import Program, same_rows
 from pymc_bnn.prediction.results import ClassTotal, DensityTotal, Prediction, ValueTotal
 from pymc_bnn.prediction.rows import Rows
 from pymc_bnn.prediction.sampler import vote
@@ -30,10 +30,10 @@ def settled(predictor: Predictor, rows: Rows, weights: Any, batch_size: int) -> 
     if not predictor.unknown or not rows.batched or rows.n < 2:
         return predictor
     if "settled" not in predictor.cache:
-        program = predictor.program(sorted(predictor.unknown), whole=False)
-        own = {k: v for k, v in rows.rows.items() if k in program.data}
-        rest = {k: v for k, v in rows.rest.items() if k in program.data}
-        good = same_rows(program, weights, own, rest, batch_size)
+        evaluation = predictor.evaluation(sorted(predictor.unknown), whole=False)
+        own = {k: v for k, v in rows.rows.items() if k in evaluation.data}
+        rest = {k: v for k, v in rows.rest.items() if k in evaluation.data}
+        good = same_rows(evaluation, weights, own, rest, batch_size)
         by_row = predictor.by_row | {key for key, yes in good.items() if yes}
         found = replace(predictor, by_row=by_row, unknown=frozenset(), cache={})
         predictor.cache["settled"] = found
@@ -118,12 +118,12 @@ class Stream:
     def _passes(
         self, predictor: Predictor, rows: Rows, weights: Weights, size: int
     ) -> Iterator[Any]:
-        """Yield, draw by draw, what the programs say of each batch, still on the device."""
+        """Yield, draw by draw, what the evaluations say of each batch, still on the device."""
         mesh, fixed = self.mesh, self.fixed and not predictor.with_masks
         rest = replicate(rows.rest, mesh)
-        programs = predictor.programs(rows.batched)
-        feeds = [(program, *_feed(program, rows, size, mesh)) for program in programs]
-        forward: dict[int, Any] = {}  # batches of a program have one shape: looked up once
+        evaluations = predictor.evaluations(rows.batched)
+        feeds = [(evaluation, *_feed(evaluation, rows, size, mesh)) for evaluation in evaluations]
+        forward: dict[int, Any] = {}  # batches of a evaluation have one shape: looked up once
         before: list[Any] = []
         for draw in range(self.draws):
             draw_key = jax.random.fold_in(jax.random.fold_in(self.key, 1), draw)
@@ -132,24 +132,24 @@ class Stream:
             found: dict[Any, list[Any]] = {}
             results = []
             values = None if draw and fixed else replicate(weights(draw), mesh)
-            for number, (program, indices, load) in enumerate(feeds):
+            for number, (evaluation, indices, load) in enumerate(feeds):
                 batches = []
-                constants = {k: v for k, v in rest.items() if k in program.data}
+                constants = {k: v for k, v in rest.items() if k in evaluation.data}
                 for i, (index, own) in enumerate(indices):
                     own = [self.first + o for o in own]
                     if values is None:  # the same probabilities, other votes
-                        batches.append(program.again(before[number][i], draw_key, own))
+                        batches.append(evaluation.again(before[number][i], draw_key, own))
                         continue
                     given = values, {**load(i), **constants}, draw_key, self.first + index, own
                     with rows.shapes(predictor):
                         if number not in forward:
-                            forward[number] = program.forward.executable(*given)
+                            forward[number] = evaluation.forward.executable(*given)
                         batches.append(forward[number](*given))
                 results.append(batches)
-                batches = batches if program.whole else gather(batches, mesh)
-                for c, name in enumerate(program.classes):
+                batches = batches if evaluation.whole else gather(batches, mesh)
+                for c, name in enumerate(evaluation.classes):
                     classes[name] = [b[0][c] for b in batches]
-                for j, name in enumerate(program.others):
+                for j, name in enumerate(evaluation.others):
                     found[name] = [b[1][j] for b in batches]
             before = results
             yield classes, found
@@ -200,12 +200,14 @@ def _join(
     return columns, arrays
 
 
-def _feed(program: Program, rows: Rows, size: int, mesh: Mesh | None) -> tuple[list[Any], Any]:
-    """Return the row numbers of each batch of a program, and what loads its rows."""
-    own = {k: v for k, v in rows.rows.items() if k in program.data}
-    if program.whole:
+def _feed(
+    evaluation: Evaluation, rows: Rows, size: int, mesh: Mesh | None
+) -> tuple[list[Any], Any]:
+    """Return the row numbers of each batch of a evaluation, and what loads its rows."""
+    own = {k: v for k, v in rows.rows.items() if k in evaluation.data}
+    if evaluation.whole:
         own = replicate(own, mesh)
-        every = [np.arange(rows.lengths[key.variable]) for key in program.classes]
+        every = [np.arange(rows.lengths[key.variable]) for key in evaluation.classes]
         return [(np.arange(rows.n or 1), every)], lambda _: own
     indices = [np.arange(start, start + size) for start in range(0, rows.n, size)]
 
@@ -213,7 +215,7 @@ def _feed(program: Program, rows: Rows, size: int, mesh: Mesh | None) -> tuple[l
         index = np.minimum(indices[i], rows.n - 1)
         return shard_rows({k: v[index] for k, v in own.items()}, mesh)
 
-    numbered = [(i, [i] * len(program.classes)) for i in indices]
+    numbered = [(i, [i] * len(evaluation.classes)) for i in indices]
     if sum(v.nbytes for v in own.values()) <= _RESIDENT_BYTES:
         resident = [load(i) for i in range(len(indices))]
         return numbered, resident.__getitem__

@@ -240,7 +240,7 @@ def test_points_run_through_the_network_once_and_vote_as_often_as_asked(monkeypa
     fitted = bnn.fit(model, steps=50, guide=bnn.guides.Delta(), random_seed=1, progressbar=False)
     calls = []
     predictor, rows = ask(fitted.problem, None)
-    [program] = predictor.programs(batched=True)
+    [program] = predictor.evaluations(batched=True)
     executable = program.forward.executable
 
     def counted(*shapes):

@@ -19,7 +19,7 @@ from pymc_bnn.model.independence.compare import rows_agree
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import words_of
 
-__all__ = ["Outputs", "Program", "same_rows"]
+__all__ = ["Evaluation", "Outputs", "same_rows"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Outputs:
         return cls(dict(zip(graphs, variables, strict=True)), kinds, why, masks)
 
 
-class Program:
+class Evaluation:
     """Outputs that are evaluated together.
 
     Parameters
@@ -68,7 +68,7 @@ class Program:
     outputs : Outputs
         All outputs of a prediction.
     names : sequence
-        Those of this program.
+        Those of this evaluation.
     classes : mapping from name to int
         Which are class probabilities, and the number of each, on which its votes depend.
     weights, data : dict from str to Variable
@@ -80,8 +80,8 @@ class Program:
 
     Examples
     --------
-    >>> Program.__name__
-    'Program'
+    >>> Evaluation.__name__
+    'Evaluation'
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Program:
 
 
 def same_rows(
-    program: Program, weights: Any, rows: Mapping[str, np.ndarray], rest: Any, size: int
+    evaluation: Evaluation, weights: Any, rows: Mapping[str, np.ndarray], rest: Any, size: int
 ) -> dict[Any, bool]:
     """Tell of each output whether rows in batches, in another order, are those of all rows.
 
@@ -159,11 +159,11 @@ def same_rows(
 
     def evaluate(index: np.ndarray) -> list[np.ndarray]:
         data = {name: value[index] for name, value in rows.items()}
-        own = [index] * len(program.classes)
-        classes, out = program.forward(weights, {**data, **rest}, key, index, own)
+        own = [index] * len(evaluation.classes)
+        classes, out = evaluation.forward(weights, {**data, **rest}, key, index, own)
         return [np.asarray(o) for o in (*(c[0] for c in classes), *out)]
 
-    names = [*program.classes, *program.others]
+    names = [*evaluation.classes, *evaluation.others]
     try:
         agree = rows_agree(evaluate, len(next(iter(rows.values()))), size)
     except (TypeError, ValueError):
