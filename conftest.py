@@ -1,11 +1,14 @@
-"""What tests and the examples of docstrings share of matplotlib: no screen, no figure left open."""
+"""What tests and the examples of docstrings share: no screen, no figure left open, less garbage."""
 
+import gc
 import os
 import sys
 
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"
+# Graphs are full of cycles that live on: looking for dead ones took an eighth of the time.
+gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)
