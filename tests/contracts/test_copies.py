@@ -122,6 +122,7 @@ def same(one, other, name):
             assert pd.Series(a.ravel()).equals(pd.Series(b.ravel())), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [every_guide, network, streamed])
 def test_a_fit_can_be_copied_after_any_use(make, tmp_path):
     held_out = bnn.callbacks.HeldOut({"x": X[:5], "y": (LABELS if make is network else Y)[:5]})
@@ -144,6 +145,7 @@ def test_a_fit_can_be_copied_after_any_use(make, tmp_path):
 USED = []  # what the other process looks at
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_answers(tmp_path):
     (tmp_path / "fits").write_bytes(cloudpickle.dumps(USED))
     code = (

@@ -31,6 +31,7 @@ def linear(x, y, hidden=3):
     return model
 
 
+@pytest.mark.slow
 def test_a_fit_trains_the_rest():
     model, images = convolutional()
     frozen = "conv1_W"

@@ -94,6 +94,7 @@ def test_default_compilation():
     assert prior.prior_predictive["y"].shape == (1, 2, 30)
 
 
+@pytest.mark.slow
 def test_variational_fit(case):
     kind, model = case
     with model:
@@ -127,6 +128,7 @@ def test_variational_means_start_at_the_start_values(case):
     assert len(np.unique(start["dense1_W"])) == start["dense1_W"].size  # nothing is symmetric
 
 
+@pytest.mark.slow
 def test_nuts_then_other_data_then_predictions(case):
     kind, model = case
     with model:

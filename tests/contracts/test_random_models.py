@@ -18,6 +18,7 @@ def _compiled_fast():
     jax.config.update(name, False)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Every step uses all")
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(specs())

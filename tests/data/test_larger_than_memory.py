@@ -8,6 +8,7 @@ import pytest
 from tests.support.example_parts import run
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_on_a_file_of_two_gigabytes(tmp_path):
     done = run("larger_than_memory.py", "--gigabytes", "2", "--out", tmp_path, "--predict", "9000")
     assert done.returncode == 0, done.stderr

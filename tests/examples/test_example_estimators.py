@@ -20,6 +20,7 @@ from tests.support.example_parts import check_pictures, run
 # ---------------------------------------------------------------- examples
 
 
+@pytest.mark.slow
 def test_estimators(tmp_path):
     done = run("estimators.py", "--quick", "--only", "pathwise", "local", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -36,6 +37,7 @@ def test_estimators(tmp_path):
     check_pictures(tmp_path, "elbo", "gradient_variance")
 
 
+@pytest.mark.slow
 def test_priors(tmp_path):
     done = run("priors.py", "--quick", "--only", "fixed", "mixture", "--out", tmp_path)
     assert done.returncode == 0, done.stderr

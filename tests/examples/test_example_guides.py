@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.support.example_parts import check_pictures, run
 
 
+@pytest.mark.slow
 def test_guides_beside_nuts(tmp_path):
     done = run("guides.py", "--quick", "--out", tmp_path / "new" / "folder")
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ def run_quickly(folder, *arguments):
     return json.loads((folder / "report.json").read_text()), done.stdout
 
 
+@pytest.mark.slow
 def test_models_beside_nuts(tmp_path):
     folder = tmp_path / "new" / "folder"
     report, printed = run_quickly(folder)
@@ -49,6 +50,7 @@ def test_models_beside_nuts(tmp_path):
         assert all(key in printed for key in row)
 
 
+@pytest.mark.slow
 def test_the_original(tmp_path):
     report, printed = run_quickly(tmp_path, "--original")
     assert list(report["models"]) == ["learned means, original"]

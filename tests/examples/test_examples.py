@@ -38,6 +38,7 @@ def check_folder(folder, n_train, n, hierarchical):
     return report
 
 
+@pytest.mark.slow
 def test_digits(tmp_path):
     done = run("digits.py", "--quick", "--out", tmp_path / "new" / "folder")
     assert done.returncode == 0, done.stderr

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pymc as pm
+import pytest
 
 import pymc_bnn as bnn
 from pymc_bnn.guides import FullRank
 from tests.support.guide_parts import QUIET
 
 
+@pytest.mark.slow
 def test_scales_in_one_block_beside_mean_field_weights():
     rng = np.random.default_rng(5)
     group = np.repeat(np.arange(6), 4)

@@ -34,6 +34,7 @@ def test_conjugate_posterior(batch_size):
     assert best - elbo < 0.02
 
 
+@pytest.mark.slow
 def test_hierarchical_regression_agrees_with_nuts():
     rng = np.random.default_rng(0)
     group = np.repeat(np.arange(6), 40)

@@ -52,6 +52,7 @@ def use(model, x, seed=0, **options):
     return fitted
 
 
+@pytest.mark.slow
 def test_products_have_the_precision_that_jax_is_told(monkeypatch, compilations):
     programs, compile_or_find = [], compilation._executable
 
@@ -85,6 +86,7 @@ def test_a_second_fit_of_the_same_model_compiles_nothing(compilations):
             assert np.array_equal(value, again.params[name][role])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "batch_size"), [(150, "auto"), (506, "auto"), (506, 64)])
 def test_folds_of_a_cross_validation_compile_nothing(compilations, n, batch_size):
     x = np.random.default_rng(n).normal(size=(n, 3))
@@ -181,6 +183,7 @@ print(float(fitted.mean["mu"]))
 """
 
 
+@pytest.mark.slow
 def test_the_next_process_starts_warm(tmp_path):
     runs = [
         subprocess.run(

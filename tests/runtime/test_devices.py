@@ -53,6 +53,7 @@ def check_equal(found, expected):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_devices_of_one_process(tmp_path, alone, count):
     out = tmp_path / "two.npz"
@@ -61,6 +62,7 @@ def test_devices_of_one_process(tmp_path, alone, count):
     check_equal(found, alone)
 
 
+@pytest.mark.slow
 def test_two_processes(tmp_path, alone):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
