@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["fill", "room_of", "storage_of"]
+__all__ = ["fill", "room_of", "round_up", "storage_of"]
 
 _STEP = 8
+
+
+def round_up(rows: int, step: int) -> int:
+    """Return the least multiple of a step that is not less.
+
+    Examples
+    --------
+    >>> round_up(121, 8), round_up(128, 8)
+    (128, 128)
+    """
+    return -(-rows // step) * step
 
 
 def room_of(rows: int, devices: int = 1) -> int:
@@ -20,8 +31,7 @@ def room_of(rows: int, devices: int = 1) -> int:
     >>> room_of(121), room_of(128), room_of(121, devices=3)
     (128, 128, 129)
     """
-    rows = -(-rows // _STEP) * _STEP
-    return -(-rows // devices) * devices
+    return round_up(round_up(rows, _STEP), devices)
 
 
 def storage_of(rows: int, devices: int = 1) -> int:
@@ -35,8 +45,7 @@ def storage_of(rows: int, devices: int = 1) -> int:
     (1024, 1024, 51200)
     """
     step = max(_STEP, 2 ** (max(rows - 1, 1).bit_length() - 5))
-    rows = -(-rows // step) * step
-    return -(-rows // devices) * devices
+    return round_up(round_up(rows, step), devices)
 
 
 def fill(array: np.ndarray, rows: int) -> np.ndarray:

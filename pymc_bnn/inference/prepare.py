@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from pymc_bnn._checks import invalid
 from pymc_bnn.data.epochs import EpochPlan
 from pymc_bnn.data.loader import Batch
-from pymc_bnn.data.padding import fill, room_of, storage_of
+from pymc_bnn.data.padding import fill, room_of, round_up, storage_of
 from pymc_bnn.data.prefetcher import STALL_S
 from pymc_bnn.data.spec import BatchSpec
 from pymc_bnn.data.streams import open_stream
@@ -148,8 +148,7 @@ def held(problem: Problem, batches: EpochPlan | None, mesh: Mesh | None = None) 
     if batches is not None:
         size = room_of if batches.per_epoch == 1 else storage_of
         devices = 1 if mesh is None else mesh.size
-        n = -(-batches.n // devices) * devices
-        rows = n if terms.groups else size(batches.n, devices)
+        rows = round_up(batches.n, devices) if terms.groups else size(batches.n, devices)
         arrays |= {d.name: fill(arrays[d.name], rows) for d in terms.data if d.per_example}
     return Held(replicate(arrays, mesh), batches)
 

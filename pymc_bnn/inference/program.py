@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from pymc_bnn.data.epochs import Counts, EpochPlan, StreamPlan
-from pymc_bnn.data.padding import room_of
+from pymc_bnn.data.padding import room_of, round_up
 from pymc_bnn.data.shuffle import shuffled
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.plan import Plan
@@ -100,14 +100,20 @@ class Program(ABC):
         return self.problem.dtype
 
     @property
+    def exact(self) -> bool:
+        """Whether a batch has no room for more rows than the largest has, but for devices.
+
+        Samples of groups would be larger with it, and streams have one size anyway.
+        """
+        return bool(self.problem.terms.groups) or not isinstance(self.batches, EpochPlan)
+
+    @property
     def room(self) -> int:
         """Rows that a batch is compiled for, of which not all count: as many for each device."""
         if self.batches is None:
             return 0
         rows, devices = self.batches.capacity, self.mesh.size if self.mesh is not None else 1
-        # Samples of groups would be larger with the batch, and streams have one size anyway.
-        exact = bool(self.problem.terms.groups) or isinstance(self.batches, StreamPlan)
-        return -(-rows // devices) * devices if exact else room_of(rows, devices)
+        return round_up(rows, devices) if self.exact else room_of(rows, devices)
 
     @property
     def counts(self) -> Counts:

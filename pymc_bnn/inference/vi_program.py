@@ -81,10 +81,10 @@ class VIProgram(Program):
     def noise(self, state: State, counts: Counts) -> dict[str, jax.Array]:
         """Return the noise of the state's next step, (particles, …) where there are several."""
         key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step)
-        whole = self.batches is None or self.room == self.batches.capacity
+        # Where rows fill up, also of a batch that happens to have none: its program is the same.
+        counted = None if self.exact and self.mesh is None else counts.capacity
 
         def draw(key: jax.Array) -> dict[str, jax.Array]:
-            counted = None if whole else counts.capacity
             return self.elbo.draw_noise(key, self.room, self.dtype, counted=counted)
 
         if self.particles == 1:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from pymc_bnn.data.padding import room_of
+from pymc_bnn.data.padding import room_of, round_up
 from pymc_bnn.prediction.outputs import Evaluation, same_rows
 from pymc_bnn.prediction.predictor import DENSITY, Output, Predictor
 from pymc_bnn.prediction.results import ClassTotal, DensityTotal, Prediction, ValueTotal
@@ -85,7 +85,7 @@ class Stream:
         if predictor.unknown and (size < n or self.padded):
             predictor = settled(predictor, rows, weights(0), size)
         if self.mesh is not None:
-            size = -(-size // self.mesh.size) * self.mesh.size
+            size = round_up(size, self.mesh.size)
         totals, density = _totals(predictor, rows), DensityTotal()
         seed = int(jax.random.bits(self.key, dtype=np.uint32))
         passes = self._passes(predictor, rows, weights, size)

@@ -87,7 +87,7 @@ def test_a_second_fit_of_the_same_model_compiles_nothing(compilations):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "batch_size"), [(150, "auto"), (506, 64)])
+@pytest.mark.parametrize(("n", "batch_size"), [(149, "auto"), (150, "auto"), (506, 64)])
 def test_folds_of_a_cross_validation_compile_nothing(compilations, n, batch_size):
     x = np.random.default_rng(n).normal(size=(n, 3))
     y = x[:, 0] + 0.3 * x[:, 1] ** 2
