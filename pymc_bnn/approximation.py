@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ import xarray as xr
 from pymc_bnn._checks import check_int
 from pymc_bnn.diagnostics.full_elbo import evaluate_elbo, evaluate_kl
 from pymc_bnn.diagnostics.history import history_frame
-from pymc_bnn.diagnostics.summary import scale_ratio, summary
+from pymc_bnn.diagnostics.summary import prior_stds, scale_ratio, summary
 from pymc_bnn.elbo.objective import objective_name
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.record import Record
@@ -240,7 +240,7 @@ class Approximation(Predicts):
         >>> fitted.summary().loc["mu", ["guide", "estimator", "kl_method"]].tolist()
         ['MeanField', 'pathwise', 'closed form']
         """
-        return summary(self.problem, self.posterior)
+        return summary(self.problem, self.posterior, self._prior_stds)
 
     def scale_ratio(self) -> pd.Series:
         """Return the median posterior/prior scale ratio of each variable.
@@ -259,7 +259,12 @@ class Approximation(Predicts):
         >>> bool(0.09 < fitted.scale_ratio()["mu"] < 0.11)
         True
         """
-        return scale_ratio(self.problem, self.posterior)
+        return scale_ratio(self.problem, self.posterior, self._prior_stds)
+
+    @cached_property
+    def _prior_stds(self) -> Mapping[str, np.ndarray]:
+        """Drawn once: of some priors that takes seconds."""
+        return prior_stds(self.problem, self.posterior)
 
     @cached_property
     def mean(self) -> xr.Dataset:

@@ -130,3 +130,14 @@ def test_missing_values_and_flat_priors():
 
 def test_repr(fitted):
     assert repr(fitted) == "<Approximation: 4 variables, 6 numbers, 3,000 steps, kl_weight=1>"
+
+
+def test_the_prior_is_drawn_once_for_all_looks_at_a_fit(monkeypatch):
+    with pm.Model() as model:
+        pm.Normal("y", pm.StudentT("mu", nu=5), 1, observed=np.zeros(9))
+    fitted = bnn.fit(model, steps=5, random_seed=1, progressbar=False)
+    drawn, draw = [], pm.draw
+    monkeypatch.setattr(pm, "draw", lambda *a, **k: drawn.append(1) or draw(*a, **k))
+    ratio = fitted.summary().loc["mu", "scale_ratio"]
+    assert fitted.scale_ratio()["mu"] == ratio == fitted.summary().loc["mu", "scale_ratio"]
+    assert len(drawn) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -12,7 +14,9 @@ from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_guides import GuidePosterior
 from pymc_bnn.runtime.precision import precision
 
-__all__ = ["scale_ratio", "summary"]
+__all__ = ["prior_stds", "scale_ratio", "summary"]
+
+Scales = Mapping[str, np.ndarray]
 
 _KL_DRAWS = 20
 _COLLAPSED = 0.01  # posterior/prior scale below which a number is a point in all but name
@@ -20,14 +24,26 @@ _PRUNED = 0.1  # relative distance from the prior within which a number has gone
 _UNMOVED = 0.01  # relative distance from its start within which a number has not moved
 
 
-def prior_stds(problem: Problem, posterior: Posterior) -> dict[str, np.ndarray]:
-    """Return prior standard deviations at the posterior's means, in the unconstrained space."""
+def prior_stds(problem: Problem, posterior: Posterior) -> Scales:
+    """Return prior standard deviations at the posterior's means, in the unconstrained space.
+
+    Examples
+    --------
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu", 0, 3), observed=np.zeros(9))
+    >>> fitted = bnn.fit(model, steps=1, progressbar=False)
+    >>> float(prior_stds(fitted.problem, fitted.posterior)["mu"])
+    3.0
+    """
     with precision(problem.dtype):
         return prior_scales(problem.terms, posterior.moments()[0], problem.dtype)
 
 
-def scale_ratio(problem: Problem, posterior: Posterior) -> pd.Series:
+def scale_ratio(problem: Problem, posterior: Posterior, prior: Scales | None = None) -> pd.Series:
     """Return median posterior/prior scales; see :meth:`pymc_bnn.Approximation.scale_ratio`.
+
+    `prior` are those of :func:`prior_stds`, where they are known already.
 
     Examples
     --------
@@ -38,7 +54,7 @@ def scale_ratio(problem: Problem, posterior: Posterior) -> pd.Series:
     >>> bool(0.09 < scale_ratio(fitted.problem, fitted.posterior)["mu"] < 0.11)
     True
     """
-    prior, (_, stds) = prior_stds(problem, posterior), posterior.moments()
+    prior, (_, stds) = prior or prior_stds(problem, posterior), posterior.moments()
     ratios = {
         name: np.nan if name in posterior.points else float(np.median(std / prior[name]))
         for name, std in stds.items()
@@ -46,8 +62,10 @@ def scale_ratio(problem: Problem, posterior: Posterior) -> pd.Series:
     return pd.Series(ratios, name="scale_ratio").rename_axis("variable")
 
 
-def summary(problem: Problem, posterior: Posterior) -> pd.DataFrame:
+def summary(problem: Problem, posterior: Posterior, prior: Scales | None = None) -> pd.DataFrame:
     """Return what each variable got and how far it moved; see :meth:`Approximation.summary`.
+
+    `prior` are those of :func:`prior_stds`, where they are known already.
 
     Examples
     --------
@@ -61,7 +79,8 @@ def summary(problem: Problem, posterior: Posterior) -> pd.DataFrame:
     if not isinstance(posterior, GuidePosterior):
         raise posterior.lacks("guides to sum up", "use scale_ratio() and sample()")
     elbo, guide = posterior.elbo, posterior.guide
-    kl, prior = evaluate_kl(problem, posterior, _KL_DRAWS, 0), prior_stds(problem, posterior)
+    kl = evaluate_kl(problem, posterior, _KL_DRAWS, 0)
+    prior = prior or prior_stds(problem, posterior)
     start = GuidePosterior(guide, guide.first)
     (means, stds), (first_means, first_stds) = posterior.moments(), start.moments()
     rows = {}
