@@ -1,78 +1,108 @@
-"""Who imports whom in pymc_bnn, file by file, annotations under `TYPE_CHECKING` included.
-
-python tests/support/imports.py             circles of files, and of rooms
-python tests/support/imports.py model       what the files of a room import from outside it
-"""
-
-from __future__ import annotations
+"""Who imports whom in the package, file by file, annotations under `TYPE_CHECKING` included."""
 
 import ast
-import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = "pymc_bnn"
+PACKAGE = Path(__file__).parents[2] / "pymc_bnn"
 
 
-def imports(root=ROOT):
-    """Return for each module of the package those that it imports, docstrings left out."""
-    files = {}
-    for path in sorted((root / PACKAGE).rglob("*.py")):
-        parts = path.relative_to(root).with_suffix("").parts
-        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    found = {}
-    for module, path in files.items():
-        found[module] = set()
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                # A name may be a module of the folder, or something that its __init__ holds.
-                inside = [f"{node.module}.{alias.name}" for alias in node.names]
-                names = [name if name in files else node.module for name in inside]
-            else:
-                continue
-            found[module] |= {name for name in names if name in files and name != module}
+@cache
+def files() -> dict[str, ast.Module]:
+    """Return the tree of each file, by its path in the package; the lazy root is left out."""
+    found = {p.relative_to(PACKAGE).as_posix(): p for p in sorted(PACKAGE.rglob("*.py"))}
+    return {name: ast.parse(p.read_text()) for name, p in found.items() if name != "__init__.py"}
+
+
+def room_of(file: str) -> str:
+    return file.split("/")[0].removesuffix(".py")
+
+
+def file_of(module: str) -> str | None:
+    """Return the file of a module, a path such as ``model/rows`` for one without the root."""
+    return next((f for f in (f"{module}.py", f"{module}/__init__.py") if f in files()), None)
+
+
+@cache
+def bound(file: str) -> set[str]:
+    """Names that a folder's ``__init__`` imports or defines itself."""
+    names: set[str] = set()
+    for node in ast.walk(files()[file]):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names
+
+
+@cache
+def lazy_names() -> dict[str, str]:
+    """Return the path of the module that holds each name of the lazy root."""
+    root = ast.parse((PACKAGE / "__init__.py").read_text())
+    found = next(
+        node.value
+        for node in root.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_NAMES"
+    )
+    return {name: module.replace(".", "/") for name, module in ast.literal_eval(found).items()}
+
+
+def targets(importer: str, module: str, names: list[str]) -> Iterator[str]:
+    """Yield the files that ``from module import names`` reads."""
+    if not module:  # the lazy root
+        assert names, f"{importer} imports the whole package"
+        yield from filter(None, (file_of(lazy_names().get(name, name)) for name in names))
+        return
+    file = file_of(module)
+    for name in names or [""]:
+        inner = file_of(f"{module}/{name}") if name else None
+        face = file is not None and file != importer and name in bound(file)
+        found = file if inner is None or face else inner
+        assert found is not None, f"{importer} imports {module}, which does not exist"
+        yield found
+
+
+@cache
+def imports(file: str) -> frozenset[str]:
+    """Return the package's files that a file imports anywhere, under TYPE_CHECKING, too."""
+    found: set[str] = set()
+    folder = ["pymc_bnn", *file.split("/")[:-1]]
+    for node in ast.walk(files()[file]):
+        if isinstance(node, ast.ImportFrom):
+            parts = node.module.split(".") if node.module else []
+            if node.level:
+                parts = [*folder[: len(folder) - node.level + 1], *parts]
+            read = [(parts, [alias.name for alias in node.names])]
+        elif isinstance(node, ast.Import):
+            read = [(alias.name.split("."), []) for alias in node.names]
+        else:
+            continue
+        for (root, *rest), names in read:
+            if root == "pymc_bnn":
+                found |= set(targets(file, "/".join(rest), names))
+    return frozenset(found - {file})
+
+
+def reached(file: str) -> set[str]:
+    """Return the files that a file imports directly or through others."""
+    found: set[str] = set()
+    ahead = [file]
+    while ahead:
+        new = imports(ahead.pop()) - found
+        found |= new
+        ahead += new
     return found
 
 
-def circles(graph):
-    """Return the groups of modules that import each other, by way of others or at once."""
-    reach = {node: set(targets) for node, targets in graph.items()}
-    for middle in graph:
-        for node in graph:
-            if middle in reach[node]:
-                reach[node] |= reach[middle]
+def circles() -> list[list[str]]:
+    """Return the groups of files of which each imports each other, if through others."""
+    reach = {file: reached(file) for file in files()}
     groups = {
-        frozenset(other for other in graph if other in reach[node] and node in reach[other])
-        for node in graph
-        if node in reach[node]
+        tuple(sorted({file, *(other for other in reach[file] if file in reach[other])}))
+        for file in files()
+        if file in reach[file]
     }
-    return sorted(map(sorted, groups))
-
-
-def room_of(module):
-    """Return the first folder or file below the package."""
-    return ".".join(module.split(".")[1:2]) or PACKAGE
-
-
-def main(*rooms):
-    graph = imports()
-    if rooms:
-        for module, targets in graph.items():
-            outside = [t for t in sorted(targets) if room_of(t) != room_of(module)]
-            if room_of(module) in rooms and outside:
-                print(f"{module}: {', '.join(outside)}")
-        return
-    between = {}
-    for module, targets in graph.items():
-        between.setdefault(room_of(module), set()).update(map(room_of, targets))
-    rooms = {room: targets - {room, PACKAGE} for room, targets in between.items()}
-    for name, found in {"files": circles(graph), "rooms": circles(rooms)}.items():
-        print(f"{len(found)} circles of {name}")
-        for group in found:
-            print("  " + " ".join(group))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    return [list(group) for group in sorted(groups)]
