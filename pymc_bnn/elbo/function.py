@@ -54,20 +54,15 @@ class Elbo:
         return self.function(params, noise, data)
 
     def draw_noise(
-        self,
-        key: jax.Array,
-        rows: int,
-        dtype: str,
-        dropout: bool = True,
-        counted: Any = None,
+        self, key: jax.Array, rows: int, dropout: bool = True, counted: Any = None
     ) -> dict[str, jax.Array]:
         """Draw the noise of one evaluation on so many rows; without dropout all units are kept.
 
         Where `counted` rows count, as of :func:`pymc_bnn.runtime.noise.draw_noise`.
         """
-        noise = draw_noise(key, self.noise, rows, dtype, counted)
+        noise = draw_noise(key, self.noise, rows, self.dtype, counted)
         if not dropout:
-            noise |= no_noise([n for n in self.noise if n.law == "keep"], rows, dtype)
+            noise |= no_noise([n for n in self.noise if n.law == "keep"], rows, self.dtype)
         return noise
 
     @cached_property
@@ -81,7 +76,7 @@ class Elbo:
         def evaluate(
             params: Params, key: jax.Array, data: Any, counted: jax.Array, size: jax.Array
         ) -> jax.Array:
-            noise = self.draw_noise(key, len(counted), self.dtype, dropout=False, counted=size)
+            noise = self.draw_noise(key, len(counted), dropout=False, counted=size)
             parts = self(params, noise, data)
             row = 0.0 if parts.row is None else jnp.where(counted, parts.row, 0.0).sum()
             kl, log_prior = parts.kl.sum() - parts.potential, parts.log_prior.sum()
@@ -92,6 +87,4 @@ class Elbo:
     @cached_property
     def kl(self) -> Compiled:
         """The compiled ``kl(params, key, data)``: the KL of each block at one draw."""
-        return Compiled(
-            lambda params, key, data: self(params, self.draw_noise(key, 1, self.dtype), data).kl
-        )
+        return Compiled(lambda params, key, data: self(params, self.draw_noise(key, 1), data).kl)

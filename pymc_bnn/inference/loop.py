@@ -46,18 +46,19 @@ class Loop:
     def __init__(self, program: Program, source: Source, state: State):
         self.program, self._counts = program, program.counts
         self._source, self._streamed = source, isinstance(source, Streamed)
+        # Data that are held are given to every step.
+        self._given: Any = None if self._streamed else (*source.take(), self._counts)
         step = program.step_on if self._streamed else program.step
         if self._streamed:
             self.from_python = True
             self._gradient = jax.jit(program.gradient_on)
         else:
-            traced = Compiled(step).trace(state, *source.take(), program.counts)
+            traced = Compiled(step).trace(state, *self._given)
             self.from_python = jax.default_backend() == "cpu" and _has_convolution(traced)
             self._gradient = jax.jit(program.gradient_of)
         # Nothing donated: the state before is kept for a step.
         self._one = Compiled(_guarded(step, program.mesh))
         self._many = Compiled(_in_one_loop(program), donate_argnums=0)
-        self._given: Any = None if self._streamed else (*source.take(), program.counts)
         self._error: Exception | None = None
 
     @property

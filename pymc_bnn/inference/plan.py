@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jax.sharding import Mesh
 
@@ -67,8 +67,8 @@ class Plan:
         cls, batches: EpochPlan | StreamPlan | None, length: Length, mesh: Mesh | None = None
     ) -> Plan:
         """Return the plan of a fit as long as was asked for."""
-        per_epoch = 1 if batches is None else batches.per_epoch
-        return cls(batches, length.steps_of(per_epoch), mesh)
+        plan = cls(batches, 1, mesh)
+        return replace(plan, steps=length.steps_of(plan.per_epoch))
 
     @property
     def per_epoch(self) -> int:

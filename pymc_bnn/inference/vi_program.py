@@ -85,7 +85,7 @@ class VIProgram(Program):
         counted = None if self.exact and self.mesh is None else counts.capacity
 
         def draw(key: jax.Array) -> dict[str, jax.Array]:
-            return self.elbo.draw_noise(key, self.room, self.dtype, counted=counted)
+            return self.elbo.draw_noise(key, self.room, counted=counted)
 
         if self.particles == 1:
             noise = draw(key)

@@ -14,11 +14,22 @@ from pymc_bnn._checks import invalid
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.runtime.noise import key_of
 
-__all__ = ["Posterior"]
+__all__ = ["Posterior", "moment_keys"]
 
 _MOMENT_DRAWS = 4000
 
 Moments = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+
+
+def moment_keys() -> jax.Array:
+    """Return the random keys of the draws that moments are taken from.
+
+    Examples
+    --------
+    >>> moment_keys().shape
+    (4000,)
+    """
+    return jax.random.split(key_of(0, "moments"), _MOMENT_DRAWS)
 
 
 class Posterior(ABC):
@@ -60,8 +71,7 @@ class Posterior(ABC):
 
     @cached_property
     def _drawn_moments(self) -> Moments:
-        keys = jax.random.split(key_of(0, "moments"), _MOMENT_DRAWS)
-        drawn = [self.draw(key) for key in keys]
+        drawn = [self.draw(key) for key in moment_keys()]
         values = {name: np.stack([np.asarray(d[name]) for d in drawn]) for name in drawn[0]}
         return (
             {name: v.mean(axis=0) for name, v in values.items()},

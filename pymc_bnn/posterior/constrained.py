@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import ModelTerms
-from pymc_bnn.posterior.base import Moments, Posterior
+from pymc_bnn.posterior.base import Moments, Posterior, moment_keys
 from pymc_bnn.runtime.compilation import Compiled
-from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["constrain", "constrained_moments"]
 
 _QUADRATURE_NODES = 32
-_MOMENT_DRAWS = 4000
 
 
 def constrain(terms: ModelTerms, outputs: Sequence[Any], dtype: str) -> Callable[..., Any]:
@@ -83,8 +80,7 @@ def constrained_moments(problem: Problem, posterior: Posterior) -> Moments:
                 mean = np.tensordot(weights, at, 1)
                 var = np.tensordot(weights, (at - mean) ** 2, 1)
             else:
-                keys = jax.random.split(key_of(0, "moments"), _MOMENT_DRAWS)
-                at = np.stack([function(posterior.draw(key))[0] for key in keys])
+                at = np.stack([function(posterior.draw(key))[0] for key in moment_keys()])
                 mean, var = at.mean(axis=0), at.var(axis=0)
             means[f.name], stds[f.name] = mean, np.sqrt(var)
     return means, stds

@@ -201,7 +201,7 @@ def test_black_images_have_finite_gradients(kind):
         posterior = posterior_of(terms, dtype="float32")
         elbo = assemble(terms, posterior, "float32", "local")
         params = jax.tree.map(jnp.float32, away_from_start(posterior.blocks, 1))
-        noise = elbo.draw_noise(jax.random.key(0), N, "float32")
+        noise = elbo.draw_noise(jax.random.key(0), N)
 
         def nll(params, x):
             return -elbo(params, noise, {**data, "x": x}).row.sum()

@@ -149,7 +149,7 @@ def test_a_network_is_left_in_float32():
     assert elbo.choices["w"].estimator.name == "local"
     with precision("float32"):
         params = {b.name: b.params for b in posterior_of(terms).blocks}
-        noise = elbo.draw_noise(jax.random.key(0), 30, "float32")
+        noise = elbo.draw_noise(jax.random.key(0), 30)
         text = str(jax.make_jaxpr(lambda p: elbo(p, noise, terms.arrays()).row)(params))
     assert "f64[30]" in text
     assert "f64[30,4]" not in text

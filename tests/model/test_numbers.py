@@ -108,7 +108,7 @@ def parts(model, dtype, guide=None):
     posterior = posterior_of(terms, guide, dtype)
     elbo = assemble(terms, posterior, dtype)
     with precision(dtype):
-        noise = elbo.draw_noise(jax.random.key(0), 1, dtype)
+        noise = elbo.draw_noise(jax.random.key(0), 1)
         params = {b.name: b.params for b in posterior.blocks}
         return elbo(params, noise, terms.arrays())
 

@@ -235,7 +235,7 @@ def check(spec: Spec, steps: int = 3, elbo: bool = True, draws: int = DRAWS) -> 
     unused = [n for n in guide.noise if n not in parts.noise]  # of variables in closed forms
 
     def one(key: jax.Array) -> Any:
-        noise = parts.draw_noise(key, rows, precise)
+        noise = parts.draw_noise(key, rows)
         noise |= draw_noise(jax.random.fold_in(key, 1), unused, 0, precise)
         found = parts(fitted.params, noise, data)
         row = 0.0 if found.row is None else found.row
@@ -246,7 +246,7 @@ def check(spec: Spec, steps: int = 3, elbo: bool = True, draws: int = DRAWS) -> 
     batch = {d.name: d.value[index] if d.per_example else d.value for d in terms.data}
 
     def everything(keys: jax.Array) -> Any:
-        noise = parts.draw_noise(keys[0], rows, precise)
+        noise = parts.draw_noise(keys[0], rows)
         return jax.vmap(one)(keys), parts(fitted.params, noise, batch)
 
     with precision(precise):
