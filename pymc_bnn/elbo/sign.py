@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.elbo.kl import closed_form
-from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.model.terms import ModelTerms
 
 __all__ = ["check_closed_forms", "check_sign"]

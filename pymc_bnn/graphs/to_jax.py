@@ -10,7 +10,7 @@ import jax
 import pytensor
 from pymc.logprob.utils import local_remove_check_parameter
 from pytensor.compile.builders import OpFromGraph
-from pytensor.compile.mode import JAX, Mode
+from pytensor.compile.mode import JAX
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.basic import in2out, node_rewriter
@@ -27,14 +27,12 @@ from pymc_bnn.graphs.convolutions import (
     conv_with_padding,
     pool_by_reshape,
 )
+from pymc_bnn.graphs.interpreted import without_c
 
 # Importable from here, too, as they were before.
 from pymc_bnn.runtime.precision import precision
 
-__all__ = ["INTERPRETED", "jaxify"]
-
-# For small graphs that run seldom: NumPy, nothing compiled, no BLAS to look for.
-INTERPRETED = Mode(linker="py", optimizer=None)
+__all__ = ["jaxify"]
 
 
 def jaxify(
@@ -92,6 +90,7 @@ def jaxify(
         precision(dtype),
         warnings.catch_warnings(),
         pytensor.config.change_flags(traceback__limit=0),
+        without_c(),  # constants are folded
     ):
         warnings.filterwarnings("ignore", "Skipping .* as JAX tracing would remove it")
         _forget_traces(graph)

@@ -11,7 +11,8 @@ import pymc as pm
 from pymc.initial_point import make_initial_point_fn
 
 from pymc_bnn._checks import check_finite, invalid, warn
-from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
+from pymc_bnn.graphs.interpreted import INTERPRETED, without_c
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.guides import Block, Guide, JointGuide, Start, make_blocks
 from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.sigmas import normal_sigmas
@@ -192,7 +193,8 @@ def _unconstrained(
     """Map values of variables to the unconstrained space."""
     model = terms.model
     overrides = {model[name]: np.asarray(value) for name, value in start.items()}
-    point = make_initial_point_fn(model=model, overrides=overrides)(0)
+    with without_c():
+        point = make_initial_point_fn(model=model, overrides=overrides)(0)
     given = [f for f in terms.free if f.name in start]
     back = jaxify(
         [*terms.values, *terms.inputs], [g for f in given for g in (f.constrained, f.logp)], dtype

@@ -23,6 +23,7 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.type import TensorType
 from pytensor.tensor.variable import TensorConstant
 
+from pymc_bnn.graphs.interpreted import without_c
 from pymc_bnn.graphs.substitute import rebuild, with_inputs
 
 __all__ = ["initial_point", "wide_transform", "widen", "within_int32"]
@@ -118,7 +119,8 @@ def initial_point(model: pm.Model, random_seed: int | None = None) -> dict[str, 
         rvs_to_transforms={own[rv]: wide_transform(model.rvs_to_transforms[rv]) for rv in own},
         rvs_to_initial_values={own[rv]: model.rvs_to_initial_values[rv] for rv in own},
     )
-    return make_initial_point_fn(model=wide)(random_seed)
+    with without_c():
+        return make_initial_point_fn(model=wide)(random_seed)
 
 
 def _dtypes(node: Apply) -> list[str | None]:

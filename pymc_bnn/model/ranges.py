@@ -22,6 +22,7 @@ from pytensor.tensor.subtensor import (
 )
 
 from pymc_bnn._checks import invalid
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.terms import ModelTerms
 
@@ -155,7 +156,7 @@ class _Evaluation:
             self.function = pytensor.function(
                 [*self.data, *self.values],
                 self.outputs,
-                mode="FAST_COMPILE",
+                mode=INTERPRETED,
                 on_unused_input="ignore",
                 allow_input_downcast=True,
             )

@@ -12,6 +12,7 @@ from pymc.logprob.utils import replace_rvs_by_values
 from pytensor.graph.basic import Variable
 from pytensor.tensor.variable import TensorVariable
 
+from pymc_bnn.graphs.interpreted import without_c
 from pymc_bnn.model.graphs import ModelGraphs
 from pymc_bnn.model.numbers import wide_transform
 
@@ -62,9 +63,10 @@ class RandomValues:
         Without `jacobian` that of a free variable is one in its own space.
         """
         values, transforms = self._by_variable()
-        logps = transformed_conditional_logp(
-            list(values), rvs_to_values=values, rvs_to_transforms=transforms, jacobian=jacobian
-        )
+        with without_c():  # constants are folded
+            logps = transformed_conditional_logp(
+                list(values), rvs_to_values=values, rvs_to_transforms=transforms, jacobian=jacobian
+            )
         n = len(self.free)
         return LogDensities(list(logps[:n]), list(logps[n:]))
 

@@ -20,8 +20,8 @@ from pytensor.tensor.random.type import RandomType, random_generator_type
 from pytensor.tensor.rewriting.shape import ShapeFeature
 from pytensor.tensor.shape import Shape, Shape_i
 
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.graphs.substitute import substitute
-from pymc_bnn.graphs.to_jax import INTERPRETED
 from pymc_bnn.model.terms import Observed
 
 __all__ = ["Sampler", "cannot_be_drawn", "is_class", "probabilities", "vote"]

@@ -7,7 +7,7 @@ from pytensor_ml.layers import Embedding
 
 from pymc_bnn import networks
 from pymc_bnn.bayesian_network import bayesian
-from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.priors import Horseshoe, Normal, fan_in_normal
 from tests.support.network_parts import IDS, TABLE, evaluate, make_model, random_values
 

@@ -27,6 +27,7 @@ from scipy import stats
 
 import pymc_bnn as bnn
 from pymc_bnn import networks
+from pymc_bnn.graphs.interpreted import without_c
 from pymc_bnn.priors import HalfNormal, Normal
 
 pytestmark = [
@@ -196,7 +197,7 @@ def check_mermaid(model, idata):
 
 
 def check_svgd(model, idata):
-    with model:
+    with model, without_c():
         approx = pm.SVGD(n_particles=5, model=model, random_seed=1).fit(2, **QUIET)
     assert np.isfinite(approx.std.eval()).all()
 

@@ -18,7 +18,7 @@ from pytensor_ml.layers import LinearLayer
 import pymc_bnn as bnn
 from pymc_bnn.elbo import ESTIMATORS, assemble
 from pymc_bnn.graphs.dropout import DropoutMarker
-from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.guides import FullRank
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.prepare import DataOptions, prepare

@@ -22,7 +22,7 @@ from scipy.integrate import quad
 
 from pymc_bnn.elbo import assemble
 from pymc_bnn.elbo.kl import CLOSED_FORMS, closed_form, expected_log_prior
-from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.guides import FullRank, MeanField
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.runtime.noise import no_noise

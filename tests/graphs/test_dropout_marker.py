@@ -13,7 +13,8 @@ from pytensor_ml.layers import Dropout, Linear, Sequential, TransformerBlock
 from pymc_bnn import networks
 from pymc_bnn.bayesian_network import bayesian
 from pymc_bnn.graphs.dropout import DropoutMarker, mark, markers
-from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
+from pymc_bnn.graphs.interpreted import INTERPRETED
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.rows import find_rows
 from pymc_bnn.runtime.precision import precision

@@ -9,8 +9,9 @@ import pytest
 from pytensor_ml.layers import Conv2D
 
 import pymc_bnn as bnn
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.graphs.substitute import substitute
-from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.runtime.precision import precision
 
 RNG = np.random.default_rng(0)

@@ -17,7 +17,7 @@ from pytensor_ml.layers import (
     Sequential,
 )
 
-from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.model.independence import row_use
 
 GROUPS = np.arange(24.0).reshape(4, 2, 3)

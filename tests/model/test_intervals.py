@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.model.intervals import Intervals
 
 EXAMPLES = int(os.environ.get("SEARCH_EXAMPLES", 40))  # more in tests/long

@@ -10,7 +10,7 @@ import pytest
 import scipy.stats as st
 
 import pymc_bnn as bnn
-from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.independence.compare import check_rows
 from pymc_bnn.model.rows import find_groups, find_likelihood_data, find_rows

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pymc.logprob.utils import ParameterValueError
 
 import pymc_bnn as bnn
-from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.model.conditions import conditions
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.rows import find_rows

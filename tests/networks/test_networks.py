@@ -12,7 +12,7 @@ from pytensor_ml.pytensorf import collect_trainable_params
 from scipy.signal import correlate2d
 
 from pymc_bnn import networks
-from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.graphs.interpreted import INTERPRETED
 
 REFERENCES = {
     "elu": jax.nn.elu,

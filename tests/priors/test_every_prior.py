@@ -11,7 +11,8 @@ from scipy import special, stats
 
 from pymc_bnn import networks
 from pymc_bnn.bayesian_network import bayesian
-from pymc_bnn.graphs.to_jax import INTERPRETED, jaxify
+from pymc_bnn.graphs.interpreted import INTERPRETED
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.priors import (
     Beta,

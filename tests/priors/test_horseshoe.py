@@ -9,7 +9,7 @@ from pytensor_ml.layers import LinearLayer
 
 from pymc_bnn import networks
 from pymc_bnn.bayesian_network import bayesian
-from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.priors import HalfCauchy, Horseshoe, InverseGamma
 from tests.support.prior_parts import make_model

@@ -8,7 +8,7 @@ import pytensor
 import pytest
 from scipy import special, stats
 
-from pymc_bnn.graphs.to_jax import INTERPRETED
+from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.priors import (
     Beta,
     Exponential,

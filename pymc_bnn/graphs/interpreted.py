@@ -1,0 +1,40 @@
+"""Graphs that NumPy runs, node by node: for small ones that run seldom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytensor
+from pytensor.compile.mode import Mode
+from pytensor.link.basic import PerformLinker
+
+__all__ = ["INTERPRETED", "without_c"]
+
+
+def without_c() -> Any:
+    """Return a context in which PyTensor does not call a C compiler.
+
+    It would for PyMC's initial points and for each graph within a graph (a truncated variable, the
+    Cholesky factor of a covariance), a second or more a node, on a machine that has not met it.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> with pm.Model() as model:
+    ...     x = pm.HalfNormal("x")
+    >>> with without_c():
+    ...     point = model.initial_point()
+    """
+    return pytensor.config.change_flags(cxx="")
+
+
+class _NumPyLinker(PerformLinker):
+    """Links inner graphs, too, to NumPy."""
+
+    def make_all(self, *args: Any, **kwargs: Any) -> Any:
+        with without_c():
+            return super().make_all(*args, **kwargs)
+
+
+# Nothing is compiled, and no BLAS is looked for.
+INTERPRETED = Mode(linker=_NumPyLinker(), optimizer=None)
