@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pytensor.tensor.variable import TensorVariable
-
-from pymc_bnn.elbo.base import Estimator, NewNoise, row_shape, unknown_shape
-from pymc_bnn.model.layers import Layer, NormalWeight
+from pymc_bnn.elbo.base import Estimator, row_shape, unknown_shape
+from pymc_bnn.model.layers import Layer
 
 __all__ = ["Flipout"]
 
@@ -40,14 +38,7 @@ class Flipout(Estimator):
         """Refuse layers of unknown shape only."""
         return unknown_shape(layer)
 
-    def rewrite(
-        self,
-        layer: Layer,
-        x: TensorVariable,
-        weight: NormalWeight | None,
-        bias: NormalWeight | None,
-        noise: NewNoise,
-    ) -> TensorVariable:
+    def rewrite(self, layer, x, weight, bias, noise):  # types: see Estimator
         """Write the layer at the mean plus the perturbation with signs."""
         positions = (1,) * (layer.output.type.ndim - 2)
         out_sign = noise("signs_out", (*positions, *row_shape(layer)[-1:]), "sign")

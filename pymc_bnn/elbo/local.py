@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pytensor.tensor.variable import TensorVariable
-
-from pymc_bnn.elbo.base import Estimator, NewNoise, row_shape, safe_sqrt, unknown_shape
-from pymc_bnn.model.layers import Layer, NormalWeight
+from pymc_bnn.elbo.base import Estimator, row_shape, safe_sqrt, unknown_shape
+from pymc_bnn.model.layers import Layer
 
 __all__ = ["Local", "LocalApprox"]
 
@@ -46,14 +44,7 @@ class Local(Estimator):
             )
         return unknown_shape(layer)
 
-    def rewrite(
-        self,
-        layer: Layer,
-        x: TensorVariable,
-        weight: NormalWeight | None,
-        bias: NormalWeight | None,
-        noise: NewNoise,
-    ) -> TensorVariable:
+    def rewrite(self, layer, x, weight, bias, noise):  # types: see Estimator
         """Write mean + standard deviation · noise."""
         variances = []
         if weight is not None and weight.random:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.elbo.base import Estimator, NewNoise
+from pymc_bnn.elbo.base import Estimator
 from pymc_bnn.graphs.substitute import substitute
-from pymc_bnn.model.layers import Layer, NormalWeight
+from pymc_bnn.model.layers import Layer
 
 __all__ = ["Pathwise", "pathwise"]
 
@@ -34,14 +34,7 @@ class Pathwise(Estimator):
         """Refuse nothing."""
         return None
 
-    def rewrite(
-        self,
-        layer: Layer,
-        x: TensorVariable,
-        weight: NormalWeight | None,
-        bias: NormalWeight | None,
-        noise: NewNoise,
-    ) -> TensorVariable:
+    def rewrite(self, layer, x, weight, bias, noise):  # types: see Estimator
         """Write the mean plus one deviation for all examples."""
         return layer.mean(x, weight, bias) + layer.deviation(x, weight, bias)
 

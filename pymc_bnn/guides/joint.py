@@ -157,7 +157,7 @@ class JointGuide:
             self._block_noise[b.name] = own
             self.drawn |= b.guide.draw(b.variables, self.roots[b.name], own)
         self.noise = tuple(self.noise_roots)
-        self._functions = self._lift(dtype)
+        self._draws = self._lift([drawn.draw for drawn in self.drawn.values()])
 
     @property
     def first(self) -> dict[str, dict[str, np.ndarray]]:
@@ -174,25 +174,22 @@ class JointGuide:
         roots = block.roots("/held")
         return roots, block.guide.draw(block.variables, roots, self._block_noise[block.name])
 
-    def _lift(self, dtype: str) -> tuple[Any, Any]:
+    @cached_property
+    def _means_and_scales(self) -> Any:
+        drawn = self.drawn.values()
+        moments = [(d.mean, d) for d in drawn] + [(d.scale, d) for d in drawn]
+        return self._lift([pt.broadcast_arrays(moment, d.draw)[0] for moment, d in moments])
+
+    def _lift(self, outputs: list[TensorVariable]) -> Any:
         params = [root for roots in self.roots.values() for root in roots.values()]
-        order = list(self.drawn)
-        draws = [self.drawn[name].draw for name in order]
-        moments = [
-            pt.broadcast_arrays(getattr(self.drawn[name], part), self.drawn[name].draw)[0]
-            for part in ("mean", "scale")
-            for name in order
-        ]
-        return jaxify([*params, *self.noise_roots.values()], draws, dtype), jaxify(
-            [*params, *self.noise_roots.values()], moments, dtype
-        )
+        return jaxify([*params, *self.noise_roots.values()], outputs, self.dtype)
 
     def _arguments(self, params: Params) -> list[Any]:
         return [params[b.name][role] for b in self.blocks for role in self.roots[b.name]]
 
     def draw(self, params: Params, noise: Mapping[str, Any]) -> dict[str, Any]:
         """Return one draw of each free variable, unconstrained, as a pure JAX function."""
-        values = self._functions[0](*self._arguments(params), *(noise[n.name] for n in self.noise))
+        values = self._draws(*self._arguments(params), *(noise[n.name] for n in self.noise))
         return dict(zip(self.drawn, values, strict=True))
 
     @cached_property
@@ -205,7 +202,7 @@ class JointGuide:
     def moments(self, params: Params) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return means and standard deviations of each free variable, unconstrained."""
         zeros = [np.zeros(n.shape, "float32") for n in self.noise]
-        values = [np.asarray(v) for v in self._functions[1](*self._arguments(params), *zeros)]
+        values = [np.asarray(v) for v in self._means_and_scales(*self._arguments(params), *zeros)]
         names, half = list(self.drawn), len(self.drawn)
         return dict(zip(names, values[:half], strict=True)), dict(
             zip(names, values[half:], strict=True)

@@ -54,29 +54,20 @@ GUIDES = {
 @functools.cache
 def terms_of(kind):
     model = make_model(kind)
-    terms = decompose(model, find_rows(model, ["x", "y"])[0])
-    return terms, find_layers(terms)
+    return decompose(model, find_rows(model, ["x", "y"])[0])
 
 
 @functools.cache
 def posterior_of(kind, guide):
-    free = terms_of(kind)[0].free
+    free = terms_of(kind).free
     starts = [Start(f, f.start, np.ones(f.start.shape)) for f in free]
     assigned = assign_guides({"w": GUIDES[guide][0]}, [f.name for f in free])
     return JointGuide(make_blocks(assigned, starts, np.random.default_rng(0)), "float32")
 
 
-@pytest.fixture
-def choose_for(monkeypatch):
-    """`choose` by the names of a cell; nothing is lifted, and layers are looked for once."""
-    monkeypatch.setattr(JointGuide, "_lift", lambda self, dtype: None)
-
-    def chosen(kind, guide, spec):
-        terms, uses = terms_of(kind)
-        monkeypatch.setattr(choose, "find_layers", lambda terms: uses)
-        return choose.choose(terms, posterior_of(kind, guide), spec)
-
-    return chosen
+def choose_for(kind, guide, spec):
+    """`choose` by the names of a cell."""
+    return choose.choose(terms_of(kind), posterior_of(kind, guide), spec)
 
 
 def test_the_table_has_every_estimator():
@@ -85,7 +76,7 @@ def test_the_table_has_every_estimator():
 
 @pytest.mark.parametrize("guide", GUIDES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_matrix(kind, guide, choose_for):
+def test_matrix(kind, guide):
     met, family = KINDS[kind].met, GUIDES[guide][1]
     for name, allowed in LEGAL.items():
         spec = {"w": name}
@@ -117,7 +108,7 @@ def test_matrix(kind, guide, choose_for):
 
 @pytest.mark.parametrize("guide", GUIDES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_auto_never_raises_and_takes_local_where_it_is_exact(kind, guide, choose_for):
+def test_auto_never_raises_and_takes_local_where_it_is_exact(kind, guide):
     choices = choose_for(kind, guide, "auto")
     exact = KINDS[kind].met == "once" and GUIDES[guide][1] == "factorised"
     assert choices["w"].estimator.name == ("local" if exact else "pathwise")
@@ -128,20 +119,20 @@ def test_auto_never_raises_and_takes_local_where_it_is_exact(kind, guide, choose
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if KINDS[k].met == "elsewhere"])
-def test_a_single_name_raises_for_a_weight_used_elsewhere(kind, choose_for):
+def test_a_single_name_raises_for_a_weight_used_elsewhere(kind):
     with pytest.raises(ValueError, match=rf"right for 'w\w?', got 'flipout', .*{KINDS[kind].also}"):
         choose_for(kind, "mean field", "flipout")
 
 
 @pytest.mark.parametrize("kind", ["tau * w", "mu - w * tau / 2", "part of w", "exp(w)"])
-def test_a_single_name_leaves_what_is_in_no_layer_pathwise(kind, choose_for):
+def test_a_single_name_leaves_what_is_in_no_layer_pathwise(kind):
     choices = choose_for(kind, "mean field", "local")
     pathwise = {name for name, c in choices.items() if c.estimator.name == "pathwise"}
     assert pathwise == set(choices) - {"v"} - ({"w"} if KINDS[kind].met == "once" else set())
     assert all(choices[name].reason == "it belongs to no layer" for name in pathwise)
 
 
-def test_reasons_are_said(choose_for):
+def test_reasons_are_said():
     for kind, guide, reason in [
         ("LinearLayer", "mean field", "exact here, and varies least"),
         ("LinearLayer", "full rank", "its guide is not a factorised Normal"),
@@ -153,7 +144,7 @@ def test_reasons_are_said(choose_for):
         assert choose_for(kind, guide, "auto")["w"].reason.startswith(reason)
 
 
-def test_weight_and_bias_of_one_layer(choose_for):
+def test_weight_and_bias_of_one_layer():
     choices = choose_for("LinearLayer, bias", "mean field", {"w": "local", "b": "pathwise"})
     assert [choices[n].estimator.name for n in ("w", "b", "v")] == ["local", "pathwise", "local"]
     with pytest.raises(ValueError, match=r"same for the weight and the bias.*'flipout'"):
@@ -226,7 +217,7 @@ RNG = np.random.default_rng(5)
 
 def rewritten(name, kind, x):
     """Draws of the layer's output (draws, rows, …, units) on x, and the guide's moments."""
-    _, uses = terms_of(kind)
+    uses = find_layers(terms_of(kind))
     [layer] = [la for la in uses.layers if any(s.variable.name == "w" for s in la.slots)]
     arrays, roots, parts, moments = [], [], [], []
     for slot in (layer.weight, layer.bias):

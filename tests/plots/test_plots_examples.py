@@ -10,6 +10,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 
 from pymc_bnn import plots
+from tests.support.plot_parts import title_texts
 
 pytestmark = pytest.mark.usefixtures("plot_settings_untouched")
 
@@ -24,8 +25,7 @@ def draws(n_draws=7, n=5, classes=4, seed=0):
 
 def titles(ax):
     """The words above an image, from the left, with their colours."""
-    found = [ax._left_title, ax.title, ax._right_title]
-    return [(t.get_text(), to_hex(t.get_color())) for t in found if t.get_text()]
+    return [(t.get_text(), to_hex(t.get_color())) for t in title_texts(ax)]
 
 
 def number(ax):
@@ -141,8 +141,8 @@ def test_shares_of_votes_stand_apart_however_many_digits_the_classes_have(classe
     [first, *_] = plots.vote_grid(IMAGES, votes)
     figure = first.figure
     figure.canvas.draw()
-    found = [first._left_title, first.title, first._right_title]
-    boxes = [text.get_window_extent() for text in found]
+    boxes = [text.get_window_extent() for text in title_texts(first)]
+    assert len(boxes) == 3
     assert boxes[0].x1 < boxes[1].x0
     assert boxes[1].x1 < boxes[2].x0
 

@@ -9,7 +9,7 @@ import scipy.stats
 from matplotlib.colors import to_hex
 
 from pymc_bnn import plots
-from tests.support.plot_parts import BLUE, IMAGES, VERMILION, VOTES
+from tests.support.plot_parts import BLUE, IMAGES, VERMILION, VOTES, title_texts
 
 pytestmark = pytest.mark.usefixtures("plot_settings_untouched")
 
@@ -38,7 +38,7 @@ def test_the_true_class_is_blue_and_a_wrong_vote_vermilion():
     grey = "#b5b5b5"
     colors = [[to_hex(bar.get_facecolor()) for bar in bars.patches] for _, bars in axes]
     assert colors == [[VERMILION, BLUE, grey], [grey, VERMILION, BLUE], [grey, BLUE, grey]]
-    titles = [to_hex(picture._left_title.get_color()) for picture, _ in axes]
+    titles = [to_hex(title.get_color()) for picture, _ in axes for title in title_texts(picture)]
     assert titles == [VERMILION, VERMILION, "#222222"]
     unlabelled = plots.uncertain_examples(IMAGES, VOTES, n=1)
     assert [to_hex(bar.get_facecolor()) for bar in unlabelled[0, 1].patches] == [

@@ -9,7 +9,6 @@ import scipy.special as sp
 import scipy.stats as st
 
 import pymc_bnn as bnn
-from pymc_bnn.prediction.predictor import Predictor
 
 RNG = np.random.default_rng(5)
 N = 120
@@ -145,20 +144,21 @@ def test_memory_does_not_grow_with_draws_of_summaries(classifier):
     assert peaks[1] - peaks[0] < 1e6
 
 
-def test_predictions_of_the_same_data_compile_once(classifier, monkeypatch):
-    fitted, x = classifier, NEW
-    made = []
-    original = Predictor.of
-    monkeypatch.setattr(Predictor, "of", lambda *a: made.append(a) or original(*a))
-    fitted = copy.deepcopy(fitted)  # which has no predictors yet
+def test_predictions_of_the_same_data_are_prepared_once(classifier, traces):
+    fitted, x = copy.deepcopy(classifier), NEW  # which has no predictors yet
+    fitted.predict({"x": x[2:]}, draws=3, random_seed=1)
+    assert traces() > 0
     first = fitted.predict({"x": x[:7]}, draws=3, random_seed=1)
+    traces()  # of seven rows
     again = fitted.predict({"x": x[2:]}, draws=3, random_seed=1)
-    assert len(made) == 1
+    fitted.predict({"x": x[-7:]}, draws=3, random_seed=2)
+    assert traces() == 0
     fresh = copy.deepcopy(fitted).predict({"x": x[2:]}, draws=3, random_seed=1)
     assert (again.probs == fresh.probs).all()
     np.testing.assert_allclose(first.probs[:, 2:], again.probs[:, :5], rtol=1e-5)
+    assert traces() > 0
     fitted.predict(draws=3)
-    assert len(made) == 3
+    assert traces() > 0
     with pytest.raises(ValueError, match="have the shape"):
         fitted.predict({"x": x[:7, :1]})
     for nothing in ({}, [1]):

@@ -1,4 +1,4 @@
-"""Fits and predictions on some devices: `devices_script.py OUT DEVICES [PORT RANK]`.
+"""Fits and predictions on so many devices: `devices_script.py OUT COUNTS [PORT RANK]`.
 
 Run by tests/runtime/test_devices.py in processes of their own, as JAX counts its devices once.
 """
@@ -21,11 +21,7 @@ def model(x, y, dropout):
     return made
 
 
-def main():
-    out, devices, *where = sys.argv[1:]
-    devices = None if devices == "one" else devices if devices == "all" else int(devices)
-    if where:
-        jax.distributed.initialize(f"127.0.0.1:{where[0]}", 2, int(where[1]))
+def results(devices):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(601, 4)).astype("float32")  # 601 rows: no number of devices divides them
     y = (x @ rng.normal(size=(4, 3))).argmax(axis=1)
@@ -35,7 +31,7 @@ def main():
         "pathwise": ({"batch_size": None, "estimator": "pathwise"}, 0.0),
         "dropout": ({"batch_size": 75}, 0.5),
     }
-    results = {"devices": len(jax.devices())}
+    found = {}
     for name, (options, dropout) in cases.items():
         fitted = bnn.fit(
             model(x, y, dropout),
@@ -48,13 +44,24 @@ def main():
         prediction = fitted.predict(
             {"x": x[:101], "y": y[:101]}, 3, batch_size=32, random_seed=2, devices=devices
         )
-        results[f"{name}/metrics"] = np.stack(fitted.record.metrics, axis=1)
+        found[f"{name}/metrics"] = np.stack(fitted.record.metrics, axis=1)
         for block, roles in fitted.params.items():
-            results |= {f"{name}/{block}/{role}": value for role, value in roles.items()}
-        results[f"{name}/probs"] = prediction.probs
-        results[f"{name}/votes"] = prediction.label_votes
-        results[f"{name}/log_density"] = prediction.log_density
-    np.savez(out, **results)
+            found |= {f"{name}/{block}/{role}": value for role, value in roles.items()}
+        found[f"{name}/probs"] = prediction.probs
+        found[f"{name}/votes"] = prediction.label_votes
+        found[f"{name}/log_density"] = prediction.log_density
+    return found
+
+
+def main():
+    out, counts, *where = sys.argv[1:]
+    if where:
+        jax.distributed.initialize(f"127.0.0.1:{where[0]}", 2, int(where[1]))
+    saved = {"devices": len(jax.devices())}
+    for count in counts.split(","):
+        found = results(int(count) if count.isdecimal() else {"one": None}.get(count, count))
+        saved |= {f"{count}/{name}": value for name, value in found.items()}
+    np.savez(out, **saved)
 
 
 if __name__ == "__main__":

@@ -12,26 +12,7 @@ import pytest
 from sklearn.model_selection import KFold
 
 import pymc_bnn as bnn
-from pymc_bnn.runtime import compilation
 from pymc_bnn.runtime.compilation import Compiled
-
-COMPILED = []
-jax.monitoring.register_event_duration_secs_listener(
-    lambda name, *_, **__: COMPILED.append(name) if "backend_compile" in name else None
-)
-
-
-@pytest.fixture
-def compilations():
-    """A function that says how many programs XLA compiled since it was last asked."""
-    COMPILED.clear()
-
-    def count():
-        number = len(COMPILED)
-        COMPILED.clear()
-        return number
-
-    return count
 
 
 def network_model(seed=0, n=60, units=5):
@@ -53,26 +34,26 @@ def use(model, x, seed=0, **options):
 
 
 @pytest.mark.slow
-def test_products_have_the_precision_that_jax_is_told(monkeypatch, compilations):
-    programs, compile_or_find = [], compilation._executable
+def test_products_have_the_precision_that_jax_is_told(tmp_path, compilations):
+    def programs(name, precision):
+        """The texts of what is given to XLA."""
+        jax.config.update("jax_dump_ir_to", str(tmp_path / name))
+        try:
+            with jax.default_matmul_precision(precision):
+                use(*network_model(units=9))  # no other test's programs
+        finally:
+            jax.config.update("jax_dump_ir_to", "")
+        return "".join(file.read_text() for file in (tmp_path / name).glob("*.mlir"))
 
-    def noted(lowered, signature):
-        programs.append(lowered.as_text())
-        return compile_or_find(lowered, signature)
-
-    monkeypatch.setattr(compilation, "_executable", noted)
-    model, x = network_model(units=9)  # no other test's programs
-    use(model, x)
-    usual = [*programs]
-    programs.clear()
-    compilations()
-    with jax.default_matmul_precision("highest"):
-        use(model, x)
-    for one, other in zip(usual, programs, strict=True):
-        products = one.count("stablehlo.dot_general")
-        assert other.count("precision = [HIGHEST, HIGHEST]") == products
-        assert one.count("HIGHEST") == 0
+    usual = programs("usual", None)
     assert compilations() > 0
+    precise = programs("precise", "highest")
+    assert compilations() > 0
+    products = usual.count("stablehlo.dot_general")
+    assert products > 0
+    assert usual.count("HIGHEST") == 0
+    assert precise.count("stablehlo.dot_general") == products
+    assert precise.count("precision = [HIGHEST, HIGHEST]") == products
 
 
 def test_a_second_fit_of_the_same_model_compiles_nothing(compilations):
@@ -87,11 +68,13 @@ def test_a_second_fit_of_the_same_model_compiles_nothing(compilations):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "batch_size"), [(149, "auto"), (150, "auto"), (506, 64)])
-def test_folds_of_a_cross_validation_compile_nothing(compilations, n, batch_size):
+@pytest.mark.parametrize(
+    ("n", "batch_size", "units"), [(149, "auto", 7), (150, "auto", 8), (506, 64, 9)]
+)
+def test_folds_of_a_cross_validation_compile_nothing(compilations, n, batch_size, units):
     x = np.random.default_rng(n).normal(size=(n, 3))
     y = x[:, 0] + 0.3 * x[:, 1] ** 2
-    network, counted = bnn.networks.mlp((3, 7, 1)), []
+    network, counted = bnn.networks.mlp((3, units, 1)), []  # no other case's programs
     for fold, (train, test) in enumerate(KFold(5).split(x)):
         with pm.Model() as model:
             out = bnn.bayesian(network, pm.Data("x", x[train]))
@@ -156,18 +139,15 @@ def test_what_was_donated_is_used_up():
     assert x.is_deleted()
 
 
-def test_old_programs_make_room(monkeypatch):
-    monkeypatch.setattr("pymc_bnn.runtime.compilation._KEPT", 3)
-    monkeypatch.setattr("pymc_bnn.runtime.compilation._executables", type(_executables())())
-    for i in range(10):
-        assert Compiled(lambda x, i=i: x + i)(np.float32(1)) == 1 + i
-    assert len(_executables()) == 3
+def test_old_programs_make_room(compilations):
+    def ask(i):
+        assert Compiled(lambda x: 2 * x + i)(np.float32(1)) == 2 + i
+        return compilations()
 
-
-def _executables():
-    from pymc_bnn.runtime import compilation
-
-    return compilation._executables
+    for i in range(140):
+        assert ask(i) == 1
+    assert ask(139) == ask(100) == 0
+    assert ask(0) == 1
 
 
 CODE = """

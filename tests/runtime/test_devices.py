@@ -16,10 +16,10 @@ import pymc_bnn as bnn
 SCRIPT = Path(__file__).with_name("devices_script.py")
 
 
-def start(out, devices, *where, count=1):
+def start(out, counts, *where, count=1):
     flags = f"--xla_force_host_platform_device_count={count}"
     return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(out), devices, *map(str, where)],
+        [sys.executable, str(SCRIPT), str(out), counts, *map(str, where)],
         env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -27,51 +27,47 @@ def start(out, devices, *where, count=1):
     )
 
 
-def results(*runs):
-    """Wait for started scripts, and return what each of them saved."""
-    found = []
-    for process, out in runs:
-        printed, _ = process.communicate(timeout=900)
-        assert process.returncode == 0, printed
-        with np.load(out) as saved:
-            found.append({name: saved[name] for name in saved.files})
+def results(process, out, devices):
+    """Wait for a started script; return what it saved, by counts of devices and names."""
+    printed, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, printed
+    found = {}
+    with np.load(out) as saved:
+        assert saved["devices"] == devices
+        for name in set(saved.files) - {"devices"}:
+            count, _, name_of_result = name.partition("/")
+            found.setdefault(count, {})[name_of_result] = saved[name]
     return found
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def by_count(tmp_path_factory):
+    """One process of four devices, of which fits used one, or were told to use three."""
     out = tmp_path_factory.mktemp("one") / "one.npz"
-    [found] = results((start(out, "one"), out))
-    assert found["devices"] == 1
-    return found
+    return results(start(out, "one,3", count=4), out, devices=4)
 
 
 def check_equal(found, expected):
     assert found.keys() == expected.keys()
-    for name in set(found) - {"devices"}:
-        scale = np.abs(expected[name]).max()
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5 * scale)
+    for name, value in expected.items():
+        scale = np.abs(value).max()
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-5 * scale)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [2, 3])
-def test_devices_of_one_process(tmp_path, alone, count):
-    out = tmp_path / "two.npz"
-    [found] = results((start(out, "all", count=count), out))
-    assert found["devices"] == count
-    check_equal(found, alone)
+def test_devices_of_one_process(by_count):
+    check_equal(by_count["3"], by_count["one"])
 
 
 @pytest.mark.slow
-def test_two_processes(tmp_path, alone):
+def test_two_processes(tmp_path, by_count):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     outs = [tmp_path / f"{rank}.npz" for rank in (0, 1)]
     runs = [(start(out, "all", port, rank), out) for rank, out in enumerate(outs)]
-    for found in results(*runs):
-        assert found["devices"] == 2
-        check_equal(found, alone)
+    for process, out in runs:
+        check_equal(results(process, out, devices=2)["all"], by_count["one"])
 
 
 def small_model(batches=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.text import Text
 
 BLUE, VERMILION = "#0072b2", "#d55e00"
 
@@ -21,6 +22,13 @@ def history(steps=400, per_epoch=20, seed=0):
 
 def lines(ax):
     return {line.get_label(): line for line in ax.get_lines()}
+
+
+def title_texts(ax):
+    """The titles of an axes that say something, from the left."""
+    texts = {child.get_text(): child for child in ax.get_children() if isinstance(child, Text)}
+    words = [ax.get_title(loc=where) for where in ("left", "center", "right")]
+    return [texts[word] for word in words if word]
 
 
 def labels(classes, n=900, errors=0.1, seed=0):
