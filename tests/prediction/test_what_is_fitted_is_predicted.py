@@ -88,12 +88,14 @@ def test_two_likelihoods_of_different_lengths():
     one = fitted.predict({"x": np.arange(5.0)}, draws=50, batch_size=2, random_seed=1)
     assert set(one.variables) == {"y", "alone"}
     np.testing.assert_allclose(one["y"].mean, 2 * np.arange(5.0), atol=0.2)
-    two = fitted.predict({"x": np.arange(5.0), "z": np.arange(7.0), "v": np.zeros(3)}, draws=50)
+    two = fitted.predict(
+        {"x": np.arange(5.0), "z": np.arange(7.0), "v": np.zeros(3)}, draws=50, random_seed=2
+    )
     np.testing.assert_allclose(two["y"].mean, 2 * np.arange(5.0), atol=0.2)
     np.testing.assert_allclose(two["w"].mean, 2 * np.arange(7.0), atol=0.2)
     assert two["c"].mean_probs.shape == (3, 2)
     pm.set_data({"z": np.arange(7.0)}, model=fitted.problem.model)
-    now = fitted.predict(draws=50)
+    now = fitted.predict(draws=50, random_seed=3)
     assert now["y"].mean.shape == (60,)
     np.testing.assert_allclose(now["w"].mean, 2 * np.arange(7.0), atol=0.2)
 
