@@ -24,6 +24,7 @@ _NAMES = {
     "VI": "inference.vi",
     "Approximation": "approximation",
     "Method": "inference.method",
+    "Mixture": "mixture",
     "NonFiniteError": "errors",
     "Posterior": "posterior.base",
     "Prediction": "prediction",

@@ -17,13 +17,15 @@ from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Guide
 from pymc_bnn.inference.diagnosis import explain
 from pymc_bnn.inference.loop import Loop
+from pymc_bnn.inference.members import Records, member_seed, run_members
 from pymc_bnn.inference.method import Method, chosen
 from pymc_bnn.inference.plan import Length, Plan
 from pymc_bnn.inference.prepare import DataOptions, prepare
 from pymc_bnn.inference.record import Record
-from pymc_bnn.inference.run import RunOptions, run
+from pymc_bnn.inference.run import RunOptions
 from pymc_bnn.inference.state import State, on_host
 from pymc_bnn.inference.vi import VI
+from pymc_bnn.mixture import Mixture, starts_of
 from pymc_bnn.model.checks import check_model, shapes_must_agree
 from pymc_bnn.model.support import Support
 from pymc_bnn.posterior.base import Posterior
@@ -48,6 +50,7 @@ def fit(
     estimator: Spec = "auto",
     particles: int = 1,
     start: Mapping[str, Any] | Approximation | Posterior | None = None,
+    members: int = 1,
     optimizer: optax.GradientTransformation | None = None,
     learning_rate: float | None = None,
     scale_learning_rate: float | None = None,
@@ -119,6 +122,12 @@ def fit(
         posterior) to go on from: what has the same name, shape and transform is taken over,
         posterior scales included; where a name has another shape or transform a warning lists
         what was taken and what not. The optimiser starts afresh, at its full learning rates.
+    members : int, optional
+        Fits from different starts, made one after the other by one compiled program; the result is
+        their mixture (:class:`pymc_bnn.Mixture`). Weights of networks are drawn anew for each;
+        the first member is what the fit alone would be. Of points it is a deep ensemble
+        (Lakshminarayanan et al. 2017). Not with `data`; `start` may hold values, or be a mixture
+        of as many.
     optimizer : optax.GradientTransformation, optional
         For the loss −ELBO/N. By default :func:`pymc_bnn.adam` with the two learning rates.
     learning_rate, scale_learning_rate : float, optional
@@ -153,8 +162,9 @@ def fit(
     Returns
     -------
     Approximation
-        The fitted posterior, with its history. After Ctrl-C: what was learned so far, with
-        `interrupted` true and a line on stderr (press it twice to leave at once).
+        The fitted posterior, with its history; with members a :class:`pymc_bnn.Mixture`. After
+        Ctrl-C: what was learned so far, with `interrupted` true and a line on stderr (press it
+        twice to leave at once).
 
     Raises
     ------
@@ -209,8 +219,8 @@ def fit(
     method = chosen(method, VI, of_vi)
     mesh, seed = mesh_of(devices), seed_of(random_seed)
     check_model(model)
-    start = start.posterior if isinstance(start, Approximation) else start
-    method.check(model, start)
+    starts = starts_of(start, members, streamed=data is not None)
+    method.check(model, starts[0])
 
     with precision(dtype):
         layers = method.needs_rows
@@ -219,19 +229,27 @@ def fit(
         )
         with source:
             plan = Plan.of(source.batches, length, mesh)
-            program = method.compile(problem, plan, start, seed)
+            program = method.compile(problem, plan, starts[0], seed)
             state = program.init(seed)
             support = Support(problem.terms, held=not problem.streamed)
             support.check_start(program.posterior(state).looks(seed), source.shown)
             with shapes_must_agree(problem.terms.data):
                 loop = Loop(program, source, state)
 
+            def first(member: int) -> State:
+                own = member_seed(seed, member)
+                return program.another(own, starts[member]) if member else state
+
             def result(state: State, record: Record) -> Approximation:
                 return Approximation(problem, program, on_host(state), record)
 
-            fitted = result(
-                *run(loop, state, plan, shown, result, partial(explain, problem, program))
-            )
+            def mixture(states: Sequence[State], records: Sequence[Record], cut: bool) -> Any:
+                if members == 1:
+                    return result(states[0], records[0])
+                return Mixture.of(problem, program, states, Records(tuple(records), cut))
+
+            why = partial(explain, problem, program)
+            fitted = mixture(*run_members(members, first, loop, plan, shown, result, mixture, why))
             try:
                 support.warn_at_end(fitted.posterior.looks(seed), source.shown)
             except BaseException as error:  # a warning that is an error, or Ctrl-C

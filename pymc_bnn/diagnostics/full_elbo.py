@@ -19,6 +19,7 @@ from pymc_bnn.elbo import check_sign
 from pymc_bnn.elbo.objective import objective_name
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
+from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.runtime.precision import precision
 
@@ -41,6 +42,8 @@ def evaluate_elbo(
     True
     """
     _check_visits(problem, data)
+    if isinstance(posterior, MemberPosterior):
+        return _of_mixture(problem, posterior, draws, data, batch_size, seed)
     elbo, params = posterior.elbo_terms(problem)
     key, points = key_of(seed, "elbo"), bool(posterior.points)
     rest = {d.name: d.value for d in problem.terms.data if not d.per_example}
@@ -94,6 +97,45 @@ def evaluate_kl(problem: Problem, posterior: Posterior, draws: int, seed: int) -
     check_sign(elbo.kl_methods, elbo.sizes, kl)
     kl = np.where([method.startswith("none") for method in elbo.kl_methods.values()], np.nan, kl)
     return pd.Series(kl, index=pd.Index(elbo.names, name="variable"), name="kl")
+
+
+def _of_mixture(
+    problem: Problem, posterior: MemberPosterior, draws: int, data: Any, batch_size: int, seed: int
+) -> pd.Series:
+    r"""Return the ELBO of a mixture: the mean of its members' and what is gained by mixing.
+
+    :math:`\mathrm{KL}(q\|p) = \sum_m w_m\,[\mathrm{KL}(q_m\|p) - E_{q_m} \log (q_m/q)]`; the
+    second term, between 0 and log M, is drawn. Between points there is nothing to gain.
+    """
+    weights, members = np.asarray(posterior.weights), posterior.members
+    each = pd.DataFrame(
+        [
+            evaluate_elbo(problem, m, draws, data, batch_size, seed + i)
+            for i, m in enumerate(members)
+        ]
+    )
+    found = (each.T * weights).sum(axis=1)
+    name = objective_name(points=bool(posterior.points))
+    variance = (weights**2 * each[f"{name}_se"].to_numpy() ** 2).sum()
+    if not posterior.points:
+        gains = np.array([_gains(posterior, m, draws, seed) for m in range(len(members))])
+        gain = weights @ gains.mean(axis=1)
+        variance += (weights**2 * gains.var(axis=1, ddof=1)).sum() / draws
+        found["kl"] -= gain
+        found[name] += gain
+    found[f"{name}_se"] = np.sqrt(variance)
+    if problem.terms.n_rows:
+        found[f"{name}_per_example"] = found[name] / problem.n
+    return found.rename(None)
+
+
+def _gains(posterior: MemberPosterior, member: int, draws: int, seed: int) -> list[float]:
+    """Return log q_m/q at draws of a member."""
+    own, found = posterior.members[member], []
+    for i in range(draws):
+        values = own.draw_number(key_of(seed + member, "gain"), i)
+        found.append(own.log_density(values) - posterior.log_density(values))
+    return found
 
 
 def _check_visits(problem: Problem, data: Any) -> None:

@@ -12,6 +12,7 @@ from pymc_bnn.inference.start import prior_scales
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_guides import GuidePosterior
+from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["prior_stds", "scale_ratio", "summary"]
@@ -54,6 +55,8 @@ def scale_ratio(problem: Problem, posterior: Posterior, prior: Scales | None = N
     >>> bool(0.09 < scale_ratio(fitted.problem, fitted.posterior)["mu"] < 0.11)
     True
     """
+    if isinstance(posterior, MemberPosterior):
+        raise posterior.lacks("guides to sum up", "use fitted.members[0].scale_ratio()")
     prior, (_, stds) = prior or prior_stds(problem, posterior), posterior.moments()
     ratios = {
         name: np.nan if name in posterior.points else float(np.median(std / prior[name]))

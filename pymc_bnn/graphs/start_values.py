@@ -22,7 +22,7 @@ from pytensor.graph.rewriting.basic import copy_stack_trace, dfs_rewriter, node_
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
-__all__ = ["family", "move_initial_values"]
+__all__ = ["family", "move_initial_values", "started"]
 
 
 class _Started(Op):
@@ -87,6 +87,20 @@ def family(op: Op) -> type[Op]:
     (False, True)
     """
     return type(op).__bases__[1] if isinstance(op, _Started) else type(op)
+
+
+def started(variable: TensorVariable) -> bool:
+    """Tell whether a random variable brings its start value with it.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     x = pm.Normal("x", initval=2.0)
+    >>> move_initial_values(model, [x])
+    >>> started(x)
+    True
+    """
+    return variable.owner is not None and isinstance(variable.owner.op, _Started)
 
 
 @cache

@@ -31,6 +31,7 @@ class Info:
     kl_weight: float
     metrics: Metrics  # (steps of the chunk,) each; full data, nats
     approximation: Callable[[], Any]  # the Approximation as it stands
+    member: int = 0  # of several, the number of the one that is being fitted
 
     @property
     def elbo(self) -> np.ndarray:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from pymc_bnn._checks import invalid
 from pymc_bnn.data.epochs import Counts, EpochPlan, StreamPlan
 from pymc_bnn.data.padding import room_of, round_up
 from pymc_bnn.data.shuffle import shuffled
@@ -60,6 +61,17 @@ class Program(ABC):
     @abstractmethod
     def init(self, seed: int) -> State:
         """Return the state before the first step."""
+
+    def another(self, seed: int, start: Any = None) -> State:
+        """Return a first state from elsewhere, for another member of a mixture.
+
+        Raises
+        ------
+        ValueError
+            Where the method knows but one start.
+        """
+        rule, repair = "be 1 for this method", "leave it out"
+        raise invalid("members", rule, type(self.method).__name__, repair)
 
     @abstractmethod
     def gradient(

@@ -18,6 +18,8 @@ class Progress:
         Steps asked for.
     per_epoch : int
         Steps of an epoch; the ELBO is averaged over as many, at least 50.
+    label : str, optional
+        Said before the bar.
     enabled : bool, optional
         False shows nothing.
 
@@ -28,7 +30,7 @@ class Progress:
     ...     progress.update(5, Metrics(np.ones(5), np.ones(5), np.zeros(5)))
     """
 
-    def __init__(self, steps: int, per_epoch: int, *, enabled: bool = True):
+    def __init__(self, steps: int, per_epoch: int, label: str = "", *, enabled: bool = True):
         self._window = max(50, per_epoch)
         self._recent = Metrics.join([])
         self._bar = None
@@ -44,6 +46,7 @@ class Progress:
             from rich.progress import Progress as RichProgress
 
             self._bar = RichProgress(
+                *([TextColumn(label)] if label else []),
                 BarColumn(),
                 TaskProgressColumn(),
                 MofNCompleteColumn(),

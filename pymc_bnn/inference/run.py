@@ -41,6 +41,8 @@ class RunOptions:
     callbacks: Sequence[Any] = ()
     chunk_steps: int | None = None
     progressbar: bool = True
+    member: int = 0
+    members: int = 1
 
     def __post_init__(self):
         if self.chunk_steps is not None:
@@ -75,6 +77,7 @@ def run(
     options: RunOptions,
     result: Callable[[State, Record], Any],
     explain: Callable[[Loop, State], str],
+    keep: Callable[[State, Record], Any] | None = None,
 ) -> tuple[State, Record]:
     """Drive the loop in pieces, and the callbacks between chunks.
 
@@ -91,9 +94,11 @@ def run(
     options : RunOptions
         What is shown, and who is called.
     result : callable
-        Makes of a state and a record what callbacks and errors are given as `approximation`.
+        Makes of a state and a record what callbacks are given as `approximation`.
     explain : callable
         Says of a loop and its last finite state why the next step is not finite.
+    keep : callable, optional
+        Makes of them what errors are given; by default the same.
 
     Returns
     -------
@@ -109,6 +114,7 @@ def run(
     Exception
         What a callback or a stream raised, with an `approximation`.
     """
+    keep = keep or result
     steps, per_epoch = plan.steps, plan.per_epoch
     chunk, callbacks = options.chunk(per_epoch), options.callbacks
     found: list[Metrics] = []
@@ -119,7 +125,8 @@ def run(
     stops = {step for steps_asked in asked for step in steps_asked or ()}
     try:
         shown = options.progressbar and jax.process_index() == 0
-        with Progress(steps, per_epoch, enabled=shown) as bar, interrupts() as interrupted:
+        label = f"{options.member + 1}/{options.members}" if options.members > 1 else ""
+        with Progress(steps, per_epoch, label, enabled=shown) as bar, interrupts() as interrupted:
             while done < steps and not interrupted():
                 now = min(piece, steps - done, chunk - in_chunk if callbacks else steps)
                 now = min([now, *(stop - done for stop in stops if stop > done)])
@@ -131,7 +138,7 @@ def run(
                 if not finite:
                     kept, before = loop.last_finite(kept, now)
                     found.append(before)
-                    raise NonFiniteError(explain(loop, kept), _so_far(result, kept, found))
+                    raise NonFiniteError(explain(loop, kept), _so_far(keep, kept, found))
                 now = len(metrics.nll)
                 if not now:
                     continue  # interrupted while it waited
@@ -156,6 +163,7 @@ def run(
                         elapsed_s=time.perf_counter() - started,
                         kl_weight=float(loop.program.kl_weight_at(done - 1)),
                         metrics=_last(found, in_chunk),
+                        member=options.member,
                         approximation=partial(_so_far, result, state, tuple(found)),
                     )
                     answers = [callback.on_chunk(state, info) for callback in due]
@@ -168,7 +176,7 @@ def run(
     except NonFiniteError:
         raise
     except Exception as error:
-        error.approximation = _so_far(result, kept, found)
+        error.approximation = _so_far(keep, kept, found)
         error.add_note("What was fitted so far is kept in this error's `approximation`.")
         raise
     if cut:

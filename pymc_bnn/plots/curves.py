@@ -305,6 +305,9 @@ def held_out_curves(
 
 def _steps(history: pd.DataFrame) -> tuple[np.ndarray, float]:
     """Return the step of each row and the number of steps per epoch, 1 where unknown."""
+    if history.index.nlevels > 1:
+        got, repair = "that of a mixture", "draw elbo_curves({str(i): m.history for i, m in …})"
+        raise invalid("history", "be that of one fit", got, repair)
     steps = history.index.to_numpy()
     if steps.dtype.kind not in "iuf" or (np.diff(steps) <= 0).any() or steps[0] < 0:
         raise invalid(

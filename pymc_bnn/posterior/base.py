@@ -60,10 +60,14 @@ class Posterior(ABC):
     def draw(self, key: jax.Array) -> dict[str, Any]:
         """Return one draw of every free variable, by name, unconstrained."""
 
+    def draw_number(self, key: jax.Array, i: int) -> dict[str, Any]:
+        """Return the i-th of many draws that are made with one key."""
+        return self.draw(jax.random.fold_in(key, i))
+
     def looks(self, seed: int) -> Callable[[int], dict[str, Any]]:
         """Return a function from a number to a draw, for looks at a posterior beside a fit."""
         key = key_of(seed, "look")
-        return lambda i: self.draw(jax.random.fold_in(key, i))
+        return lambda i: self.draw_number(key, i)
 
     def moments(self) -> Moments:
         """Return means and standard deviations of each free variable, from 4,000 draws."""
@@ -82,6 +86,15 @@ class Posterior(ABC):
     def points(self) -> tuple[str, ...]:
         """Free variables that have a point instead of a distribution."""
         return ()
+
+    @property
+    def fixed(self) -> bool:
+        """Whether all draws are the same."""
+        return False
+
+    def center(self) -> dict[str, np.ndarray]:
+        """Return the unconstrained values that stand for all of it: the means."""
+        return self.moments()[0]
 
     @property
     def normal(self) -> bool:

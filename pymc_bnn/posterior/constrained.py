@@ -12,6 +12,7 @@ from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.posterior.base import Moments, Posterior, moment_keys
+from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import precision
 
@@ -57,6 +58,8 @@ def constrained_moments(problem: Problem, posterior: Posterior) -> Moments:
     >>> bool(abs(stds["mu"] - 1 / np.sqrt(10)) < 0.03)
     True
     """
+    if isinstance(posterior, MemberPosterior):
+        return posterior.pooled([constrained_moments(problem, m) for m in posterior.members])
     means, stds = {}, {}
     nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
     weights = weights / weights.sum()

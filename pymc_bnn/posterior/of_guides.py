@@ -73,6 +73,11 @@ class GuidePosterior(Posterior):
         return self.guide.points
 
     @property
+    def fixed(self) -> bool:
+        """Whether all draws are the same: of points only."""
+        return len(self.points) == sum(len(block.variables) for block in self.guide.blocks)
+
+    @property
     def normal(self) -> bool:
         """Whether every guide is Normal in each of its numbers."""
         return all(block.guide.normal for block in self.guide.blocks)

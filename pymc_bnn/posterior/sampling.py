@@ -115,7 +115,7 @@ def sample(
     with precision(dtype):
         function = constrain(terms, list(graphs.values()), dtype)
         itemsize = np.dtype(dtype).itemsize
-        drawn = [function(posterior.draw(jax.random.fold_in(key, 0)))]
+        drawn = [function(posterior.draw_number(key, 0))]
         sizes = {n: v.size * itemsize * draws for n, v in zip(names, drawn[0], strict=True)}
         if sum(sizes.values()) > LIMIT_BYTES:
             largest = max(sizes, key=sizes.get)
@@ -126,7 +126,7 @@ def sample(
                 f"GiB (most of it '{largest}')",
                 "choose fewer draws, or variables by var_names=",
             )
-        more = (posterior.draw(jax.random.fold_in(key, i)) for i in range(1, draws))
+        more = (posterior.draw_number(key, i) for i in range(1, draws))
         drawn += [function(values) for values in more]
         values = {n: np.stack([np.asarray(d[i]) for d in drawn])[None] for i, n in enumerate(names)}
     return arviz_base.from_dict(

@@ -107,12 +107,13 @@ def predict(
     # With fixed weights class probabilities do not vary; samples of other variables do.
     count = draws if at == "draws" or predictor.others or predictor.with_masks else 1
 
-    def weights(i: int) -> Mapping[str, Any]:
-        if at == "mean":
-            return posterior.moments()[0]
-        return posterior.draw(jax.random.fold_in(jax.random.fold_in(key, 0), i))
+    center = posterior.center() if at == "mean" else None
+    of_draws = jax.random.fold_in(key, 0)
 
-    fixed = at == "mean" or len(posterior.points) == len(predictor.terms.free)
+    def weights(i: int) -> Mapping[str, Any]:
+        return posterior.draw_number(of_draws, i) if center is None else center
+
+    fixed = at == "mean" or posterior.fixed
     stream = Stream(count, batch_size, keep_draws, key, fixed, mesh, first, padded)
     with precision(predictor.dtype):
         return stream.run(predictor, rows, weights)

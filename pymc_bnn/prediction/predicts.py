@@ -101,7 +101,7 @@ class Predicts:
         >>> pred["y"].samples.shape
         (50, 2)
         """
-        check_prediction(draws, batch_size, at)
+        check_prediction(draws, batch_size, at, self.posterior)
         mesh = mesh_of(devices)
         predictor, rows = ask(self.problem, new_data, var_names, mc_dropout)
         warn_of_one_draw(draws, predictor.has_values)
@@ -189,7 +189,7 @@ class Predicts:
         ...     dict(found.sizes)
         {'example': 20}
         """
-        check_prediction(draws, batch_size, at)
+        check_prediction(draws, batch_size, at, self.posterior)
         return write_predictions(
             self.problem,
             self.posterior,

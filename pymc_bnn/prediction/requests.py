@@ -20,6 +20,7 @@ from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import Data, ModelTerms, Observed
+from pymc_bnn.posterior.base import Posterior
 
 __all__ = [
     "Request",
@@ -327,14 +328,19 @@ def not_enough(terms: ModelTerms, request: Request, missing: Sequence[str]) -> E
     )
 
 
-def check_prediction(draws: Any, batch_size: Any, at: Any) -> None:
-    """Check the arguments of a prediction.
+def check_prediction(draws: Any, batch_size: Any, at: Any, posterior: Posterior) -> None:
+    """Check the arguments of a prediction from a posterior.
 
     Examples
     --------
-    >>> check_prediction(100, 256, "draws")
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+    >>> check_prediction(100, 256, "mean", bnn.fit(model, steps=1, progressbar=False).posterior)
     """
     check_int("draws", draws, 1, None, "pass draws=100")
     check_int("batch_size", batch_size, 1, None, "pass batch_size=256")
     if at not in ("draws", "mean"):
         raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
+    if at == "mean":
+        posterior.center()  # or say that there is none
