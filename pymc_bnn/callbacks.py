@@ -179,16 +179,18 @@ class EarlyStopping:
         if not min_delta >= 0:
             raise invalid("min_delta", "be at least 0", min_delta, "pass min_delta=1")
         self.min_delta = float(min_delta)
+        self._begin(0)
+
+    def _begin(self, member: int) -> None:
         self.best: tuple[float, float] | None = None  # mean and squared standard error
         self.waited = 0
-        self._member = 0
         self._pending = np.zeros(0)
+        self._member = member
 
     def on_chunk(self, state: State, info: Info) -> bool:
         """Look at the windows completed since the last call; true stops the fit."""
         if info.member != self._member:  # each member of a mixture begins anew
-            self.best, self.waited, self._pending = None, 0, np.zeros(0)
-            self._member = info.member
+            self._begin(info.member)
         self._pending = np.concatenate([self._pending, info.elbo])
         while len(self._pending) >= self.window:
             part, self._pending = self._pending[: self.window], self._pending[self.window :]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.approximation import Approximation
@@ -20,7 +19,6 @@ from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.posterior.stacking import stacking_weights
-from pymc_bnn.runtime.noise import seed_of
 
 __all__ = ["Mixture", "starts_of"]
 
@@ -31,7 +29,9 @@ class Mixture(Approximation):
 
     Predictions, draws and the ELBO are those of the mixture. Where the members found different
     modes it is a better approximation than each of them: its ELBO is above the mean of theirs, by
-    the logarithm of their number where they do not overlap.
+    the logarithm of their number where they do not overlap. :meth:`sample` draws a chain from each
+    member, of unequal weights one from the mixture; an R-hat above 1 then says that the members
+    found different modes, not that they failed.
 
     Attributes
     ----------
@@ -116,34 +116,6 @@ class Mixture(Approximation):
     def scale_ratio(self) -> pd.Series:
         """Return :meth:`Approximation.scale_ratio` of each member, one below the other."""
         return _by_member([member.scale_ratio() for member in self.members])
-
-    def sample(
-        self,
-        draws: int = 1000,
-        var_names: str | Sequence[str] | None = None,
-        filter_vars: str | None = None,
-        *,
-        random_seed: Any = None,
-    ) -> xr.DataTree:
-        """Draw from the members, a chain each; see :meth:`Approximation.sample`.
-
-        With unequal weights there is one chain, of the mixture. R-hat above 1 then says that the
-        members found different modes, not that they failed.
-        """
-        if len(set(self.weights)) > 1:
-            return super().sample(draws, var_names, filter_vars, random_seed=random_seed)
-        check_int("draws", draws, 1, None, "pass draws=1000")
-        seeds = np.random.default_rng(seed_of(random_seed))
-        trees = [
-            member.sample(draws, var_names, filter_vars, random_seed=int(seeds.integers(2**31)))
-            for member in self.members
-        ]
-        chains = {"chain": np.arange(len(trees))}
-        joined = xr.concat([tree.posterior.to_dataset() for tree in trees], "chain")
-        joined = joined.assign_coords(chains).assign_attrs(
-            {**trees[0].posterior.attrs, "kl_weight": self.kl_weight}
-        )
-        return xr.DataTree.from_dict({"posterior": joined})
 
     def stack(
         self, new_data: Mapping[str, Any], draws: int = 100, *, random_seed: Any = 0

@@ -131,11 +131,8 @@ def _of_mixture(
 
 def _gains(posterior: MemberPosterior, member: int, draws: int, seed: int) -> list[float]:
     """Return log q_m/q at draws of a member."""
-    own, found = posterior.members[member], []
-    for i in range(draws):
-        values = own.draw_number(key_of(seed + member, "gain"), i)
-        found.append(own.log_density(values) - posterior.log_density(values))
-    return found
+    own, key = posterior.members[member], key_of(seed + member, "gain")
+    return [posterior.log_ratio(member, own.draw_number(key, i)) for i in range(draws)]
 
 
 def _check_visits(problem: Problem, data: Any) -> None:

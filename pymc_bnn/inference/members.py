@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from pymc_bnn.inference.interrupts import say_interrupted
 from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.record import Record
@@ -124,20 +124,15 @@ def run_members(
         except KeyboardInterrupt:
             if not states:
                 raise
-            return _left_out(states, records, member, count)
+            say_interrupted(0, plan.steps, member, count)
+            break
         shown = replace(options, member=member, members=count)
         keep = partial(so_far, (tuple(states), tuple(records)))
         state, record = run(loop, state, plan, shown, result, explain, keep)
         if record.interrupted and states:
-            return _left_out(states, records, member, count)
+            break
         states.append(on_host(state))
         records.append(record)
         if record.interrupted:
             break
     return states, records, len(states) < count
-
-
-def _left_out(states: Any, records: Any, member: int, count: int) -> Any:
-    kept = f"the {member} before it are kept" if member > 1 else "the one before it is kept"
-    print(f"member {member + 1} of {count} is left out: {kept}", file=sys.stderr, flush=True)
-    return states, records, True

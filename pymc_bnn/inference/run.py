@@ -77,7 +77,7 @@ def run(
     options: RunOptions,
     result: Callable[[State, Record], Any],
     explain: Callable[[Loop, State], str],
-    keep: Callable[[State, Record], Any] | None = None,
+    keep: Callable[[State, Record], Any],
 ) -> tuple[State, Record]:
     """Drive the loop in pieces, and the callbacks between chunks.
 
@@ -97,8 +97,8 @@ def run(
         Makes of a state and a record what callbacks are given as `approximation`.
     explain : callable
         Says of a loop and its last finite state why the next step is not finite.
-    keep : callable, optional
-        Makes of them what errors are given; by default the same.
+    keep : callable
+        Makes of them what errors are given: the members before, too.
 
     Returns
     -------
@@ -114,7 +114,6 @@ def run(
     Exception
         What a callback or a stream raised, with an `approximation`.
     """
-    keep = keep or result
     steps, per_epoch = plan.steps, plan.per_epoch
     chunk, callbacks = options.chunk(per_epoch), options.callbacks
     found: list[Metrics] = []
@@ -180,7 +179,7 @@ def run(
         error.add_note("What was fitted so far is kept in this error's `approximation`.")
         raise
     if cut:
-        say_interrupted(done, steps)
+        say_interrupted(done, steps, options.member, options.members)
     return state, Record(Metrics.join(found), interrupted=cut)
 
 

@@ -12,7 +12,7 @@ import pymc as pm
 from pymc_bnn._checks import check_int, check_positive, invalid
 from pymc_bnn.elbo import assemble, check_closed_forms, check_spec, needs_rows
 from pymc_bnn.elbo.choose import Spec
-from pymc_bnn.guides import Guide, JointGuide, assign_guides
+from pymc_bnn.guides import Block, Guide, JointGuide, assign_guides
 from pymc_bnn.inference.method import Method
 from pymc_bnn.inference.optimizer import adam
 from pymc_bnn.inference.plan import Plan
@@ -20,6 +20,7 @@ from pymc_bnn.inference.schedules import kl_schedule
 from pymc_bnn.inference.start import check_first, check_start, starting_blocks
 from pymc_bnn.inference.vi_program import VIProgram
 from pymc_bnn.model.problem import Problem
+from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["VI"]
@@ -91,6 +92,11 @@ class VI(Method):
         assign_guides(self.guide, [rv.name for rv in model.free_RVs])
         check_start(start, model)
 
+    def blocks(self, terms: ModelTerms, start: Any, dtype: str, seed: int) -> tuple[Block, ...]:
+        """Return the guides of all free variables, where they start."""
+        assigned = assign_guides(self.guide, [f.name for f in terms.free])
+        return starting_blocks(terms, assigned, start, dtype, seed)
+
     def compile(self, problem: Problem, plan: Plan, start: Any = None, seed: int = 0) -> VIProgram:
         """Return the program: guides that start, the ELBO, a step of the optimiser.
 
@@ -101,9 +107,8 @@ class VI(Method):
         """
         terms, dtype = problem.terms, problem.dtype
         kl_weights = kl_schedule(self.kl_weight, plan.steps)
-        assigned = assign_guides(self.guide, [f.name for f in terms.free])
         with precision(dtype):
-            guide = JointGuide(starting_blocks(terms, assigned, start, dtype, seed), dtype)
+            guide = JointGuide(self.blocks(terms, start, dtype, seed), dtype)
             check_first(terms, guide, guide.first)
             elbo = assemble(terms, guide, dtype, self.estimator)
             check_closed_forms(terms)

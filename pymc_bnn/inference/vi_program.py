@@ -13,11 +13,10 @@ import optax
 
 from pymc_bnn.data.epochs import Counts
 from pymc_bnn.elbo import Elbo, ElboTerms
-from pymc_bnn.guides import JointGuide, assign_guides
+from pymc_bnn.guides import JointGuide
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.redraw import redraw
-from pymc_bnn.inference.start import starting_blocks
 from pymc_bnn.inference.state import State
 from pymc_bnn.posterior.of_guides import GuidePosterior
 from pymc_bnn.runtime.precision import precision
@@ -77,10 +76,9 @@ class VIProgram(Program):
 
     def another(self, seed: int, start: Any = None) -> State:
         """Return a first state from other starts of the model's variables."""
-        terms, dtype = redraw(self.problem.terms, seed), self.dtype
-        assigned = assign_guides(self.method.guide, [f.name for f in terms.free])
-        with precision(dtype):
-            blocks = starting_blocks(terms, assigned, start, dtype, seed)
+        terms = redraw(self.problem.terms, seed)
+        with precision(self.dtype):
+            blocks = self.method.blocks(terms, start, self.dtype, seed)
         return self.init(seed, {block.name: block.params for block in blocks})
 
     def posterior(self, state: State) -> GuidePosterior:

@@ -88,6 +88,11 @@ class Posterior(ABC):
         return ()
 
     @property
+    def chains(self) -> tuple[Posterior, ...]:
+        """What ArviZ is shown as chains: the posterior itself, or members of equal weight."""
+        return (self,)
+
+    @property
     def fixed(self) -> bool:
         """Whether all draws are the same."""
         return False

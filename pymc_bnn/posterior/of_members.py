@@ -89,6 +89,11 @@ class MemberPosterior(Posterior):
         return self.members[0].points
 
     @property
+    def chains(self) -> tuple[Posterior, ...]:
+        """The members, where they have equal weights; else draws of one alone tell too much."""
+        return self.members if len(set(self.weights)) == 1 else (self,)
+
+    @property
     def fixed(self) -> bool:
         """Whether all draws are the same."""
         return len(self.members) == 1 and self.members[0].fixed
@@ -105,5 +110,12 @@ class MemberPosterior(Posterior):
 
     def log_density(self, values: Mapping[str, Any]) -> float:
         """Return the log-density of unconstrained values, in nats; TypeError with points."""
-        each = [member.log_density(values) for member in self.members]
-        return float(logsumexp(each, b=np.asarray(self.weights)))
+        return float(logsumexp(self._each(values), b=np.asarray(self.weights)))
+
+    def log_ratio(self, member: int, values: Mapping[str, Any]) -> float:
+        """Return log q_m/q at unconstrained values, in nats; TypeError with points."""
+        each = self._each(values)
+        return each[member] - float(logsumexp(each, b=np.asarray(self.weights)))
+
+    def _each(self, values: Mapping[str, Any]) -> list[float]:
+        return [member.log_density(values) for member in self.members]

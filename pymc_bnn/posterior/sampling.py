@@ -115,20 +115,29 @@ def sample(
     with precision(dtype):
         function = constrain(terms, list(graphs.values()), dtype)
         itemsize = np.dtype(dtype).itemsize
-        drawn = [function(posterior.draw_number(key, 0))]
-        sizes = {n: v.size * itemsize * draws for n, v in zip(names, drawn[0], strict=True)}
+        chains = posterior.chains
+        keys = [key] if len(chains) == 1 else jax.random.split(key, len(chains))
+        first = function(chains[0].draw_number(keys[0], 0))
+        total = draws * len(chains)
+        sizes = {n: v.size * itemsize * total for n, v in zip(names, first, strict=True)}
         if sum(sizes.values()) > LIMIT_BYTES:
             largest = max(sizes, key=sizes.get)
             raise invalid(
                 "draws",
                 "need no more than 2 GiB of memory",
-                f"{draws} draws of {len(names)} variables, {sum(sizes.values()) / 2**30:.1f} "
+                f"{total} draws of {len(names)} variables, {sum(sizes.values()) / 2**30:.1f} "
                 f"GiB (most of it '{largest}')",
                 "choose fewer draws, or variables by var_names=",
             )
-        more = (posterior.draw_number(key, i) for i in range(1, draws))
-        drawn += [function(values) for values in more]
-        values = {n: np.stack([np.asarray(d[i]) for d in drawn])[None] for i, n in enumerate(names)}
+        drawn = [
+            [function(chain.draw_number(own, i)) for i in range(int(c == 0), draws)]
+            for c, (chain, own) in enumerate(zip(chains, keys, strict=True))
+        ]
+        drawn[0].insert(0, first)
+        values = {
+            n: np.stack([np.stack([np.asarray(d[i]) for d in chain]) for chain in drawn])
+            for i, n in enumerate(names)
+        }
     return arviz_base.from_dict(
         {"posterior": values},
         **labels(terms, names),
