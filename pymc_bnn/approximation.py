@@ -69,7 +69,8 @@ class Approximation(Predicts):
         """Say what it is in a line."""
         return (
             f"<Approximation: {len(self.problem.terms.free)} variables, {self.n_parameters:,} "
-            f"numbers, {self.record.steps:,} steps, kl_weight={self.kl_weight:g}>"
+            f"numbers, {self.record.steps:,} steps{self.record.ended}, "
+            f"kl_weight={self.kl_weight:g}>"
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -98,6 +99,11 @@ class Approximation(Predicts):
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended the fit before its last step."""
         return self.record.interrupted
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether the ELBO had stopped rising where rates fell; None where steps were given."""
+        return self.record.converged
 
     @property
     def n_parameters(self) -> int:

@@ -151,7 +151,8 @@ class EarlyStopping:
     """Stops when the ELBO, averaged over windows, has not risen for a while.
 
     One value of a noisy ELBO says little: means of whole windows are compared, and a rise counts
-    only beyond `min_delta` standard errors of the two means.
+    only beyond `min_delta` standard errors of the two means. It begins anew while the KL's weight
+    rises, and with each member of a mixture.
 
     Parameters
     ----------
@@ -179,18 +180,18 @@ class EarlyStopping:
         if not min_delta >= 0:
             raise invalid("min_delta", "be at least 0", min_delta, "pass min_delta=1")
         self.min_delta = float(min_delta)
-        self._begin(0)
+        self._begin(None)
 
-    def _begin(self, member: int) -> None:
+    def _begin(self, now: tuple[int, float] | None) -> None:
         self.best: tuple[float, float] | None = None  # mean and squared standard error
         self.waited = 0
         self._pending = np.zeros(0)
-        self._member = member
+        self._now = now
 
     def on_chunk(self, state: State, info: Info) -> bool:
         """Look at the windows completed since the last call; true stops the fit."""
-        if info.member != self._member:  # each member of a mixture begins anew
-            self._begin(info.member)
+        if (info.member, info.kl_weight) != self._now:
+            self._begin((info.member, info.kl_weight))
         self._pending = np.concatenate([self._pending, info.elbo])
         while len(self._pending) >= self.window:
             part, self._pending = self._pending[: self.window], self._pending[self.window :]

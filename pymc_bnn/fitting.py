@@ -55,6 +55,7 @@ def fit(
     learning_rate: float | None = None,
     scale_learning_rate: float | None = None,
     kl_weight: float | Callable[[Any], Any] = 1.0,
+    kl_warmup: int | str = "auto",
     random_seed: int | np.random.Generator | None = None,
     progressbar: bool = True,
     callbacks: Sequence[Any] = (),
@@ -79,9 +80,12 @@ def fit(
     ----------
     model : pymc.Model, optional
         Any PyMC model with continuous free variables; by default the model of the context.
-    steps, epochs : int
-        How long to train; give one of them. An epoch shows every example once: of `data`, one
-        pass over it.
+    steps, epochs : int, optional
+        How long to train; give one of them, or none. An epoch shows every example once: of `data`,
+        one pass over it. With none the fit goes on until the ELBO has stopped rising (a test that
+        takes noise for a rise in 5 % of looks; :mod:`pymc_bnn.inference.convergence`), and then
+        for half as many steps with learning rates that fall. ``fitted.converged`` says whether it
+        had; if it rises still after some 60,000 steps a warning does.
     data : iterable, optional
         Batches of data that do not fit into memory: a torch ``DataLoader``, a `grain` loader, a
         generator over memory-mapped files. The model then holds a small sample, of which names,
@@ -98,8 +102,9 @@ def fit(
     stall_timeout : float, optional
         Seconds after which a `data` that yields nothing is an error.
     batch_size : int, "auto" or None, optional
-        Examples per step, in 1…N. "auto": 256, or all of them where there are fewer, or where
-        the observed variables have different lengths. None: all data in every step, nothing is
+        Examples per step, in 1…N. "auto": 256, or all of them where there are fewer (without
+        `steps` and `epochs`: up to 1,024), or where the observed variables have different lengths.
+        None: all data in every step, nothing is
         taken row by row. Batches of an epoch differ in size by at most one. With `data`: the
         largest batch there is, to which smaller ones are padded; "auto": the first batch's.
     rows : str or sequence of str, optional
@@ -132,12 +137,18 @@ def fit(
         For the loss −ELBO/N. By default :func:`pymc_bnn.adam` with the two learning rates.
     learning_rate, scale_learning_rate : float, optional
         Of the default optimiser's locations and of everything else (log-scales), above 0; 0.01
-        and 0.03 if not given.
+        and 0.03 if not given. Locations whose posterior scale s is above 0.3 move s/0.3 times as
+        fast, so that variables far from scale 1 need no rates of their own.
     kl_weight : float or callable, optional
         Weight w of the KL, and of the log prior of points: a number above 0, or a schedule
         (optax's, say) that maps the step, counted from 0, to a number of at least 0, above 0 at
         the last step. 1 is the posterior, below 1 a cold posterior, which has to be labelled so.
         The history holds the unweighted ELBO.
+    kl_warmup : int or "auto", optional
+        First steps, in which the KL's weight rises from half of `kl_weight` to all of it: a
+        likelihood whose scale is learned then does not explain away what the network has not
+        learned yet. "auto": 3,000 where neither `steps` nor `epochs` is given, but none from an
+        earlier fit; else none. A fit that stops before is cold, and warned of.
     random_seed : int or numpy.random.Generator, optional
         The same seed gives the same numbers on the same machine.
     progressbar : bool, optional
@@ -216,6 +227,7 @@ def fit(
     of_vi = {"guide": guide, "estimator": estimator, "particles": particles}
     of_vi |= {"optimizer": optimizer, "learning_rate": learning_rate}
     of_vi |= {"scale_learning_rate": scale_learning_rate, "kl_weight": kl_weight}
+    of_vi |= {"kl_warmup": kl_warmup}
     method = chosen(method, VI, of_vi)
     mesh, seed = mesh_of(devices), seed_of(random_seed)
     check_model(model)
@@ -225,7 +237,13 @@ def fit(
     with precision(dtype):
         layers = method.needs_rows
         problem, source = prepare(
-            model, options, mesh, layers=layers, epochs=length.epochs, seed=seed
+            model,
+            options,
+            mesh,
+            layers=layers,
+            whole_up_to=length.whole_up_to,
+            epochs=length.epochs,
+            seed=seed,
         )
         with source:
             plan = Plan.of(source.batches, length, mesh)

@@ -35,7 +35,6 @@ def test_custom_optimizer():
 
 
 BAD_ARGUMENTS = [
-    ({}, "`steps` must be given"),
     ({"steps": 5, "epochs": 5}, "`steps` must be given"),
     ({"steps": -1}, "`steps` must be an integer of at least 1, got -1"),
     ({"steps": 2.5}, "`steps` must be an integer"),

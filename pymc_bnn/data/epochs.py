@@ -18,7 +18,7 @@ __all__ = ["Counts", "EpochPlan", "StreamPlan"]
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Counts:
-    """What a step has to know of the data's size: arguments of programs, not built into them.
+    """What a step has to know of sizes and lengths: arguments of programs, not built into them.
 
     Examples
     --------
@@ -31,17 +31,22 @@ class Counts:
     n: Any  # () of rows in memory
     batches: Any  # () of an epoch
     capacity: Any  # () rows of the largest batch
+    warmup: Any  # () first steps, in which the KL's weight rises
 
     @classmethod
     def of(
-        cls, batches: EpochPlan | StreamPlan | None, n: int = 1, dtype: str = "float32"
+        cls,
+        batches: EpochPlan | StreamPlan | None,
+        n: int = 1,
+        dtype: str = "float32",
+        warmup: int = 0,
     ) -> Counts:
         """Return those of a plan for `n` examples; without one they come whole."""
         numbers = [1, 0, 0]
         if batches is not None:
             held = batches.n if isinstance(batches, EpochPlan) else 1
             numbers = [held, batches.per_epoch, batches.capacity]
-        return cls(np.asarray(n, dtype), *(np.int32(number) for number in numbers))
+        return cls(np.asarray(n, dtype), *(np.int32(number) for number in (*numbers, warmup)))
 
     def at(self, words: jax.Array, step: Any, room: int) -> tuple[jax.Array, jax.Array]:
         """Return the rows of the batch of a step.

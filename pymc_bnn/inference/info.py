@@ -25,7 +25,7 @@ class Info:
     """
 
     step: int  # steps done
-    steps: int  # steps asked for
+    steps: int  # steps asked for; of a fit that ends where it has converged, the most there can be
     epoch: float  # epochs done
     elapsed_s: float  # since the first step
     kl_weight: float

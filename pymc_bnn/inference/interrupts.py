@@ -39,7 +39,7 @@ def interrupts() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def say_interrupted(done: int, steps: int, member: int = 0, members: int = 1) -> None:
+def say_interrupted(done: int, steps: int | None, member: int = 0, members: int = 1) -> None:
     """Say on stderr, in one line, how far a fit came and what is kept.
 
     Examples
@@ -50,5 +50,6 @@ def say_interrupted(done: int, steps: int, member: int = 0, members: int = 1) ->
     if member:
         before = f"the {member} before it are" if member > 1 else "the one before it is"
         kept = f"member {member + 1} of {members} is left out: {before} kept"
-    text = f"fit interrupted after step {done:,} of {steps:,}: {kept}, with interrupted=True"
+    of = "" if steps is None else f" of {steps:,}"
+    text = f"fit interrupted after step {done:,}{of}: {kept}, with interrupted=True"
     print(text, file=sys.stderr, flush=True)

@@ -35,6 +35,12 @@ class Records:
     interrupted: bool = False  # whether Ctrl-C left some out
 
     @property
+    def converged(self) -> bool | None:
+        """Whether each had; None where nobody looked."""
+        each = [record.converged for record in self.members]
+        return None if None in each else all(each)
+
+    @property
     def steps(self) -> int:
         """Steps of the longest run."""
         return max(record.steps for record in self.members)
@@ -124,7 +130,7 @@ def run_members(
         except KeyboardInterrupt:
             if not states:
                 raise
-            say_interrupted(0, plan.steps, member, count)
+            say_interrupted(0, None if plan.convergence else plan.steps, member, count)
             break
         shown = replace(options, member=member, members=count)
         keep = partial(so_far, (tuple(states), tuple(records)))

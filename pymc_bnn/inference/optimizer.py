@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-__all__ = ["adam", "is_location"]
+__all__ = ["adam", "is_location", "let_fall"]
 
 _FEW = 2**14  # numbers, up to which they are updated as one vector
 _LEAST = 0.01  # of the learning rate, at the last step
+_WIDE = 0.3  # scale above which locations move in proportion to it
 
 
 def is_location(role: str) -> bool:
@@ -25,8 +26,21 @@ def is_location(role: str) -> bool:
     return role.split()[0] == "loc"
 
 
+class Falling(NamedTuple):
+    """State of Adam whose rate falls: the numbers of its schedule, and what Adam keeps."""
+
+    peak: Any  # () the rate before it falls
+    begin: Any  # () steps before it falls
+    over: Any  # () steps over which it falls
+    adam: Any
+
+
 def adam(
-    steps: int, learning_rate: float = 0.01, scale_learning_rate: float = 0.03
+    steps: int,
+    learning_rate: float = 0.01,
+    scale_learning_rate: float = 0.03,
+    *,
+    begin: int = 0,
 ) -> optax.GradientTransformation:
     """Return the default optimiser: Adam, with a learning rate of their own for scales.
 
@@ -37,10 +51,14 @@ def adam(
     steps : int
         Number of steps of the fit.
     learning_rate : float, optional
-        Of the guide's locations, in units of the (unconstrained) variables per step.
+        Of the guide's locations, in units of the (unconstrained) variables per step; of those whose
+        posterior scale s is above 0.3, as many times more as s/0.3, so that numbers in the
+        thousands are found as fast as those near 1.
     scale_learning_rate : float, optional
         Of everything else, such as the logarithms of the guide's scales: numbers without unit, per
         step.
+    begin : int, optional
+        Steps before the rates begin to fall. Default 0.
 
     Returns
     -------
@@ -64,31 +82,63 @@ def adam(
         }
 
     rates = {"loc": learning_rate, "scale": scale_learning_rate}
-    parts = {role: _together(_falling_adam(rate, steps)) for role, rate in rates.items()}
-    return optax.partition(parts, label)
+    parts = {role: _together(_falling_adam(rate, begin, steps)) for role, rate in rates.items()}
+    return optax.chain(optax.partition(parts, label), optax.stateless(_stretched))
 
 
-def _falling_adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
+def _stretched(updates: Any, params: Any) -> Any:
+    """Let locations move in proportion to their scales, where these are wide.
+
+    A rate in the variable's own units is right for numbers near 1; far from there a step is a
+    share of what the posterior leaves open.
+    """
+
+    def of(role: str, update: Any, roles: Any) -> Any:
+        log_scale = roles.get(role.replace("loc", "log_scale")) if is_location(role) else None
+        return update if log_scale is None else update * jnp.maximum(jnp.exp(log_scale) / _WIDE, 1)
+
+    return {
+        name: {role: of(role, update, params[name]) for role, update in roles.items()}
+        for name, roles in updates.items()
+    }
+
+
+def let_fall(opt_state: Any, begin: int, over: int) -> Any:
+    """Return the default optimiser's state with rates that fall from a step on.
+
+    Examples
+    --------
+    >>> state = adam(1000).init({"mu": {"loc": jnp.zeros(2)}})
+    >>> fallen = let_fall(state, 200, 50)
+    >>> [float(at) for _, at in optax.tree_utils.tree_get_all_with_path(fallen, "begin")]
+    [200.0, 200.0]
+    """
+    numbers = {"begin": jnp.asarray(begin, float), "over": jnp.asarray(over, float)}
+    fallen = optax.tree_utils.tree_set(opt_state, **numbers)
+    return jax.tree.map(jnp.copy, fallen)  # each has its own: a step uses them up
+
+
+def _falling_adam(learning_rate: float, begin: int, steps: int) -> optax.GradientTransformation:
     """Return Adam whose rate falls; its numbers are kept in the state.
 
     Programs are so the same for all rates and numbers of steps.
     """
 
-    def inner(peak: jax.Array, last: jax.Array) -> optax.GradientTransformation:
+    def inner(peak: jax.Array, begin: jax.Array, over: jax.Array) -> optax.GradientTransformation:
         def rate(count: jax.Array) -> jax.Array:
-            fallen = 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(count, last) / last))
+            fallen = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(count - begin, 0, over) / over))
             return peak * ((1 - _LEAST) * fallen + _LEAST)
 
         return optax.adam(rate)
 
-    def init(params: Any) -> Any:
-        numbers = jnp.asarray(learning_rate, float), jnp.asarray(steps, float)
-        return numbers, inner(*numbers).init(params)
+    def init(params: Any) -> Falling:
+        numbers = [jnp.asarray(a, float) for a in (learning_rate, begin, max(steps - begin, 1))]
+        return Falling(*numbers, inner(*numbers).init(params))
 
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        numbers, own = state
+    def update(updates: Any, state: Falling, params: Any = None) -> tuple[Any, Falling]:
+        *numbers, own = state
         updates, own = inner(*numbers).update(updates, own, params)
-        return updates, (numbers, own)
+        return updates, Falling(*numbers, own)
 
     return optax.GradientTransformation(init, update)
 

@@ -8,13 +8,14 @@ from jax.sharding import Mesh
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.data.epochs import EpochPlan, StreamPlan
+from pymc_bnn.inference.convergence import Convergence
 
 __all__ = ["Length", "Plan"]
 
 
 @dataclass(frozen=True)
 class Length:
-    """How long to train, as it was asked for: in steps or in epochs.
+    """How long to train, as it was asked for: in steps, in epochs, or until it has converged.
 
     Examples
     --------
@@ -26,26 +27,39 @@ class Length:
     epochs: int | None = None
 
     def __post_init__(self):
-        if (self.steps is None) == (self.epochs is None):
+        if self.steps is not None and self.epochs is not None:
             raise invalid(
                 "steps",
                 "be given, or `epochs`, and not both",
                 f"steps={self.steps} and epochs={self.epochs}",
-                "pass one of them",
+                "pass one of them, or none to fit until the ELBO has stopped rising",
             )
         for name in ("steps", "epochs"):
             if getattr(self, name) is not None:
                 check_int(name, getattr(self, name), 1, None, f"pass {name}=100, say")
 
-    def steps_of(self, per_epoch: int) -> int:
-        """Return the number of steps, where an epoch has so many.
+    @property
+    def whole_up_to(self) -> int:
+        """How many rows a step takes all at once, unless a batch size is given.
+
+        Where the fit goes on as long as it takes, less noise is worth more than cheaper steps.
+
+        Examples
+        --------
+        >>> Length(steps=100).whole_up_to, Length().whole_up_to
+        (256, 1024)
+        """
+        return 256 if self.steps or self.epochs else 1024
+
+    def steps_of(self, per_epoch: int) -> int | None:
+        """Return the number of steps, where an epoch has so many; None if none was asked for.
 
         Examples
         --------
         >>> Length(steps=5).steps_of(10)
         5
         """
-        return self.steps if self.steps is not None else self.epochs * per_epoch
+        return self.steps if self.epochs is None else self.epochs * per_epoch
 
 
 @dataclass(frozen=True)
@@ -59,8 +73,9 @@ class Plan:
     """
 
     batches: EpochPlan | StreamPlan | None  # None: all data in every step, not row by row
-    steps: int
+    steps: int  # or the most there can be
     mesh: Mesh | None = None  # devices over which the rows of a batch are split
+    convergence: Convergence | None = None  # what ends the fit, where its length was not given
 
     @classmethod
     def of(
@@ -68,7 +83,11 @@ class Plan:
     ) -> Plan:
         """Return the plan of a fit as long as was asked for."""
         plan = cls(batches, 1, mesh)
-        return replace(plan, steps=length.steps_of(plan.per_epoch))
+        steps = length.steps_of(plan.per_epoch)
+        if steps is not None:
+            return replace(plan, steps=steps)
+        ends = Convergence()
+        return replace(plan, steps=ends.most_steps, convergence=ends)
 
     @property
     def per_epoch(self) -> int:

@@ -73,6 +73,7 @@ def prepare(
     mesh: Mesh | None = None,
     *,
     layers: bool = False,
+    whole_up_to: int = 256,
     epochs: int | None = None,
     seed: int = 0,
 ) -> tuple[Problem, Source]:
@@ -88,6 +89,8 @@ def prepare(
         Devices over which the rows of a batch are split.
     layers : bool, optional
         Whether the model is wanted by rows even where all data are used in every step.
+    whole_up_to : int, optional
+        How many rows ``batch_size="auto"`` takes all at once.
     epochs : int, optional
         If asked for: a stream has to say how long one is.
     seed : int, optional
@@ -121,7 +124,7 @@ def prepare(
             raise invalid("devices", rule, repr(options.devices), repair)
         return _prepare_stream(model, options, epochs, seed)
     terms, size, row_terms = take_apart(
-        model, options.batch_size, options.rows, seed, layers or mesh is not None
+        model, options.batch_size, options.rows, seed, layers or mesh is not None, whole_up_to
     )
     batches = None if size is None else EpochPlan(terms.n_rows, size)
     problem = Problem.of(terms, row_terms, options.dtype)

@@ -53,6 +53,7 @@ class Program(ABC):
     problem: Problem
     plan: Plan
     method: Any
+    warmup: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave devices out of pickles: they belong to a process."""
@@ -90,6 +91,10 @@ class Program(ABC):
     @abstractmethod
     def kl_weight_at(self, steps: Any) -> np.ndarray:
         """Return the KL's weight at an array of steps."""
+
+    def settle(self, state: State, steps: int) -> tuple[State, int]:
+        """Let rates fall over so many steps from here; return how many it takes: 0 if it cannot."""
+        return state, 0
 
     @property
     def dropout(self) -> bool:
@@ -130,7 +135,7 @@ class Program(ABC):
     @property
     def counts(self) -> Counts:
         """What steps have to know of the data's size."""
-        return Counts.of(self.batches, self.problem.n, self.dtype)
+        return Counts.of(self.batches, self.problem.n, self.dtype, self.warmup)
 
     def step(self, state: State, data: Any, counts: Counts) -> tuple[State, Metrics]:
         """Advance the state by one step, whose batch is chosen from all data."""

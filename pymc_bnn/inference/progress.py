@@ -14,8 +14,8 @@ class Progress:
 
     Parameters
     ----------
-    steps : int
-        Steps asked for.
+    steps : int or None
+        Steps in all; None where nobody knows yet.
     per_epoch : int
         Steps of an epoch; the ELBO is averaged over as many, at least 50.
     label : str, optional
@@ -30,7 +30,7 @@ class Progress:
     ...     progress.update(5, Metrics(np.ones(5), np.ones(5), np.zeros(5)))
     """
 
-    def __init__(self, steps: int, per_epoch: int, label: str = "", *, enabled: bool = True):
+    def __init__(self, steps: int | None, per_epoch: int, label: str = "", *, enabled: bool = True):
         self._window = max(50, per_epoch)
         self._recent = Metrics.join([])
         self._bar = None
@@ -69,13 +69,13 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def update(self, done: int, metrics: Metrics) -> None:
-        """Show that `done` steps are done, the last of which left `metrics`."""
+    def update(self, done: int, metrics: Metrics, steps: int | None = None) -> None:
+        """Show that `done` of `steps` (if known) are done, and what the last of them left."""
         if self._bar is None:
             return
         self._recent = Metrics.join([self._recent, metrics]).last(self._window)
         elbo = self._recent.elbo.mean()
         speed = self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
         rate = f"{speed:,.1f} steps/s" if speed else ""
-        self._bar.update(self._task, completed=done, rate=rate, elbo=f"{elbo:,.5g}")
+        self._bar.update(self._task, completed=done, total=steps, rate=rate, elbo=f"{elbo:,.5g}")
         self._bar.refresh()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pymc_bnn.inference.convergence import Rise
 from pymc_bnn.inference.metrics import Metrics
 
 __all__ = ["Record"]
@@ -21,6 +22,18 @@ class Record:
 
     metrics: Metrics  # (steps,) each
     interrupted: bool = False  # whether Ctrl-C ended it before its last step
+    rise: Rise | None = None  # of the ELBO at the last look, where convergence ends the fit
+    settled: int | None = None  # the step after which rates fell, where that was found
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether the ELBO had stopped rising; None where nobody looked."""
+        return None if self.settled is None else not self.rise.goes_on
+
+    @property
+    def ended(self) -> str:
+        """What is said of its end: that it had converged, or not, where that was looked at."""
+        return {None: "", True: " (converged)", False: " (not converged)"}[self.converged]
 
     @property
     def steps(self) -> int:

@@ -12,6 +12,7 @@ import jax
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.errors import NonFiniteError
+from pymc_bnn.inference.ending import Ending
 from pymc_bnn.inference.info import Info
 from pymc_bnn.inference.interrupts import interrupts, say_interrupted
 from pymc_bnn.inference.loop import Loop
@@ -114,7 +115,7 @@ def run(
     Exception
         What a callback or a stream raised, with an `approximation`.
     """
-    steps, per_epoch = plan.steps, plan.per_epoch
+    per_epoch, ends = plan.per_epoch, Ending(plan, loop.program)
     chunk, callbacks = options.chunk(per_epoch), options.callbacks
     found: list[Metrics] = []
     done, in_chunk, cut, started = 0, 0, False, time.perf_counter()
@@ -125,9 +126,13 @@ def run(
     try:
         shown = options.progressbar and jax.process_index() == 0
         label = f"{options.member + 1}/{options.members}" if options.members > 1 else ""
-        with Progress(steps, per_epoch, label, enabled=shown) as bar, interrupts() as interrupted:
-            while done < steps and not interrupted():
-                now = min(piece, steps - done, chunk - in_chunk if callbacks else steps)
+        with (
+            Progress(ends.known, per_epoch, label, enabled=shown) as bar,
+            interrupts() as interrupted,
+        ):
+            while done < ends.next and not interrupted():
+                left = ends.next - done
+                now = min(piece, left, chunk - in_chunk if callbacks else left)
                 now = min([now, *(stop - done for stop in stops if stop > done)])
                 began = time.perf_counter()
                 kept = loop.keep(state)
@@ -144,11 +149,13 @@ def run(
                 keeping, kept = copied - began, state
                 found.append(metrics)
                 done, in_chunk = done + now, in_chunk + now
-                bar.update(done, metrics)
+                if done == ends.next:
+                    state = ends.after(state, done, found)
+                bar.update(done, metrics, ends.known)
                 if jax.process_count() == 1:  # else all processes run the same pieces
                     seconds = max(_PIECE_S, keeping / _KEEPING)
                     piece = max(1, min(2 * piece, int(seconds * now / took)))
-                complete = in_chunk == chunk or done == steps
+                complete = in_chunk == chunk or done == ends.next
                 due = [
                     callback
                     for callback, at in zip(callbacks, asked, strict=True)
@@ -157,7 +164,7 @@ def run(
                 if due:
                     info = Info(
                         step=done,
-                        steps=steps,
+                        steps=ends.steps,
                         epoch=done / per_epoch,
                         elapsed_s=time.perf_counter() - started,
                         kl_weight=float(loop.program.kl_weight_at(done - 1)),
@@ -171,7 +178,7 @@ def run(
                 if complete:
                     in_chunk = 0
             else:
-                cut = done < steps
+                cut = done < ends.next
     except NonFiniteError:
         raise
     except Exception as error:
@@ -179,8 +186,9 @@ def run(
         error.add_note("What was fitted so far is kept in this error's `approximation`.")
         raise
     if cut:
-        say_interrupted(done, steps, options.member, options.members)
-    return state, Record(Metrics.join(found), interrupted=cut)
+        say_interrupted(done, ends.known, options.member, options.members)
+    ends.warn(done)
+    return state, Record(Metrics.join(found), cut, ends.rise, ends.settled)
 
 
 def _so_far(result: Callable[..., Any], state: State, found: Sequence[Metrics]) -> Any:

@@ -11,10 +11,27 @@ import numpy as np
 
 from pymc_bnn._checks import first_line, invalid
 
-__all__ = ["kl_schedule"]
+__all__ = ["kl_schedule", "warmed"]
+
+_FIRST = 0.5
 
 
-def kl_schedule(kl_weight: float | Callable[[Any], Any], steps: int) -> Callable[[Any], np.ndarray]:
+def warmed(step: Any, warmup: Any) -> Any:
+    """Return the share of the KL's weight at a step: it rises geometrically from 0.5 to 1.
+
+    Examples
+    --------
+    >>> warmed(np.array([0, 50, 100, 200]), 100).round(2).tolist()
+    [0.5, 0.71, 1.0, 1.0]
+    """
+    xp = jnp if isinstance(step, jax.Array) else np
+    left = xp.maximum(1 - step / xp.maximum(warmup, 1), 0) * (warmup > 0)
+    return xp.exp(np.log(_FIRST) * left)
+
+
+def kl_schedule(
+    kl_weight: float | Callable[[Any], Any], steps: int, warmup: int = 0
+) -> Callable[[Any], np.ndarray]:
     """Return the weight as a function of an array of steps, after looking at all of them.
 
     Raises
@@ -31,7 +48,7 @@ def kl_schedule(kl_weight: float | Callable[[Any], Any], steps: int) -> Callable
     def weight_at(step: Any) -> np.ndarray:
         step = np.asarray(step)
         if not callable(kl_weight):
-            return np.full(step.shape, float(kl_weight))
+            return float(kl_weight) * np.asarray(warmed(step, warmup), float)
         each = jax.vmap(lambda s: jnp.asarray(kl_weight(s), "float32"))(step.reshape(-1))
         return np.asarray(each, float).reshape(step.shape)
 

@@ -21,6 +21,7 @@ from pymc_bnn.inference.start import check_first, check_start, starting_blocks
 from pymc_bnn.inference.vi_program import VIProgram
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import ModelTerms
+from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["VI"]
@@ -48,11 +49,21 @@ class VI(Method):
     learning_rate: float | None = None
     scale_learning_rate: float | None = None
     kl_weight: float | Callable[[Any], Any] = 1.0
+    kl_warmup: int | str = "auto"
 
     def __post_init__(self):
         check_int("particles", self.particles, 1, None, "pass particles=1, or a few")
         if not callable(self.kl_weight):
             check_positive("kl_weight", self.kl_weight)
+        if self.kl_warmup != "auto":
+            repair = "pass kl_warmup=2000, or 0 for none"
+            if isinstance(self.kl_warmup, str):
+                rule = 'be a number of steps, or "auto"'
+                raise invalid("kl_warmup", rule, repr(self.kl_warmup), repair)
+            check_int("kl_warmup", self.kl_warmup, 0, None, repair)
+            if callable(self.kl_weight) and self.kl_warmup:
+                rule = "be left out where `kl_weight` is a schedule of its own"
+                raise invalid("kl_warmup", rule, self.kl_warmup, "write it into the schedule")
         for name, rate in self.rates.items():
             check_positive(name, rate)
         if self.optimizer is not None and self.rates:
@@ -97,6 +108,22 @@ class VI(Method):
         assigned = assign_guides(self.guide, [f.name for f in terms.free])
         return starting_blocks(terms, assigned, start, dtype, seed)
 
+    def warmup_of(self, plan: Plan, start: Any) -> int:
+        """Return how many steps the KL's weight takes to rise."""
+        if self.kl_warmup != "auto":
+            if self.kl_warmup >= plan.steps:
+                repair = "choose fewer, or more steps: until then the posterior is a cold one"
+                rule = f"be below the number of steps, {plan.steps:,}"
+                raise invalid("kl_warmup", rule, self.kl_warmup, repair)
+            return self.kl_warmup
+        if plan.convergence is None or callable(self.kl_weight) or isinstance(start, Posterior):
+            return 0
+        return plan.convergence.warmup
+
+    def adam(self, plan: Plan) -> optax.GradientTransformation:
+        """Return the default optimiser; where convergence ends the fit it says when rates fall."""
+        return adam(plan.steps, begin=plan.steps if plan.convergence else 0, **self.rates)
+
     def compile(self, problem: Problem, plan: Plan, start: Any = None, seed: int = 0) -> VIProgram:
         """Return the program: guides that start, the ELBO, a step of the optimiser.
 
@@ -106,7 +133,8 @@ class VI(Method):
             Where guides, estimators or schedules do not suit the model or the number of steps.
         """
         terms, dtype = problem.terms, problem.dtype
-        kl_weights = kl_schedule(self.kl_weight, plan.steps)
+        warmup = self.warmup_of(plan, start)
+        kl_weights = kl_schedule(self.kl_weight, plan.steps, warmup)
         with precision(dtype):
             guide = JointGuide(self.blocks(terms, start, dtype, seed), dtype)
             check_first(terms, guide, guide.first)
@@ -118,8 +146,10 @@ class VI(Method):
             method=self,
             guide=guide,
             elbo=elbo,
-            optimizer=self.optimizer or adam(plan.steps, **self.rates),
+            optimizer=self.optimizer or self.adam(plan),
             kl_weight=self.kl_weight if callable(self.kl_weight) else float(self.kl_weight),
             weights_at=kl_weights,
             particles=self.particles,
+            warmup=warmup,
+            falls=self.optimizer is None,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -15,8 +15,10 @@ from pymc_bnn.data.epochs import Counts
 from pymc_bnn.elbo import Elbo, ElboTerms
 from pymc_bnn.guides import JointGuide
 from pymc_bnn.inference.metrics import Metrics
+from pymc_bnn.inference.optimizer import let_fall
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.redraw import redraw
+from pymc_bnn.inference.schedules import warmed
 from pymc_bnn.inference.state import State
 from pymc_bnn.posterior.of_guides import GuidePosterior
 from pymc_bnn.runtime.precision import precision
@@ -43,6 +45,10 @@ class VIProgram(Program):
         The same, at an array of steps.
     particles : int
         Draws of everything that is random, over which the ELBO is averaged.
+    warmup : int
+        First steps, in which the KL's weight rises to `kl_weight`.
+    falls : bool
+        Whether the optimiser is the default one, whose rates can be told to fall.
 
     Examples
     --------
@@ -56,6 +62,8 @@ class VIProgram(Program):
     kl_weight: float | Callable[[Any], Any]
     weights_at: Callable[[Any], np.ndarray]
     particles: int = 1
+    warmup: int = 0
+    falls: bool = True
 
     @property
     def dropout(self) -> bool:
@@ -80,6 +88,14 @@ class VIProgram(Program):
         with precision(self.dtype):
             blocks = self.method.blocks(terms, start, self.dtype, seed)
         return self.init(seed, {block.name: block.params for block in blocks})
+
+    def settle(self, state: State, steps: int) -> tuple[State, int]:
+        """Let the default optimiser's rates fall over so many steps from here."""
+        if not self.falls:
+            return state, 0
+        with precision(self.dtype):
+            fallen = let_fall(state.opt_state, state.step, steps)
+            return replace(state, opt_state=replicate(fallen, self.mesh)), steps
 
     def posterior(self, state: State) -> GuidePosterior:
         """Return the posterior that a state stands for."""
@@ -126,6 +142,7 @@ class VIProgram(Program):
     ) -> tuple[Metrics, Any]:
         """Return metrics and gradient at the state's next step on a batch."""
         weight = self.kl_weight(state.step) if callable(self.kl_weight) else self.kl_weight
+        weight *= warmed(state.step, counts.warmup)
         (_, metrics), gradient = jax.value_and_grad(self.loss, has_aux=True)(
             state.params, self.noise(state, counts), batch, weights, weight, counts.total
         )

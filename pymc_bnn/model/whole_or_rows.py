@@ -57,6 +57,7 @@ def take_apart(
     rows: str | Sequence[str] | None,
     seed: int,
     layers: bool,
+    whole_up_to: int = _AUTO_BATCH,
 ) -> TakenApart:
     """Take a model apart, whole or by rows; by rows for predictions in any case, if possible.
 
@@ -73,6 +74,8 @@ def take_apart(
     layers : bool
         Whether to take the model apart by rows, if it has layers and its rows stand alone, even
         where all data are used in every step.
+    whole_up_to : int, optional
+        How many rows "auto" takes all at once.
 
     Returns
     -------
@@ -116,7 +119,7 @@ def take_apart(
         if rows is not None or not (batch_size is None or free_choice):
             raise
         why = error
-    size = _rows_of_a_step(batch_size, n)
+    size = _rows_of_a_step(batch_size, n, whole_up_to)
     if size != n:
         try:
             terms = _checked_rows(whole, roots, size, rows is None)
@@ -170,11 +173,13 @@ def _rows_of(model: pm.Model, rows: str | Sequence[str] | None) -> tuple[set[Var
     return roots, n
 
 
-def _rows_of_a_step(batch_size: int | str | None, n: int | None) -> int | None:
+def _rows_of_a_step(batch_size: int | str | None, n: int | None, whole_up_to: int) -> int | None:
     """Return how many of `n` rows a step takes."""
     if n is None or batch_size is None:
         return n
-    size = min(_AUTO_BATCH, n) if batch_size == "auto" else batch_size
+    size = batch_size
+    if batch_size == "auto":
+        size = n if n <= whole_up_to else _AUTO_BATCH
     check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
     return size
 
