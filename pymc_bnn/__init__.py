@@ -29,11 +29,13 @@ _NAMES = {
     "Posterior": "posterior.base",
     "Prediction": "prediction",
     "Problem": "model.problem",
+    "Scale": "bayesian_network",
     "StreamError": "errors",
     "adam": "inference.optimizer",
     "bayesian": "bayesian_network",
     "compilation_cache": "runtime.compilation",
     "fit": "fitting",
+    "standardise": "bayesian_network",
 }
 
 __all__ = ["__version__", *_MODULES, *_NAMES]

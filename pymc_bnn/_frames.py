@@ -12,7 +12,7 @@ import numpy as np
 
 from pymc_bnn._checks import first_line, invalid
 
-__all__ = ["as_numbers", "check_aligned", "column_names", "listed", "reordered"]
+__all__ = ["as_numbers", "check_aligned", "column_names", "listed", "refuse_missing", "reordered"]
 
 _ENCODE = "encode it: pandas.get_dummies(…), or .astype('category').cat.codes as an index"
 _REPAIRS = {
@@ -101,7 +101,7 @@ the first in row 1; drop these rows or fill them in: .fillna(…)
         np.asarray(column.to_numpy(), getattr(column.dtype, "numpy_dtype", None))
         for column in columns
     ]
-    _refuse_missing(argument, names, [~np.isfinite(array) for array in arrays])
+    refuse_missing(argument, names, [~np.isfinite(array) for array in arrays])
     return np.stack(arrays, axis=1) if frame else arrays[0]
 
 
@@ -133,6 +133,25 @@ def listed(names: Sequence[Any]) -> str:
     """
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return f"{list(names)[:8]}{more}"
+
+
+def refuse_missing(argument: str, names: Sequence[str], missing: Sequence[np.ndarray]) -> None:
+    """Raise if some values of the columns are missing.
+
+    Examples
+    --------
+    >>> refuse_missing("x", ["'age'"], [np.array([False, False])])
+    """
+    bad = [(name, flags) for name, flags in zip(names, missing, strict=True) if flags.any()]
+    if not bad:
+        return
+    parts = [
+        f"{flags.sum()} missing or infinite in column {name}, the first in row {np.argmax(flags)}"
+        for name, flags in bad[:4]
+    ]
+    got = "; ".join(parts) + (f"; and {len(bad) - 4} more columns" if len(bad) > 4 else "")
+    repair = "drop these rows or fill them in: .fillna(…)"
+    raise invalid(argument, "hold finite numbers only", got, repair)
 
 
 def _is_frame(value: Any) -> bool:
@@ -180,21 +199,7 @@ def _check_columns(argument: str, names: Sequence[str], columns: Sequence[Any]) 
         rule, noun = "hold numbers", "column" if len(wrong) == 1 else "columns"
         raise invalid(argument, rule, f"{noun} {shown}{more}", repair, TypeError)
     nulls = [c.isna() if hasattr(c, "isna") else c.is_null() for c in columns]
-    _refuse_missing(argument, names, [np.asarray(null, bool) for null in nulls])
-
-
-def _refuse_missing(argument: str, names: Sequence[str], missing: Sequence[np.ndarray]) -> None:
-    """Raise if some values of the columns are missing."""
-    bad = [(name, flags) for name, flags in zip(names, missing, strict=True) if flags.any()]
-    if not bad:
-        return
-    parts = [
-        f"{flags.sum()} missing or infinite in column {name}, the first in row {np.argmax(flags)}"
-        for name, flags in bad[:4]
-    ]
-    got = "; ".join(parts) + (f"; and {len(bad) - 4} more columns" if len(bad) > 4 else "")
-    repair = "drop these rows or fill them in: .fillna(…)"
-    raise invalid(argument, "hold finite numbers only", got, repair)
+    refuse_missing(argument, names, [np.asarray(null, bool) for null in nulls])
 
 
 def _converts(column: Any) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import pymc as pm
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 from pytensor.graph.replace import graph_replace
@@ -15,7 +14,7 @@ from pytensor_ml.params import TrainableParameter
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.bayesian_network.forward import apply
-from pymc_bnn.bayesian_network.inputs import as_source, data_of, fix_shape
+from pymc_bnn.bayesian_network.inputs import as_source, current_model, data_of, fix_shape
 from pymc_bnn.bayesian_network.parameters import fan_ins, number_names, trainable_parameters
 from pymc_bnn.bayesian_network.record import NetworkInput, record_of
 from pymc_bnn.bayesian_network.sites import check_names, describe
@@ -46,7 +45,8 @@ def bayesian(
         builders of :mod:`pymc_bnn.networks` return, or any function made of pytensor-ml layers and
         parameters (``pytensor_ml.params.trainable``).
     x : pm.Data, tensor, array or DataFrame, of shape (n, ...)
-        Inputs. Integers are cast to floatX, unscaled, unless the network looks up embeddings.
+        Inputs, of mean 0 and standard deviation 1 by :func:`standardise`. Integers are cast to
+        floatX, unscaled, unless the network looks up embeddings.
         The columns' names of a DataFrame are remembered, for `predict` to put new ones in order;
         those of ``pm.Data("x", frame)`` only with ``dims=(…)`` and ``infer_dims_and_coords=True``.
         All sizes but the first are fixed at what they are now; ``pm.set_data`` may change the
@@ -108,6 +108,7 @@ def bayesian(
 
     Examples
     --------
+    >>> import pymc as pm
     >>> from pymc_bnn import networks, priors
     >>> images, labels = np.zeros((20, 8, 8, 1), "uint8"), np.arange(20) % 10
     >>> with pm.Model() as model:
@@ -127,7 +128,7 @@ def bayesian(
     >>> sorted(variable.name for variable in frozen.free_RVs)
     ['dense2_W', 'dense2_b', 'dense2_sigma']
     """
-    model = _model()
+    model = current_model("bayesian")
     prefix = _prefix(name)
     seed = seed_of(random_seed)
     if not callable(network) or isinstance(network, (type, Variable)):
@@ -171,14 +172,6 @@ def bayesian(
     replaced = graph_replace(output, replacements)
     replaced.name = f"{prefix}output"
     return replaced
-
-
-def _model() -> pm.Model:
-    try:
-        return pm.modelcontext(None)
-    except TypeError:
-        rule, repair = "be called inside a model", "write `with pm.Model() as model:` around it"
-        raise invalid("bayesian", rule, "no model on the stack", repair, TypeError) from None
 
 
 def _prefix(name: str | None) -> str:

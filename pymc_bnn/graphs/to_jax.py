@@ -27,6 +27,7 @@ from pymc_bnn.graphs.convolutions import (
     conv_with_padding,
     pool_by_reshape,
 )
+from pymc_bnn.graphs.extrema import Extremum, extremum_of_one
 from pymc_bnn.graphs.interpreted import without_c
 
 # Importable from here, too, as they were before.
@@ -83,6 +84,7 @@ def jaxify(
     for own in (PaddedConv, *OpFromGraph.__subclasses__()):
         if hasattr(own, "in_jax"):
             jax_funcify.register(own, lambda op, **_: op.in_jax())
+    jax_funcify.register(Extremum, lambda op, **_: op.in_jax(jax_funcify(op.reduction)))
     if not outputs:
         return lambda *_: ()
     graph = FunctionGraph(list(inputs), list(outputs), clone=True)
@@ -99,7 +101,7 @@ def jaxify(
             (_BY_BLOCKS if gradient else _BY_BLOCKS_WITHOUT_GRADIENT).rewrite(graph)
         _PADDED.rewrite(graph)
         JAX.optimizer.rewrite(graph)
-        _PLAIN_LENGTHS.rewrite(graph)
+        _LAST.rewrite(graph)
         _forget_traces(graph)
         try:
             lifted = jax_funcify(graph)
@@ -166,7 +168,7 @@ def _real_sums(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     return [output] if output.type == node.out.type else None
 
 
-_PLAIN_LENGTHS = in2out(_drop_assert, _length_is_not_minus_one)
+_LAST = in2out(_drop_assert, _length_is_not_minus_one, extremum_of_one)
 _SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape, _real_sums)
 _BY_BLOCKS = in2out(conv_by_blocks)
 _BY_BLOCKS_WITHOUT_GRADIENT = in2out(conv_by_blocks_without_gradient)

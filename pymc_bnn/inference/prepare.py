@@ -22,6 +22,7 @@ from pymc_bnn.inference.sources import Held, Source, Streamed
 from pymc_bnn.model.columns import with_columns
 from pymc_bnn.model.labels import warn_of_few
 from pymc_bnn.model.problem import Problem
+from pymc_bnn.model.scales import warn_of_scales
 from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.model.whole_or_rows import by_rows, rows_stand_alone, take_apart
 from pymc_bnn.runtime.precision import narrow
@@ -129,6 +130,7 @@ def prepare(
     batches = None if size is None else EpochPlan(terms.n_rows, size)
     problem = Problem.of(terms, row_terms, options.dtype)
     warn_of_few(terms, batches.n if batches else problem.n)
+    warn_of_scales(problem.for_predictions)
     if mesh is not None and batches is None:
         rule = "be left out where the likelihood does not come by rows"
         raise invalid("devices", rule, repr(options.devices), "pass batch_size=128, say")
@@ -176,17 +178,24 @@ def _prepare_stream(
         terms = with_columns(terms, first.columns)
         problem = Problem.of(terms, terms, options.dtype, batches.n)
         warn_of_few(terms, problem.n, whole=False)
+        warn_of_scales(_seen(first, terms))
         arrays = {d.name: narrow(d.value, options.dtype) for d in terms.data if not d.per_example}
         rest = replicate(arrays, None)
         stack.pop_all()
         return problem, Streamed(stream, rest, batches, options.dtype)
 
 
-def _check_rows_of(batch: Batch, terms: ModelTerms, seed: int) -> None:
+def _check_rows_of(first: Batch, terms: ModelTerms, seed: int) -> None:
     """Check on the first batch that rows stand alone, where the model's sample is too small."""
-    if terms.n_rows >= min(_ENOUGH_ROWS, batch.size):
-        return
-    rows = {name: np.asarray(value)[: batch.size] for name, value in batch.rows.items()}
+    seen = _seen(first, terms)
+    if seen is not terms:
+        rows_stand_alone(seen, seed, first.size)
+
+
+def _seen(first: Batch, terms: ModelTerms) -> ModelTerms:
+    """Return the model with the rows of the first batch, where its own sample is too small."""
+    if terms.n_rows >= min(_ENOUGH_ROWS, first.size):
+        return terms
+    rows = {name: np.asarray(value)[: first.size] for name, value in first.rows.items()}
     data = tuple(replace(d, value=rows.get(d.name, d.value)) for d in terms.data)
-    terms = replace(terms, data=data, n_rows=batch.size)
-    rows_stand_alone(terms, seed, batch.size)
+    return replace(terms, data=data, n_rows=first.size)

@@ -62,6 +62,13 @@ def one_draw():
     bnn.fit(normal(np.zeros(9)), steps=1, **QUIET).predict(draws=1)
 
 
+def far_from_scale_one():
+    with pm.Model() as model:
+        f = bnn.bayesian(bnn.networks.mlp((2, 1)), 1000 * np.eye(9)[:, :2])[:, 0]
+        pm.Normal("y", f, 1, observed=np.zeros(9), shape=f.shape)
+    bnn.fit(model, steps=1, **QUIET)
+
+
 def too_few_votes():
     bnn.uncertainty.chi_square(np.array([[2, 1, 0]]))
 
@@ -74,6 +81,7 @@ CASES = {
     outside_its_support: "PyMC's log-probability is -inf",
     short_batch: "far fewer than the first",
     changed_data: "pm.set_data has changed",
+    far_from_scale_one: "input 'x', columns 0",
     one_draw: "one draw has no spread",
     too_few_votes: "poor approximation",
 }

@@ -1,0 +1,75 @@
+"""Maxima and minima over axes whose derivative picks one entry, however entries are rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.op import Op
+from pytensor.graph.rewriting.basic import node_rewriter
+from pytensor.tensor.math import Max, Min
+
+__all__ = ["Extremum", "extremum_of_one"]
+
+
+class Extremum(Op):
+    """What a Max or Min of PyTensor is, for JAX, with the derivative of the first such entry.
+
+    JAX's own derivative divides by the number of entries that equal the maximum. A kernel in which
+    the entries are computed again, and rounded otherwise, may find none: then it is 0/0.
+    """
+
+    __props__ = ("reduction",)
+
+    def __init__(self, reduction: Max | Min):
+        self.reduction = reduction
+
+    def make_node(self, x: Variable) -> Apply:
+        """Apply it to a tensor; the axes are dropped."""
+        return Apply(self, [x], [self.reduction(x).type()])
+
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+        """Refuse: it stands in graphs for JAX alone."""
+        raise NotImplementedError("an extremum with the derivative of one entry runs in JAX only")
+
+    def in_jax(self, value: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
+        """Return the JAX function of a tensor; `value` is PyTensor's own of the reduction."""
+        first = jnp.argmax if isinstance(self.reduction, Max) else jnp.argmin
+        own = self.reduction.axis
+
+        def extremum(x: jax.Array) -> jax.Array:
+            x = jnp.asarray(x)
+            axes = tuple(range(x.ndim)) if own is None else own
+            if not jnp.issubdtype(x.dtype, jnp.floating) or x.size == 0:
+                return value(x)
+            differentiable = jax.custom_jvp(value)
+
+            @differentiable.defjvp
+            def _(x: tuple[jax.Array], tangent: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+                entries, directions = _last(x[0], axes), _last(tangent[0], axes)
+                chosen = first(entries, axis=-1, keepdims=True)
+                where = jax.lax.broadcasted_iota(chosen.dtype, entries.shape, entries.ndim - 1)
+                # Not by index: the scatter that this becomes in reverse is slow on CPUs.
+                direction = jnp.where(where == chosen, directions, 0).sum(axis=-1)
+                return differentiable(x[0]), direction
+
+            return differentiable(x)
+
+        return extremum
+
+
+@node_rewriter([Max, Min])
+def extremum_of_one(fgraph: Any, node: Apply) -> list[Variable]:
+    """Replace a maximum or minimum by one that never divides by a number of equals."""
+    return [Extremum(node.op)(node.inputs[0])]
+
+
+def _last(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """Make one axis of several, the last."""
+    kept = [axis for axis in range(x.ndim) if axis not in axes]
+    shape = (*(x.shape[axis] for axis in kept), prod(x.shape[axis] for axis in axes))
+    return jnp.transpose(x, (*kept, *axes)).reshape(shape)
