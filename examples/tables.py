@@ -1,0 +1,125 @@
+"""A table, one configuration for all: a fit, a mixture of fits, and NUTS from where they ended.
+
+    python examples/tables.py --data yacht.npz --splits 5 --members 8 --refine --out results/yacht
+
+The file holds x (n, d), y (n,) and `train` and `test`, row numbers (splits, …). Integer y are
+classes. A network d-50-1 of tanh units whose weights have learned scales, a noise that depends on
+the input by a second output, or logits. Log-likelihoods are per point in y's own units.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+import pymc_bnn as bnn
+from pymc_bnn import plots, uncertainty
+from pymc_bnn.priors import HalfNormal, Normal
+from pymc_bnn.report import make_folder
+
+UNITS, DRAWS = 50, 500
+PRIOR = Normal(sigma=HalfNormal(1.0, per="layer"))
+
+
+def build(x: np.ndarray, y: np.ndarray) -> pm.Model:
+    """Return the model of a table: y of integers are classes."""
+    classes = len(np.unique(y)) if y.dtype.kind in "iu" else 0
+    network = bnn.networks.mlp((x.shape[1], UNITS, classes or 2), activation="tanh")
+    with pm.Model() as model:
+        out = bnn.bayesian(network, bnn.standardise("x", x), PRIOR)
+        if classes:
+            pm.Categorical("y", logit_p=out, observed=y, shape=out.shape[0])
+        else:
+            unit, noise = bnn.Scale.of(y), pt.softplus(out[:, 1] - 1.0) + 1e-3
+            pm.Normal("y", unit.mu(out[:, 0]), unit.sigma(noise), observed=y, shape=out.shape[0])
+    return model
+
+
+def judge(fitted, x: np.ndarray, y: np.ndarray) -> tuple[dict[str, float], tuple]:
+    """Return the scores on rows that were not seen, and what the picture needs."""
+    pred = fitted.predict({"x": x, "y": y}, DRAWS, random_seed=1)
+    log_likelihood = float(pred.log_density.mean())
+    if y.dtype.kind in "iu":
+        p = pred.probabilities
+        scores = {"accuracy": float((p.argmax(axis=1) == y).mean()), "nll": -log_likelihood}
+        return {**scores, "ece": uncertainty.calibration_error(p, y)}, (p, y)
+    samples = pred["y"].samples
+    low, high = np.quantile(samples, [0.05, 0.95], axis=0)
+    mean = samples.mean(axis=0)
+    inside = float(((y >= low) & (y <= high)).mean())
+    rmse = float(np.sqrt(np.mean((mean - y) ** 2)))
+    scores = {"rmse": rmse, "log_likelihood": log_likelihood, "coverage_90": inside}
+    return scores, (y, mean, low, high)
+
+
+def picture(parts: list[tuple], out: Path, name: str) -> None:
+    """Draw observed against predicted with 90 % intervals, or reliability, of all splits."""
+    if len(parts[0]) == 2:
+        p, y = (np.concatenate(each) for each in zip(*parts, strict=True))
+        table = uncertainty.reliability(p, y)
+        plots.save(plots.reliability_diagram({name: table}), out / f"{name}.png")
+        return
+    y, mean, low, high = (np.concatenate(each) for each in zip(*parts, strict=True))
+    _, ax = plt.subplots(figsize=(5.5, 5), layout="constrained")
+    bars = np.stack([mean - low, high - mean]).clip(0)
+    ax.errorbar(y, mean, bars, fmt="o", ms=3, lw=0.8, alpha=0.6, label="mean and 90 % interval")
+    ax.axline((y.mean(), y.mean()), slope=1, color="k", lw=0.8, label="equal")
+    ax.set(xlabel="observed [units of y]", ylabel="predicted [units of y]", title=name)
+    ax.legend(loc="upper left")
+    plots.save(ax, out / f"{name}.png")
+
+
+def main() -> None:
+    """Fit each split, and report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="an .npz of x, y, train, test")
+    parser.add_argument("--splits", type=int, default=None, help="the first so many; default all")
+    parser.add_argument("--members", type=int, default=8)
+    parser.add_argument("--refine", action="store_true", help="NUTS from the members, too")
+    parser.add_argument("--out", default="results/tables", help="folder for the results")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    out, data = make_folder(args.out), np.load(args.data)
+    x, y = data["x"], data["y"]
+    splits = list(zip(data["train"], data["test"], strict=True))[: args.splits]
+    found: dict[str, list[dict]] = {}
+    parts: dict[str, list[tuple]] = {}
+
+    def keep(name: str, fitted, test: np.ndarray, began: float) -> None:
+        seconds = time.perf_counter() - began
+        scores, part = judge(fitted, x[test], y[test])
+        found.setdefault(name, []).append({**scores, "seconds": seconds})
+        parts.setdefault(name, []).append(part)
+        print(name, {k: round(v, 3) for k, v in found[name][-1].items()}, flush=True)
+
+    for train, test in splits:
+        model, began = build(x[train], y[train]), time.perf_counter()
+        fitted = bnn.fit(model, members=args.members, random_seed=args.seed)
+        first = fitted.members[0] if args.members > 1 else fitted
+        keep("fit", first, test, began + (time.perf_counter() - began) * (1 - 1 / args.members))
+        if args.members > 1:
+            keep("members", fitted, test, began)
+        if args.refine:
+            refined = fitted.refine(chains=min(args.members, 4), random_seed=args.seed)
+            keep("refined", refined, test, began)
+
+    report = {"data": args.data.stem, "rows": len(y), "splits": len(splits), "kl_weight": 1.0}
+    for name, rows in found.items():
+        picture(parts[name], out, name)
+        report[name] = {}
+        for key in rows[0]:
+            values = np.array([row[key] for row in rows])
+            error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None
+            report[name][key] = [float(values.mean()), error]
+        (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+        print(name, report[name])
+    print(f"written to {out}")
+
+
+if __name__ == "__main__":
+    main()
