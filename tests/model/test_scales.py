@@ -62,7 +62,7 @@ FAR = {
         r"1. Far from that: target 'y' \(mean 4,853, sd 890.*Scale.of",
     ),
     "tiny target": (lambda: regression(y=Y / 100), r"target 'y' \(mean .*, sd 0.0"),
-    "both": (lambda: regression(9 * X, 9 * Y), "input 'x', .*; target 'y'.*standardise.*; unit"),
+    "both": (lambda: regression(9 * X, 20 * Y), "input 'x', .*; target 'y'.*standardise.*; unit"),
     "counts": (lambda: regression(y=np.arange(N)), "target 'y'"),
     "student": (lambda: regression(y=99 * Y, law=pm.StudentT, nu=4, sigma=1), "target 'y'"),
     "shifted": (lambda: regression(y=5000 + 800 * Y, mu=lambda f: 5000 + f), "target 'y'"),
@@ -81,6 +81,7 @@ def test_what_is_far_is_named_once(name):
 
 NEAR = {
     "plain": lambda: regression(),
+    "target of sd 7": lambda: regression(y=7 * Y),
     "pixels": lambda: regression(pixels),
     "categories": lambda: regression(np.eye(20)[RNG.integers(0, 20, N)]),
     "scaled target": lambda: regression(y=5000 + 800 * Y, mu=lambda f: 5000 + 800 * f),
