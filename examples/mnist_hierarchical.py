@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--estimator", default="pathwise", help="the original's; or auto, flipout")
     parser.add_argument("--validate", action="store_true", help="report on the validation images")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="few images, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="few images, a small network: it runs")
     args = parser.parse_args()
     out = make_folder(args.out or f"results/mnist_{args.net}_{args.prior}")
     epochs, batch_size, learning_rate = SETTINGS[args.net]
@@ -48,9 +48,11 @@ def main() -> None:
         epochs = 2
 
     if args.net == "mlp":
-        network = bnn.networks.mlp((784, 800, 800, 10), activation="tanh")
+        hidden = (64, 64) if args.quick else (800, 800)
+        network = bnn.networks.mlp((784, *hidden, 10), activation="tanh")
     else:
-        network = bnn.networks.convnet((28, 28, 1), n_classes=10)
+        size = {"filters": (4, 8), "dense": 32} if args.quick else {}
+        network = bnn.networks.convnet((28, 28, 1), n_classes=10, **size)
     sigma = 0.1 if args.prior == "fixed" else bnn.priors.HalfNormal(1.0)
     with pm.Model() as model:
         x = pm.Data("x", train.x)

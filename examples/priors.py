@@ -82,7 +82,7 @@ def main() -> None:
     hidden, epochs, batch_size = (400, 400), args.epochs, BATCH_SIZE
     if args.quick:
         train, test = bnn.datasets.load_digits(test_size=0.2, random_seed=0)
-        hidden, epochs, batch_size = (20, 20), 5, 100
+        hidden, epochs, batch_size = (8, 8), 5, 100
     else:
         train, _, test = bnn.datasets.load_mnist()  # 50,000 train, 10,000 test
 

@@ -209,6 +209,12 @@ def check_initial_points(model, idata):
     assert np.array_equal(point(1)["dense1_W"], make_initial_point_fn(model=model)(2)["dense1_W"])
 
 
+def check_nuts(model, idata):
+    [point], _ = pm.init_nuts(init="adapt_diag", model=model, random_seed=1, **QUIET)
+    for name, value in model.initial_point().items():
+        assert np.array_equal(point[name], value), name
+
+
 def check_deterministics_apart(model, idata):
     without, apart = transform.extract_deterministics(model)
     same_start(without, model)
@@ -296,7 +302,7 @@ CALLS = {
     "guess_scaling": lambda m, _: guess_scaling(
         m.initial_point(), [m.rvs_to_values[m["dense2_b"]]], m
     ),
-    "init_nuts": lambda m, _: pm.init_nuts(model=m, random_seed=1, **QUIET),
+    "init_nuts": check_nuts,
     "insert_deterministics": check_deterministics_apart,
     "make_initial_point_fn": check_initial_points,
     "make_initial_point_fns_per_chain": check_initial_points,

@@ -15,14 +15,14 @@ from scipy import stats
 import pymc_bnn as bnn
 from pymc_bnn import plots
 from pymc_bnn.efficiency import gradient_variance, step_rates
-from tests.support.example_parts import check_pictures, run
+from tests.support.example_parts import check_pictures, run_here
 
 # ---------------------------------------------------------------- examples
 
 
 @pytest.mark.slow
 def test_estimators(tmp_path):
-    done = run("estimators.py", "--quick", "--only", "pathwise", "local", "--out", tmp_path)
+    done = run_here("estimators.py", "--quick", "--only", "pathwise", "local", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     table = pd.DataFrame(report["estimators"])
@@ -39,7 +39,7 @@ def test_estimators(tmp_path):
 
 @pytest.mark.slow
 def test_priors(tmp_path):
-    done = run("priors.py", "--quick", "--only", "fixed", "mixture", "--out", tmp_path)
+    done = run_here("priors.py", "--quick", "--only", "fixed", "mixture", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     assert list(report["priors"]) == ["fixed", "mixture"]

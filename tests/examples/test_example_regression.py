@@ -48,13 +48,3 @@ def test_models_beside_nuts(tmp_path):
     # Everything in the report is printed.
     for row in models.values():
         assert all(key in printed for key in row)
-
-
-@pytest.mark.slow
-def test_the_original(tmp_path):
-    report, printed = run_quickly(tmp_path, "--original")
-    assert list(report["models"]) == ["learned means, original"]
-    row = report["models"]["learned means, original"]
-    assert row["log_prior"] == 0  # of flat means
-    assert "objective" in printed
-    check_pictures(tmp_path, "regression_learned_means_original")

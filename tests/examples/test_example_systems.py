@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pymc_bnn import datasets
-from tests.support.example_parts import check_pictures, run
+from tests.support.example_parts import check_pictures, run_here
 
 NEEDED = ("mnist", "mnist_c", "kmnist")
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 def run_quickly(script, folder, *arguments):
     """Run an example; return what it printed and the table of its fits."""
-    done = run(script, "--quick", "--out", folder, *arguments)
+    done = run_here(script, "--quick", "--out", folder, *arguments)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(folder / "comparison.csv", index_col="fit")
     for name, row in table.iterrows():
@@ -76,14 +76,6 @@ def test_corrupted_mnist(tmp_path):
     assert gap == pytest.approx(means[False] - means[True])
     intervals = [f"intervals_honest_{data}" for data in ("clean", "spattered")]
     check_pictures(tmp_path, "entropy_honest", "reliability", "spike_and_slab", *intervals)
-
-
-def test_validation_images_choose_without_the_test_images(tmp_path):
-    printed, _ = run_quickly("corrupted_mnist.py", tmp_path, "--validate", "--only", "point")
-    assert "spattered" not in printed
-    validation = datasets.load_mnist(n_validation=5000)[1]
-    predictions = pd.read_csv(tmp_path / "point" / "predictions.csv")
-    assert predictions["label"].tolist() == validation.y[:300].tolist()
 
 
 def test_lenet5_refusal(tmp_path):

@@ -48,8 +48,8 @@ def test_hierarchical_regression_agrees_with_nuts():
         noise = pm.LogNormal("noise", 0, 1)
         pm.Normal("y", slope[pm.Data("g", group)] * pm.Data("x", x), noise, observed=y)
         nuts = pm.sample(
-            500, tune=500, chains=2, cores=1, random_seed=1, progressbar=False,
-            compile_kwargs={"mode": "FAST_COMPILE"},
+            400, tune=300, chains=2, cores=1, random_seed=1, progressbar=False,
+            compile_kwargs={"mode": "JAX"},
         ).posterior  # fmt: skip
     fitted = bnn.fit(model, steps=8000, batch_size=120, **QUIET)
     approx = fitted.sample(2000, random_seed=1).posterior
