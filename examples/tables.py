@@ -114,7 +114,7 @@ def main() -> None:
         report[name] = {}
         for key in rows[0]:
             values = np.array([row[key] for row in rows])
-            error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None
+            error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
             report[name][key] = [float(values.mean()), error]
         (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
         print(name, report[name])
