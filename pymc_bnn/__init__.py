@@ -28,6 +28,7 @@ _NAMES = {
     "NonFiniteError": "errors",
     "Posterior": "posterior.base",
     "Prediction": "prediction",
+    "Refined": "refined",
     "Problem": "model.problem",
     "StreamError": "errors",
     "adam": "inference.optimizer",
