@@ -43,7 +43,7 @@ def predicted(problem: Problem, posterior: KeptDraws) -> dict[str, np.ndarray]:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
     >>> posterior = KeptDraws({"mu": np.zeros((2, 9))}, (0.5, 0.5))
     >>> predicted(Problem.of(decompose(model), None, "float32"), posterior)["mean of y"].shape
-    (2, 9, 1)
+    (2, 9, 4)
     """
     terms = problem.for_predictions
     graphs = dict(_expected(o) for o in terms.observed)

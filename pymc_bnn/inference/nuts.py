@@ -90,7 +90,7 @@ def stages_of(tune: int, draws: int) -> np.ndarray:
     >>> stages_of(2, 3).tolist()
     [[0, 0], [0, 2], [2, 0], [2, 0], [2, 0]]
     >>> np.flatnonzero(stages_of(200, 0)[:, 1]).tolist()
-    [76, 149, 199]
+    [75, 149, 199]
     """
     stages = np.zeros((tune + draws, 2), np.int32)
     stages[tune:, 0] = _DRAW
