@@ -301,5 +301,6 @@ class Approximation(Result):
             draws, tune, chains, target_accept, max_tree_depth, max_minutes, progressbar
         )
         check_refinable(self.problem, self.kl_weight, self.points, self.program.dropout)
+        warn_of_changed_data(self.problem.terms, "refine")
         found = refine(self.problem, self.posterior, options, random_seed)
         return self if found is None else Refined.of(self.problem, self.posterior, found)

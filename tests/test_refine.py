@@ -62,6 +62,8 @@ def everything():
         lower = pm.Uniform("lower", -1, 1)
         pm.Normal("y", a[0] + a[1] * frame["height"], s, observed=frame["weight"])
         pm.Categorical("c", p, observed=np.array([0, 1, 1, 2]))
+        pm.Normal("z", 0, s, observed=[1, 2])  # with a mean that no draw changes
+        pm.Cauchy("h", a[0], 1, observed=x[:3])  # and without one
         pm.Potential("far", -0.5 * (lower - a[0]) ** 2)
         pm.Poisson("k", pm.math.exp(a[0]), observed=np.array([1, 2, 70_000 // 10_000]))
     return model
@@ -307,7 +309,10 @@ def test_whatever_a_model_holds():
     np.testing.assert_allclose(drawn.posterior["p"].sum("p_dim_0"), 1, rtol=1e-5)
     assert (abs(drawn.posterior["lower"]) < 1).all()
     checks = {name.split(", ")[1] for name in refined.convergence.index if ", " in name}
-    assert checks == {"mean of y", "probabilities of c", "mean of k"}
+    assert checks == {
+        *("mean of y", "probabilities of c", "mean of k"),
+        *("log-density of z", "log-density of h"),
+    }
 
 
 def test_a_model_of_potentials_alone():

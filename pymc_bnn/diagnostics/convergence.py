@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from arviz_stats.base import array_stats
 from pymc.distributions.moments import mean as mean_of
+from pymc.exceptions import UndefinedMomentException
 
 from pymc_bnn.graphs.interpreted import without_c
 from pymc_bnn.graphs.to_jax import jaxify
@@ -33,7 +34,8 @@ def predicted(problem: Problem, posterior: KeptDraws) -> dict[str, np.ndarray]:
     """Return (chains, draws, numbers) what each draw predicts for some rows of the fit's data.
 
     Of each observed variable its mean, of classes probabilities, given what else was observed;
-    where PyMC knows no mean, the log-density. Without observed variables: the free ones.
+    where PyMC knows no mean, or it is the same for all draws, the log-density of what was observed.
+    Without observed variables: the free ones.
 
     Examples
     --------
@@ -41,12 +43,14 @@ def predicted(problem: Problem, posterior: KeptDraws) -> dict[str, np.ndarray]:
     >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
-    >>> posterior = KeptDraws({"mu": np.zeros((2, 9))}, (0.5, 0.5))
+    >>> posterior = KeptDraws({"mu": np.ones((2, 9)).cumsum(axis=1)}, (0.5, 0.5))
     >>> predicted(Problem.of(decompose(model), None, "float32"), posterior)["mean of y"].shape
     (2, 9, 4)
     """
     terms = problem.for_predictions
-    graphs = dict(_expected(o) for o in terms.observed)
+    graphs: dict[str, Any] = {}
+    for o in terms.observed:
+        graphs |= {f"log-density of {o.name}": o.logp, **_expected(o)}
     if not graphs:
         each = posterior.values.items()
         return {
@@ -61,20 +65,30 @@ def predicted(problem: Problem, posterior: KeptDraws) -> dict[str, np.ndarray]:
             values = (posterior.values[name][place] for name in names)
             found.append([np.asarray(part) for part in function(*values, *arrays)])
     stacked = (np.stack(parts) for parts in zip(*found, strict=True))
-    return {
+    parts = {
         name: part.reshape(*posterior.shape, -1) for name, part in zip(graphs, stacked, strict=True)
     }
+    for o in terms.observed:
+        density = f"log-density of {o.name}"
+        for name in _expected(o):
+            del parts[density if _moves(parts[name]) or not _moves(parts[density]) else name]
+    return parts
 
 
-def _expected(o: Observed) -> tuple[str, Any]:
-    """Return what is looked at of an observed variable, and its name."""
+def _expected(o: Observed) -> dict[str, Any]:
+    """Return the mean of an observed variable by what it is called; nothing where none is known."""
     if is_class(o):
-        return f"probabilities of {o.name}", probabilities(o.rv)
+        return {f"probabilities of {o.name}": probabilities(o.rv)}
     try:
         with without_c():
-            return f"mean of {o.name}", mean_of(o.rv)
-    except NotImplementedError:
-        return f"log-density of {o.name}", o.logp
+            return {f"mean of {o.name}": mean_of(o.rv)}
+    except (NotImplementedError, UndefinedMomentException):
+        return {}
+
+
+def _moves(values: np.ndarray) -> bool:
+    """Tell whether any number (chains, draws, numbers) varies over draws."""
+    return bool((np.ptp(values, axis=(0, 1)) > 0).any())
 
 
 def _some(arrays: Any) -> Any:
