@@ -228,7 +228,7 @@ class Approximation(Result):
         tune: int = 200,
         chains: int | None = None,
         target_accept: float = 0.8,
-        max_tree_depth: int = 7,
+        max_tree_depth: int = 8,
         max_minutes: float | None = 10,
         random_seed: Any = None,
         progressbar: bool = True,

@@ -30,6 +30,7 @@ __all__ = ["NutsOptions", "Refinement", "check_refinable", "refine"]
 
 _PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
 _PIECE_BYTES, _PIECE_ROWS = 2**25, 64  # of the draws that one call returns, at most
+_TIMED, _TIMED_S = 5, 1.0  # calls at most, and seconds, to time one
 _CHAINS = 4  # of a single fit
 _TRIES = 20  # draws of a fit that are tried as a start
 _LEAST_WEIGHT = 0.01  # of a member that gets a chain
@@ -56,14 +57,14 @@ class NutsOptions:
     tune: int = 200
     chains: int | None = None
     target_accept: float = 0.8
-    max_tree_depth: int = 7
+    max_tree_depth: int = 8
     max_minutes: float | None = 10
     progressbar: bool = True
 
     def __post_init__(self):
         check_int("draws", self.draws, 1, None, "pass draws=200")
         check_int("tune", self.tune, 1, None, "pass tune=200: step sizes have to be found")
-        check_int("max_tree_depth", self.max_tree_depth, 1, 15, "pass max_tree_depth=7")
+        check_int("max_tree_depth", self.max_tree_depth, 1, 15, "pass max_tree_depth=8")
         if self.chains is not None:
             check_int("chains", self.chains, 1, None, "pass chains=4, or leave it out")
         check_positive("target_accept", self.target_accept)
@@ -289,12 +290,12 @@ def _estimate(sampler: Nuts, start: _Start, options: NutsOptions) -> float:
     longest, steps = 2**options.max_tree_depth - 1, options.tune + options.draws
     allowed = np.inf if options.max_minutes is None else 60 * options.max_minutes
     given = start.carry.state.position, start.whitening, start.data
-    seconds = _seconds(sampler.start, given, 5) * steps * longest
+    seconds = _seconds(sampler.start, given) * steps * longest
     if seconds < allowed:
         tiny = start.carry._replace(step_size=start.carry.step_size * 1e-4)  # never turns
         stages = np.zeros((sampler.rows, 2), np.int32)
         given = tiny, start.key, start.whitening, start.data, stages, np.int32(0), np.int32(1)
-        seconds = _seconds(sampler.advance, given, 2) * steps
+        seconds = _seconds(sampler.advance, given) * steps
     if seconds > allowed:
         minutes, each = seconds / 60, 1000 * seconds / steps / longest
         rule = f"need no more than {options.max_minutes:g} minutes"
@@ -307,10 +308,10 @@ def _estimate(sampler: Nuts, start: _Start, options: NutsOptions) -> float:
     return seconds
 
 
-def _seconds(function: Compiled, given: tuple[Any, ...], times: int) -> float:
+def _seconds(function: Compiled, given: tuple[Any, ...]) -> float:
     """Return how long a call takes: the shortest of some, as the machine may have other work."""
     compiled, found = function.executable(*given), []
-    for _ in range(times):
+    while len(found) < 2 or (len(found) < _TIMED and sum(found) < _TIMED_S):
         began = time.perf_counter()
         jax.block_until_ready(compiled(*given))
         found.append(time.perf_counter() - began)
