@@ -28,6 +28,7 @@ _NAMES = {
     "NonFiniteError": "errors",
     "Posterior": "posterior.base",
     "Prediction": "prediction",
+    "Refined": "refined",
     "Problem": "model.problem",
     "Scale": "bayesian_network",
     "StreamError": "errors",

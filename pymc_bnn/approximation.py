@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,29 +10,28 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from pymc_bnn._checks import check_int
 from pymc_bnn.diagnostics.full_elbo import evaluate_elbo, evaluate_kl
 from pymc_bnn.diagnostics.history import history_frame
-from pymc_bnn.diagnostics.summary import prior_stds, scale_ratio, summary
+from pymc_bnn.diagnostics.summary import summary
 from pymc_bnn.elbo.objective import objective_name
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.record import Record
+from pymc_bnn.inference.refine import NutsOptions, check_refinable, refine
 from pymc_bnn.inference.state import State
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
-from pymc_bnn.posterior.constrained import constrained_moments
-from pymc_bnn.posterior.sampling import choose_names, sample, to_dataset
-from pymc_bnn.prediction.predicts import Predicts
 from pymc_bnn.prediction.requests import warn_of_changed_data
-from pymc_bnn.runtime.noise import key_of, seed_of
+from pymc_bnn.refined import Refined
+from pymc_bnn.result import Result
+from pymc_bnn.runtime.noise import seed_of
 
 __all__ = ["Approximation"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Approximation(Predicts):
+class Approximation(Result):
     """An approximate posterior of a model; made by :func:`pymc_bnn.fit`.
 
     A thin face: what it does are functions of the problem and the posterior.
@@ -106,19 +105,9 @@ class Approximation(Predicts):
         return self.record.converged
 
     @property
-    def n_parameters(self) -> int:
-        """Number of unconstrained numbers of the model's free variables."""
-        return sum(f.start.size for f in self.problem.terms.free)
-
-    @property
     def kl_weight(self) -> float:
         """The weight of the KL at the last step; below 1 this is a cold posterior."""
         return float(self.program.kl_weight_at(max(self.record.steps - 1, 0)))
-
-    @property
-    def points(self) -> tuple[str, ...]:
-        """Free variables that have a point instead of a distribution."""
-        return self.posterior.points
 
     @property
     def objective(self) -> str:
@@ -145,16 +134,6 @@ class Approximation(Predicts):
             points=bool(self.points),
             dropout=self.program.dropout,
         )
-
-    @property
-    def streamed(self) -> bool:
-        """Whether the fit's data came in batches from outside, and the model has a sample only."""
-        return self.problem.streamed
-
-    @property
-    def n_examples(self) -> int:
-        """The number N of all examples of the fit, at least 1."""
-        return self.problem.n
 
     def elbo(
         self,
@@ -248,91 +227,86 @@ class Approximation(Predicts):
         """
         return summary(self.problem, self.posterior, self._prior_stds)
 
-    def scale_ratio(self) -> pd.Series:
-        """Return the median posterior/prior scale ratio of each variable.
-
-        1 is a variable that the data said nothing about; near 0, one they determined, or a
-        posterior that has not grown yet. Scales of the unconstrained space; the prior's scale is
-        taken at the posterior mean of its own parameters (Normal priors) or from 1,000 prior
-        draws.
-
-        Examples
-        --------
-        >>> import pymc as pm, pymc_bnn as bnn
-        >>> with pm.Model() as model:
-        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(99))
-        >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
-        >>> bool(0.09 < fitted.scale_ratio()["mu"] < 0.11)
-        True
-        """
-        return scale_ratio(self.problem, self.posterior, self._prior_stds)
-
-    @cached_property
-    def _prior_stds(self) -> Mapping[str, np.ndarray]:
-        """Drawn once: of some priors that takes seconds."""
-        return prior_stds(self.problem, self.posterior)
-
-    @cached_property
-    def mean(self) -> xr.Dataset:
-        """Posterior mean of each free variable, in the model's own (constrained) space."""
-        return self._moments[0]
-
-    @cached_property
-    def std(self) -> xr.Dataset:
-        """Posterior standard deviation of each free variable, in the model's own space."""
-        return self._moments[1]
-
-    @cached_property
-    def _moments(self) -> tuple[xr.Dataset, xr.Dataset]:
-        terms = self.problem.terms
-        means, stds = constrained_moments(self.problem, self.posterior)
-        return to_dataset(terms, means), to_dataset(terms, stds)
-
-    def sample(
+    def refine(
         self,
-        draws: int = 1000,
-        var_names: str | Sequence[str] | None = None,
-        filter_vars: str | None = None,
+        draws: int = 200,
         *,
+        tune: int = 200,
+        chains: int | None = None,
+        target_accept: float = 0.8,
+        max_tree_depth: int = 8,
+        max_minutes: float | None = 10,
         random_seed: Any = None,
-    ) -> xr.DataTree:
-        """Draw from the posterior, in the model's own (constrained) space, for ArviZ.
+        progressbar: bool = True,
+    ) -> Refined | Approximation:
+        r"""Sample the posterior by NUTS (blackjax), from where the fit ended.
+
+        Chains run side by side on all data, in the coordinates u of z = loc + scale · u, where loc
+        and scale are means and standard deviations of the fit (of the chain's own member), so that
+        little is left to tune: step sizes, and variances by Stan's windows. The draws are those of
+        the model's own posterior, whatever the guide: of weight 1 where the fit was cold, without
+        dropout, and with a distribution for what was a point. Chains that begin in different modes
+        stay there, as the members did.
 
         Parameters
         ----------
         draws : int, optional
-            Number of draws, at least 1.
-        var_names : str or sequence of str, optional
-            Free variables and deterministics; by default all free variables, and the
-            deterministics that do not depend on data of the examples. "~name" leaves one out.
-        filter_vars : {None, "like", "regex"}, optional
-            How names are matched, as everywhere in ArviZ.
+            Kept draws of each chain.
+        tune : int, optional
+            Steps of each chain before.
+        chains : int, optional
+            By default one per member, or 4 of a single fit; members take turns. Each starts at a
+            draw of its own.
+        target_accept : float, optional
+            Acceptance that step sizes are tuned for, in (0, 1).
+        max_tree_depth : int, optional
+            A trajectory has at most 2^max_tree_depth − 1 leapfrogs. Shorter ones are right as well;
+            they get less far.
+        max_minutes : float or None, optional
+            Refuse, before starting, what may take longer; None waits for anything.
         random_seed : int or numpy.random.Generator, optional
-            Seed of the draws.
+            The same seed gives the same draws on the same machine.
+        progressbar : bool, optional
+            Show steps, rate, remaining time and divergences.
 
         Returns
         -------
-        xarray.DataTree
-            With a group "posterior": (chain=1, draw, *dims) each.
+        Refined
+            The draws, to sample, predict and inspect as before; see its `convergence`. After Ctrl-C
+            the draws so far of all chains, and in tuning this fit as it was.
 
         Raises
         ------
-        ValueError
-            If the draws would take more than 2 GiB; the error names the size.
-        KeyError
-            If a name is unknown.
+        ModuleNotFoundError
+            Without blackjax: ``pip install 'pymc_bnn[nuts]'``.
+        ValueError, TypeError
+            For a bad argument, data that came in batches, more than 2 GiB of draws, or more than
+            `max_minutes`; the error says how long it would take.
+
+        Warns
+        -----
+        UserWarning
+            Where chains predict different things, draws are worth few, or more than one in a
+            hundred is divergent.
+
+        References
+        ----------
+        Hoffman and Gelman, *The No-U-Turn sampler*, JMLR 15 (2014).
 
         Examples
         --------
         >>> import pymc as pm, pymc_bnn as bnn
         >>> with pm.Model() as model:
-        ...     y = pm.Normal("y", 0, pm.HalfNormal("s"), observed=np.ones(9))
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.ones(9))
         >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
-        >>> bool((fitted.sample(50).posterior["s"] > 0).all())
-        True
+        >>> refined = fitted.refine(random_seed=1, progressbar=False)
+        >>> bool(abs(refined.mean["mu"] - 0.9) < 0.05), set(refined.convergence["verdict"])
+        (True, {'good'})
         """
-        check_int("draws", draws, 1, None, "pass draws=1000")
-        graphs = choose_names(self.problem.terms, var_names, filter_vars)
-        warn_of_changed_data(self.problem.terms, "sample", list(graphs.values()))
-        key, attributes = key_of(random_seed, "sample"), {"kl_weight": self.kl_weight}
-        return sample(self.problem, self.posterior, graphs, draws, key, attributes)
+        options = NutsOptions(
+            draws, tune, chains, target_accept, max_tree_depth, max_minutes, progressbar
+        )
+        check_refinable(self.problem, self.kl_weight, self.points, self.program.dropout)
+        warn_of_changed_data(self.problem.terms, "refine")
+        found = refine(self.problem, self.posterior, options, random_seed)
+        return self if found is None else Refined.of(self.problem, self.posterior, found)

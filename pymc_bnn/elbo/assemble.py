@@ -21,7 +21,7 @@ from pymc_bnn.graphs.masks import mask_of
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.guides import Block, JointGuide
-from pymc_bnn.model.counts import exact_rows, has_huge_counts, in_double
+from pymc_bnn.model.counts import exact_rest, exact_rows
 from pymc_bnn.model.layers import Layer, NormalWeight, Slot
 from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.runtime.noise import Noise
@@ -80,10 +80,8 @@ def assemble(
         kls.append(kl)
         log_priors.append(log_prior)
     rows = [] if rewritten is None else [exact_rows(terms, rewritten)]
-    huge = any(not o.per_example and has_huge_counts(o, terms) for o in terms.observed)
-    rest = in_double(terms.rest_logp) if huge else terms.rest_logp
     outputs = pathwise(
-        [*rows, rest, pt.stack(kls), pt.stack(log_priors), terms.potential_logp],
+        [*rows, exact_rest(terms), pt.stack(kls), pt.stack(log_priors), terms.potential_logp],
         {f.value: posterior.drawn[f.name].draw for f in terms.free},
     )
     roles = [(b.name, role) for b in posterior.blocks for role in b.params]

@@ -20,7 +20,7 @@ from pymc_bnn.model.terms import FreeVariable, ModelTerms
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_guides import GuidePosterior
 
-__all__ = ["check_first", "check_start", "prior_scales", "starting_blocks"]
+__all__ = ["check_first", "check_start", "first_scales", "prior_scales", "starting_blocks"]
 
 _PRIOR_DRAWS, _PRIOR_NUMBERS = 1000, 10_000_000  # at most so many draws, and numbers in all
 
@@ -117,7 +117,7 @@ def starting_blocks(
     array(2.)
     """
     locs = {f.name: np.asarray(f.start, float) for f in terms.free}
-    scales = _first_scales(terms, assigned, dtype)
+    scales = first_scales(terms, assigned, dtype)
     previous = None
     if isinstance(start, Mapping):
         locs |= _unconstrained(terms, start, dtype)
@@ -210,10 +210,20 @@ def _unconstrained(
     return {f.name: np.asarray(point[f.value.name], float) for f in given}
 
 
-def _first_scales(
+def first_scales(
     terms: ModelTerms, assigned: Mapping[str, tuple[str, Guide]], dtype: str
 ) -> dict[str, np.ndarray]:
-    """Return the first posterior scale of each number, as its guide wants it."""
+    """Return the first posterior scale of each number, as its guide wants it.
+
+    Examples
+    --------
+    >>> from pymc_bnn.guides import MeanField
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> float(first_scales(decompose(model), {"mu": ("mu", MeanField())}, "float32")["mu"])
+    0.1
+    """
     sigmas = normal_sigmas(terms, {f.name: f.start for f in terms.free}, dtype)
     by_prior = [f.name for f in terms.free if assigned[f.name][1].relative_to == "prior"]
     if set(by_prior) - set(sigmas):

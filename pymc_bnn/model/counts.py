@@ -28,7 +28,7 @@ from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.terms import ModelTerms, Observed
 
-__all__ = ["InDouble", "exact_rows", "has_huge_counts", "in_double"]
+__all__ = ["InDouble", "exact_rest", "exact_rows", "has_huge_counts", "in_double"]
 
 _LARGEST = 1000  # count that float32 takes: log Γ(1000) is 5,905, where it steps by 0.0005 nats
 _CHEAP = (
@@ -164,6 +164,12 @@ def exact_rows(terms: ModelTerms, logp: TensorVariable) -> TensorVariable:
     """Return the log-density of each example (rows,), in float64 where it has huge counts."""
     huge = any(o.per_example and has_huge_counts(o, terms) for o in terms.observed)
     return in_double(logp) if huge else logp
+
+
+def exact_rest(terms: ModelTerms) -> TensorVariable:
+    """Return the log-likelihood that does not come by rows (), in float64 with huge counts."""
+    huge = any(not o.per_example and has_huge_counts(o, terms) for o in terms.observed)
+    return in_double(terms.rest_logp) if huge else terms.rest_logp
 
 
 def _is_real(array: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -75,12 +75,16 @@ class Posterior(ABC):
 
     @cached_property
     def _drawn_moments(self) -> Moments:
-        drawn = [self.draw(key) for key in moment_keys()]
+        drawn = list(self.typical())
         values = {name: np.stack([np.asarray(d[name]) for d in drawn]) for name in drawn[0]}
         return (
             {name: v.mean(axis=0) for name, v in values.items()},
             {name: v.std(axis=0) for name, v in values.items()},
         )
+
+    def typical(self) -> Iterator[dict[str, Any]]:
+        """Yield the draws that moments are taken from: 4,000, or all that there are."""
+        return (self.draw(key) for key in moment_keys())
 
     @property
     def points(self) -> tuple[str, ...]:

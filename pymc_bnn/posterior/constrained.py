@@ -11,7 +11,7 @@ from pytensor.graph.traversal import ancestors
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import ModelTerms
-from pymc_bnn.posterior.base import Moments, Posterior, moment_keys
+from pymc_bnn.posterior.base import Moments, Posterior
 from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import precision
@@ -46,7 +46,7 @@ def constrained_moments(problem: Problem, posterior: Posterior) -> Moments:
     """Return mean and standard deviation of each free variable in the model's own space.
 
     Those of the posterior without a transform, by Gauss–Hermite quadrature with one that works
-    element by element, and from 4,000 draws otherwise. Points have a standard deviation of 0.
+    element by element, and from draws otherwise. Points have a standard deviation of 0.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def constrained_moments(problem: Problem, posterior: Posterior) -> Moments:
                 mean = np.tensordot(weights, at, 1)
                 var = np.tensordot(weights, (at - mean) ** 2, 1)
             else:
-                at = np.stack([function(posterior.draw(key))[0] for key in moment_keys()])
+                at = np.stack([function(drawn)[0] for drawn in posterior.typical()])
                 mean, var = at.mean(axis=0), at.var(axis=0)
             means[f.name], stds[f.name] = mean, np.sqrt(var)
     return means, stds

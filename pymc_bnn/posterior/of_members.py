@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from pymc_bnn.posterior.base import Moments, Posterior
+from pymc_bnn.posterior.turns import Turns
 
 __all__ = ["MemberPosterior"]
 
@@ -50,20 +51,11 @@ class MemberPosterior(Posterior):
 
     def draw_number(self, key: jax.Array, i: int) -> dict[str, Any]:
         """Return the i-th of many draws: members take turns, each as often as its weight says."""
-        return self.members[self._turn(i)].draw(jax.random.fold_in(key, i))
-
-    def _turn(self, i: int) -> int:
-        """Return whose turn it is: the member that is furthest behind its share."""
-        turns, counts = self._turns
-        while len(turns) <= i:
-            behind = np.asarray(self.weights) * (len(turns) + 1) - counts
-            turns.append(int(np.argmax(behind)))
-            counts[turns[-1]] += 1
-        return turns[i]
+        return self.members[self._turns[i][0]].draw(jax.random.fold_in(key, i))
 
     @cached_property
-    def _turns(self) -> tuple[list[int], np.ndarray]:
-        return [], np.zeros(len(self.members))
+    def _turns(self) -> Turns:
+        return Turns(self.weights)
 
     def moments(self) -> Moments:
         """Return means and standard deviations of the mixture."""

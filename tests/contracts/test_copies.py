@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import cloudpickle
@@ -64,6 +65,15 @@ def written(fitted):
     return fitted.predict_to({}, batches, 2, var_names="m", random_seed=1, progressbar=False).load()
 
 
+def refined(fitted):
+    if fitted.streamed:
+        return None
+    with warnings.catch_warnings():  # of points, dropout and too few draws
+        warnings.simplefilter("ignore", UserWarning)
+        options = {"tune": 2, "chains": 1, "max_tree_depth": 2, "progressbar": False}
+        return fitted.refine(4, random_seed=1, **options).sample().posterior.to_dataset()
+
+
 # What to call a method with; everything else that is public is read.
 CALLS = {
     "elbo": lambda f: f.elbo(2, data=[(X, Y)] if f.streamed else None),
@@ -71,6 +81,7 @@ CALLS = {
     "nll": lambda f: f.nll(rows(f), 3),
     "predict": lambda f: f.predict(rows(f), 3, var_names="m", random_seed=1),
     "predict_to": written,
+    "refine": refined,
     "sample": lambda f: f.sample(3, random_seed=1).posterior.to_dataset(),
     "scale_ratio": lambda f: f.scale_ratio(),
     "summary": lambda f: f.summary(),

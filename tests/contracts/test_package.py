@@ -32,6 +32,7 @@ ROOMS = {
     "inference": 8,
     "prediction": 9,
     "diagnostics": 10,
+    "result": 10.5, "refined": 10.6,
     "approximation": 11, "mixture": 11.05, "callbacks": 11.1,
     "fitting": 11.2, "efficiency": 11.3, "report": 11.4,
 }  # fmt: skip

@@ -1,0 +1,140 @@
+"""What every answer can tell, whatever method found it: draws, moments, scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from pymc_bnn._checks import check_int
+from pymc_bnn.diagnostics.summary import prior_stds, scale_ratio
+from pymc_bnn.posterior.constrained import constrained_moments
+from pymc_bnn.posterior.sampling import choose_names, sample, to_dataset
+from pymc_bnn.prediction.predicts import Predicts
+from pymc_bnn.prediction.requests import warn_of_changed_data
+from pymc_bnn.runtime.noise import key_of
+
+__all__ = ["Result"]
+
+
+class Result(Predicts):
+    """A posterior of a problem, to inspect, sample from and predict with.
+
+    Examples
+    --------
+    >>> Result.__name__
+    'Result'
+    """
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of unconstrained numbers of the model's free variables."""
+        return sum(f.start.size for f in self.problem.terms.free)
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """Free variables that have a point instead of a distribution."""
+        return self.posterior.points
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the fit's data came in batches from outside, and the model has a sample only."""
+        return self.problem.streamed
+
+    @property
+    def n_examples(self) -> int:
+        """The number N of all examples of the fit, at least 1."""
+        return self.problem.n
+
+    def scale_ratio(self) -> pd.Series:
+        """Return the median posterior/prior scale ratio of each variable.
+
+        1 is a variable that the data said nothing about; near 0, one they determined, or a
+        posterior that has not grown yet. Scales of the unconstrained space; the prior's scale is
+        taken at the posterior mean of its own parameters (Normal priors) or from 1,000 prior
+        draws.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(99))
+        >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
+        >>> bool(0.09 < fitted.scale_ratio()["mu"] < 0.11)
+        True
+        """
+        return scale_ratio(self.problem, self.posterior, self._prior_stds)
+
+    @cached_property
+    def _prior_stds(self) -> Mapping[str, np.ndarray]:
+        """Drawn once: of some priors that takes seconds."""
+        return prior_stds(self.problem, self.posterior)
+
+    @cached_property
+    def mean(self) -> xr.Dataset:
+        """Posterior mean of each free variable, in the model's own (constrained) space."""
+        return self._moments[0]
+
+    @cached_property
+    def std(self) -> xr.Dataset:
+        """Posterior standard deviation of each free variable, in the model's own space."""
+        return self._moments[1]
+
+    @cached_property
+    def _moments(self) -> tuple[xr.Dataset, xr.Dataset]:
+        terms = self.problem.terms
+        means, stds = constrained_moments(self.problem, self.posterior)
+        return to_dataset(terms, means), to_dataset(terms, stds)
+
+    def sample(
+        self,
+        draws: int = 1000,
+        var_names: str | Sequence[str] | None = None,
+        filter_vars: str | None = None,
+        *,
+        random_seed: Any = None,
+    ) -> xr.DataTree:
+        """Draw from the posterior, in the model's own (constrained) space, for ArviZ.
+
+        Parameters
+        ----------
+        draws : int, optional
+            Number of draws, at least 1.
+        var_names : str or sequence of str, optional
+            Free variables and deterministics; by default all free variables, and the
+            deterministics that do not depend on data of the examples. "~name" leaves one out.
+        filter_vars : {None, "like", "regex"}, optional
+            How names are matched, as everywhere in ArviZ.
+        random_seed : int or numpy.random.Generator, optional
+            Seed of the draws.
+
+        Returns
+        -------
+        xarray.DataTree
+            With a group "posterior": (chain=1, draw, *dims) each.
+
+        Raises
+        ------
+        ValueError
+            If the draws would take more than 2 GiB; the error names the size.
+        KeyError
+            If a name is unknown.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", 0, pm.HalfNormal("s"), observed=np.ones(9))
+        >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
+        >>> bool((fitted.sample(50).posterior["s"] > 0).all())
+        True
+        """
+        check_int("draws", draws, 1, None, "pass draws=1000")
+        graphs = choose_names(self.problem.terms, var_names, filter_vars)
+        warn_of_changed_data(self.problem.terms, "sample", list(graphs.values()))
+        key, attributes = key_of(random_seed, "sample"), {"kl_weight": self.kl_weight}
+        return sample(self.problem, self.posterior, graphs, draws, key, attributes)
