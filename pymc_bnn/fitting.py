@@ -137,8 +137,8 @@ def fit(
         For the loss −ELBO/N. By default :func:`pymc_bnn.adam` with the two learning rates.
     learning_rate, scale_learning_rate : float, optional
         Of the default optimiser's locations and of everything else (log-scales), above 0; 0.01
-        and 0.03 if not given. Locations whose posterior scale s is above 0.3 move s/0.3 times as
-        fast, so that variables far from scale 1 need no rates of their own.
+        and 0.03 if not given. Without a `learning_rate`, locations whose posterior scale s is above
+        1 move s times as fast, so that variables far from scale 1 need no rates of their own.
     kl_weight : float or callable, optional
         Weight w of the KL, and of the log prior of points: a number above 0, or a schedule
         (optax's, say) that maps the step, counted from 0, to a number of at least 0, above 0 at

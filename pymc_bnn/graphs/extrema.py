@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import node_rewriter
@@ -38,7 +39,7 @@ class Extremum(Op):
 
     def in_jax(self, value: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
         """Return the JAX function of a tensor; `value` is PyTensor's own of the reduction."""
-        first = jnp.argmax if isinstance(self.reduction, Max) else jnp.argmin
+        largest = isinstance(self.reduction, Max)
         own = self.reduction.axis
 
         def extremum(x: jax.Array) -> jax.Array:
@@ -51,8 +52,9 @@ class Extremum(Op):
             @differentiable.defjvp
             def _(x: tuple[jax.Array], tangent: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
                 entries, directions = _last(x[0], axes), _last(tangent[0], axes)
-                chosen = first(entries, axis=-1, keepdims=True)
-                where = jax.lax.broadcasted_iota(chosen.dtype, entries.shape, entries.ndim - 1)
+                last = entries.ndim - 1
+                chosen = _first(jax.lax.stop_gradient(entries), largest)[..., None]
+                where = jax.lax.broadcasted_iota(np.int32, entries.shape, last)
                 # Not by index: the scatter that this becomes in reverse is slow on CPUs.
                 direction = jnp.where(where == chosen, directions, 0).sum(axis=-1)
                 return differentiable(x[0]), direction
@@ -66,6 +68,23 @@ class Extremum(Op):
 def extremum_of_one(fgraph: Any, node: Apply) -> list[Variable]:
     """Replace a maximum or minimum by one that never divides by a number of equals."""
     return [Extremum(node.op)(node.inputs[0])]
+
+
+def _first(entries: jax.Array, largest: bool) -> jax.Array:
+    """Return where the last axis has its largest (or smallest) entry, the first one of equals.
+
+    As `argmax`, whose lowering asks for the precision of the day: this one takes that of entries.
+    """
+
+    def better(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
+        beats = (a[0] > b[0]) if largest else (a[0] < b[0])
+        wins = beats | (a[0] != a[0]) & (b[0] == b[0]) | (a[0] == b[0]) & (a[1] < b[1])
+        return jnp.where(wins, a[0], b[0]), jnp.where(wins, a[1], b[1])
+
+    last = entries.ndim - 1
+    index = jax.lax.broadcasted_iota(np.int32, entries.shape, last)
+    worst = np.array(-np.inf if largest else np.inf, entries.dtype), np.int32(entries.shape[-1])
+    return jax.lax.reduce((entries, index), worst, better, (last,))[1]
 
 
 def _last(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:

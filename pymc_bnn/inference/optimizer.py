@@ -12,7 +12,6 @@ __all__ = ["adam", "is_location", "let_fall"]
 
 _FEW = 2**14  # numbers, up to which they are updated as one vector
 _LEAST = 0.01  # of the learning rate, at the last step
-_WIDE = 0.3  # scale above which locations move in proportion to it
 
 
 def is_location(role: str) -> bool:
@@ -41,6 +40,7 @@ def adam(
     scale_learning_rate: float = 0.03,
     *,
     begin: int = 0,
+    stretched: bool = False,
 ) -> optax.GradientTransformation:
     """Return the default optimiser: Adam, with a learning rate of their own for scales.
 
@@ -51,14 +51,15 @@ def adam(
     steps : int
         Number of steps of the fit.
     learning_rate : float, optional
-        Of the guide's locations, in units of the (unconstrained) variables per step; of those whose
-        posterior scale s is above 0.3, as many times more as s/0.3, so that numbers in the
-        thousands are found as fast as those near 1.
+        Of the guide's locations, in units of the (unconstrained) variables per step.
     scale_learning_rate : float, optional
         Of everything else, such as the logarithms of the guide's scales: numbers without unit, per
         step.
     begin : int, optional
         Steps before the rates begin to fall. Default 0.
+    stretched : bool, optional
+        Whether locations whose posterior scale s is above 1 move s times as fast, so that numbers
+        in the thousands are found as fast as those near 1. Default false.
 
     Returns
     -------
@@ -83,11 +84,12 @@ def adam(
 
     rates = {"loc": learning_rate, "scale": scale_learning_rate}
     parts = {role: _together(_falling_adam(rate, begin, steps)) for role, rate in rates.items()}
-    return optax.chain(optax.partition(parts, label), optax.stateless(_stretched))
+    moved = optax.partition(parts, label)
+    return optax.chain(moved, optax.stateless(_stretched)) if stretched else moved
 
 
 def _stretched(updates: Any, params: Any) -> Any:
-    """Let locations move in proportion to their scales, where these are wide.
+    """Let locations move in proportion to their scales, where these are above 1.
 
     A rate in the variable's own units is right for numbers near 1; far from there a step is a
     share of what the posterior leaves open.
@@ -95,7 +97,7 @@ def _stretched(updates: Any, params: Any) -> Any:
 
     def of(role: str, update: Any, roles: Any) -> Any:
         log_scale = roles.get(role.replace("loc", "log_scale")) if is_location(role) else None
-        return update if log_scale is None else update * jnp.maximum(jnp.exp(log_scale) / _WIDE, 1)
+        return update if log_scale is None else update * jnp.maximum(jnp.exp(log_scale), 1)
 
     return {
         name: {role: of(role, update, params[name]) for role, update in roles.items()}

@@ -122,7 +122,8 @@ class VI(Method):
 
     def adam(self, plan: Plan) -> optax.GradientTransformation:
         """Return the default optimiser; where convergence ends the fit it says when rates fall."""
-        return adam(plan.steps, begin=plan.steps if plan.convergence else 0, **self.rates)
+        begin = plan.steps if plan.convergence else 0
+        return adam(plan.steps, begin=begin, stretched=self.learning_rate is None, **self.rates)
 
     def compile(self, problem: Problem, plan: Plan, start: Any = None, seed: int = 0) -> VIProgram:
         """Return the program: guides that start, the ELBO, a step of the optimiser.
