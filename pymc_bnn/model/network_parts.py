@@ -17,7 +17,10 @@ from pytensor_ml.layers import LinearLayer
 from pytensor_ml.layers.conv import ConvLayer
 
 from pymc_bnn.graphs.interpreted import INTERPRETED
+from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.terms import ModelTerms, Observed
+from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.precision import precision
 
 __all__ = [
     "evaluator",
@@ -135,9 +138,11 @@ def every_row(terms: ModelTerms) -> int:
 
 
 def evaluator(
-    graphs: Sequence[TensorVariable], terms: ModelTerms
+    graphs: Sequence[TensorVariable], terms: ModelTerms, compiled: bool = False
 ) -> Callable[[Mapping[str, Any]], list[np.ndarray]]:
     """Return graphs as a function of unconstrained values, of a part of the rows if these are many.
+
+    NumPy runs it, unless it is to be `compiled`: a second or more, made up for by convolutions.
 
     Examples
     --------
@@ -152,9 +157,17 @@ def evaluator(
     data = {d.variable: d.value[::step] if d.per_example else d.value for d in terms.data}
     data = {v: number for v, number in data.items() if v in behind}
     free = [f for f in terms.free if f.value in behind]
-    function = pytensor.function([*(f.value for f in free), *data], list(graphs), mode=INTERPRETED)
+    inputs = [*(f.value for f in free), *data]
+    if compiled:
+        function = Compiled(jaxify(inputs, list(graphs), gradient=False))
+    else:
+        function = pytensor.function(inputs, list(graphs), mode=INTERPRETED)
 
     def evaluate(values: Mapping[str, Any]) -> list[np.ndarray]:
+        if compiled:
+            with precision("float32"):
+                own = [np.asarray(values[f.name], "float32") for f in free]
+                return [np.asarray(v, float) for v in function(*own, *data.values())]
         own = [np.asarray(values[f.name], f.value.type.dtype) for f in free]
         return [np.asarray(v, float) for v in function(*own, *data.values())]
 
