@@ -48,6 +48,12 @@ def test_a_level_elbo_is_good_and_a_climbing_one_is_not(falling):
     assert of(climb=20)["look" if falling else "bad"] == 1
 
 
+def test_noise_that_hides_a_rise_is_a_reason_to_look():
+    found = verdicts(lambda rng: judged(rise(100 * elbo(rng, 0)), 3000, False).verdict)
+    assert found["good"] == 0
+    assert found["bad"] <= 0.15
+
+
 def test_few_steps_tell_nothing():
     found = judged(rise(np.zeros(20)), 20, falling=True)
     assert found.verdict == "bad"

@@ -12,6 +12,7 @@ from pymc_bnn.inference.convergence import Rise, rise
 __all__ = ["converged", "judged"]
 
 _GO_ON = "go on with start=fitted, or fit without steps= until it has stopped rising"
+_HIDES = 10  # standard errors of so many rises that would matter tell nothing
 
 
 def converged(case: Case) -> Iterator[Finding]:
@@ -51,6 +52,8 @@ def judged(found: Rise, steps: int, falling: bool) -> Finding:
     'look'
     >>> judged(Rise(0.5, 1.0, 0.25), 6000, falling=True).verdict
     'good'
+    >>> judged(Rise(46.0, 40.0, 0.25), 6000, falling=True).verdict
+    'look'
     """
     if not np.isfinite(found.nats):
         says = f"{steps:,} steps are too few to tell whether the ELBO still rises; {_GO_ON}"
@@ -59,8 +62,11 @@ def judged(found: Rise, steps: int, falling: bool) -> Finding:
         f"by {found.nats:.3g} nats from the second to the last third of {steps:,} steps (standard "
         f"error {found.error:.2g}; {found.enough:.3g} would not matter)"
     )
+    if not found.goes_on and found.error > _HIDES * found.enough:
+        says = f"noise hides whether the ELBO still rose: {by}; {_GO_ON}, or take larger batches"
+        return Finding("converged", found.nats, LOOK, says)
     if not found.goes_on:
-        says = f"the ELBO had stopped rising: {by}"
+        says = f"the ELBO had stopped rising: it changed {by}"
         if falling:
             says += (
                 "; learning rates that fall stop it, too: the surer test is a fit without steps="
