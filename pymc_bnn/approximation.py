@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import check_int
+from pymc_bnn.diagnostics.checks.case import Case
+from pymc_bnn.diagnostics.diagnose import diagnose
 from pymc_bnn.diagnostics.full_elbo import evaluate_elbo, evaluate_kl
 from pymc_bnn.diagnostics.history import history_frame
 from pymc_bnn.diagnostics.summary import summary
@@ -226,6 +228,45 @@ class Approximation(Result):
         ['MeanField', 'pathwise', 'closed form']
         """
         return summary(self.problem, self.posterior, self._prior_stds)
+
+    def diagnose(self, draws: int = 1000, *, random_seed: Any = 0) -> pd.DataFrame:
+        """Say of what can be measured whether it is good: a row per check.
+
+        - converged: rise of the ELBO from the second to the last third of its steps [nats];
+        - unmoved: share of all numbers that never left their start;
+        - pruned: share of the network's weights (Normal priors) given back to the prior;
+        - signal in y: what the network explains of each observed variable, beside a linear fit of
+          the same inputs, on at most 1,000 rows;
+        - k_hat: Pareto k-hat of the posterior's importance weights, evaluated on all data.
+
+        Rows that cannot be computed are left out: k_hat with points, dropout or streams, or below
+        100 draws; signal of streams, below 40 rows, or without a network.
+
+        Parameters
+        ----------
+        draws : int, optional
+            Draws for k_hat.
+        random_seed : int or numpy.random.Generator, optional
+            Seed of the draws.
+
+        Returns
+        -------
+        pandas.DataFrame
+            value; verdict: "good", "look" or "bad"; says: a sentence, with the repair.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(99))
+        >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
+        >>> fitted.diagnose()["verdict"].to_dict()
+        {'converged': 'good', 'unmoved': 'good', 'k_hat': 'good'}
+        """
+        check_int("draws", draws, 1, None, "pass draws=1000")
+        warn_of_changed_data(self.problem.terms, "diagnose", rows=not self.streamed)
+        seed = seed_of(random_seed)
+        return diagnose(Case(self.problem, self.program, self.posterior, self.record, draws, seed))
 
     def refine(
         self,

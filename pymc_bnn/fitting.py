@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ import pymc as pm
 
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.data.prefetcher import STALL_S
+from pymc_bnn.diagnostics.checks.case import Case
+from pymc_bnn.diagnostics.diagnose import warn_of_bad
 from pymc_bnn.elbo.choose import Spec
 from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.guides import Guide
@@ -85,7 +88,8 @@ def fit(
         one pass over it. With none the fit goes on until the ELBO has stopped rising (a test that
         takes noise for a rise in 5 % of looks; :mod:`pymc_bnn.inference.convergence`), and then
         for half as many steps with learning rates that fall. ``fitted.converged`` says whether it
-        had; if it rises still after some 60,000 steps a warning does.
+        had; if it rises still after some 60,000 steps a warning does, as one does where the
+        noise swallowed the signal (:meth:`pymc_bnn.Approximation.diagnose`).
     data : iterable, optional
         Batches of data that do not fit into memory: a torch ``DataLoader``, a `grain` loader, a
         generator over memory-mapped files. The model then holds a small sample, of which names,
@@ -221,7 +225,7 @@ def fit(
     True
     >>> folder.cleanup()
     """
-    model = pm.modelcontext(model)
+    model, began = pm.modelcontext(model), time.perf_counter()
     length, shown = Length(steps, epochs), RunOptions(callbacks, chunk_steps, progressbar)
     options = DataOptions(data, total_size, stall_timeout, batch_size, rows, dtype, devices)
     of_vi = {"guide": guide, "estimator": estimator, "particles": particles}
@@ -270,6 +274,9 @@ def fit(
             fitted = mixture(*run_members(members, first, loop, plan, shown, result, mixture, why))
             try:
                 support.warn_at_end(fitted.posterior.looks(seed), source.shown)
+                if fitted.converged is not None:  # it was to go on until it has
+                    case = Case(problem, program, fitted.posterior, fitted.record)
+                    warn_of_bad(case, time.perf_counter() - began)
             except BaseException as error:  # a warning that is an error, or Ctrl-C
                 error.approximation = fitted
                 raise

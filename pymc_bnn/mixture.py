@@ -19,6 +19,7 @@ from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.posterior.stacking import stacking_weights
+from pymc_bnn.runtime.noise import seed_of
 
 __all__ = ["Mixture", "starts_of"]
 
@@ -112,6 +113,11 @@ class Mixture(Approximation):
     def summary(self) -> pd.DataFrame:
         """Return :meth:`Approximation.summary` of each member, one below the other."""
         return _by_member([member.summary() for member in self.members])
+
+    def diagnose(self, draws: int = 1000, *, random_seed: Any = 0) -> pd.DataFrame:
+        """Return :meth:`Approximation.diagnose` of each member, one below the other."""
+        seed = seed_of(random_seed)
+        return _by_member([member.diagnose(draws, random_seed=seed) for member in self.members])
 
     def scale_ratio(self) -> pd.Series:
         """Return :meth:`Approximation.scale_ratio` of each member, one below the other."""

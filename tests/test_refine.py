@@ -290,11 +290,11 @@ def test_stacked_members_keep_their_weights(modes):
     object.__setattr__(
         stacked, "posterior", type(modes.posterior)(modes.posterior.members, stacked.weights)
     )
-    refined = stacked.refine(100, tune=60, **QUIET)
-    assert refined.posterior.shape == (2, 100)
+    refined = stacked.refine(250, tune=60, **QUIET)
+    assert refined.posterior.shape == (2, 250)
     assert refined.posterior.weights == pytest.approx((0.2, 0.8))
     drawn = refined.sample()
-    assert drawn.posterior["a"].shape == drawn.sample_stats["lp"].shape == (1, 200)
+    assert drawn.posterior["a"].shape == drawn.sample_stats["lp"].shape == (1, 500)
     assert np.mean([refined.posterior.place(i)[0] == 1 for i in range(100)]) == pytest.approx(0.8)
     means, _ = refined.posterior.moments()
     values = refined.posterior.values["a"]

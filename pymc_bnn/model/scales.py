@@ -7,18 +7,19 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import pymc as pm
-import pytensor
 import pytensor.tensor as pt
-from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.variable import TensorVariable
-from pytensor_ml.layers import LinearLayer
-from pytensor_ml.layers.conv import ConvLayer
 
 from pymc_bnn._checks import warn
-from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.graphs.substitute import substitute
+from pymc_bnn.model.network_parts import (
+    evaluator,
+    every_row,
+    first_inputs,
+    layer_nodes,
+    location_of,
+)
 from pymc_bnn.model.terms import Data, ModelTerms, Observed
 
 __all__ = ["warn_of_scales"]
@@ -29,15 +30,7 @@ __all__ = ["warn_of_scales"]
 # 2.4, 2.5, 4.2. A wider prior makes up for a target somewhat large.
 _LARGE, _LARGE_TARGET = 5.0, 10.0
 _SMALL = 0.1
-_ROWS, _NUMBERS = 1000, 2_000_000  # looked at
 _SHOWN = 4
-_LOCATION = {  # the place of the parameter among those of the law
-    pm.Normal.rv_type: 0,
-    pm.Laplace.rv_type: 0,
-    pm.Logistic.rv_type: 0,
-    pm.Cauchy.rv_type: 0,
-    pm.StudentT.rv_type: 1,
-}
 
 
 def warn_of_scales(terms: ModelTerms) -> None:
@@ -53,18 +46,19 @@ def warn_of_scales(terms: ModelTerms) -> None:
 
     Examples
     --------
+    >>> import pymc as pm
     >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.full(4, 5000.0))
     >>> warn_of_scales(decompose(model))
     """
-    layers = _layers([*(o.rv for o in terms.observed), *terms.potentials.values()])
+    layers = layer_nodes([*(o.rv for o in terms.observed), *terms.potentials.values()])
     if not layers:
         return
     inputs, targets = [], []
     with suppress(ValueError, TypeError, NotImplementedError, IndexError, AssertionError):
         # What cannot be computed here is no reason to stop a fit.
-        inputs += [found for x in _first_inputs(layers, terms) for found in _input(x, terms)]
+        inputs += [found for x in first_inputs(layers, terms) for found in _input(x, terms)]
         targets += [found for o in terms.observed for found in _target(o, layers, terms)]
     if not (inputs or targets):
         return
@@ -78,29 +72,11 @@ def warn_of_scales(terms: ModelTerms) -> None:
     )
 
 
-def _layers(graphs: Sequence[Variable]) -> list[Any]:
-    """Return the nodes of dense layers and convolutions."""
-    owners = (v.owner for v in ancestors(graphs))
-    found = (node for node in owners if node is not None)
-    return list(dict.fromkeys(n for n in found if isinstance(n.op, LinearLayer | ConvLayer)))
-
-
-def _first_inputs(layers: Sequence[Any], terms: ModelTerms) -> list[TensorVariable]:
-    """Return what layers read that depends on data alone."""
-    inputs, values = set(terms.inputs), set(terms.values)
-    found = {}
-    for node in layers:
-        behind = set(ancestors([node.inputs[0]]))
-        if behind & inputs and not behind & values:
-            found[node.inputs[0]] = None
-    return list(found)
-
-
 def _input(x: TensorVariable, terms: ModelTerms) -> Iterator[str]:
     """Describe the columns of a network's input that are far from scale 1."""
     behind = set(ancestors([x]))
     data = [d for d in terms.data if d.variable in behind]
-    numbers = _evaluated([x], terms)[0]
+    numbers = evaluator([x], terms)({})[0]
     columns = numbers.reshape(-1, numbers.shape[-1])
     mean, std = columns.mean(axis=0), columns.std(axis=0)
     low, high = np.quantile(columns, [0.25, 0.75], axis=0)
@@ -124,24 +100,23 @@ def _names(data: Sequence[Data], n: int) -> list[str]:
 
 def _target(o: Observed, layers: Sequence[Any], terms: ModelTerms) -> Iterator[str]:
     """Describe an observed variable that the output of a network would have to follow far."""
-    op = None if o.rv.owner is None else o.rv.owner.op
-    place = next((k for law, k in _LOCATION.items() if isinstance(op, law)), None)
-    if place is None:
+    mu = location_of(o)
+    if mu is None:
         return
-    mu = op.dist_params(o.rv.owner)[place]
     outputs = [layer.outputs[0] for layer in layers]
     nearest = set(ancestors([mu], blockers=outputs))
     last = [out for out in outputs if out in nearest]
     if not last or any(None in out.type.shape[1:] for out in last):
         return
     # Where the last layers return 0, 1 and 2: a unit of theirs is that of the data, if always one.
-    step = _step(terms)
+    step = every_row(terms)
     n = len(range(0, terms.n_rows, step)) if o.per_example else o.n
     at = [
         substitute([mu], {out: pt.full((n, *out.type.shape[1:]), value) for out in last})[0]
         for value in (0.0, 1.0, 2.0)
     ]
-    zero, one, two, y = _evaluated([*at, o.value], terms)
+    starts = {f.name: f.start for f in terms.free}
+    zero, one, two, y = evaluator([*at, o.value], terms)(starts)
     unit = abs(one - zero).max()
     if not (unit > 0 and np.allclose(two - one, one - zero, rtol=1e-3, atol=1e-6 * unit)):
         return
@@ -149,24 +124,6 @@ def _target(o: Observed, layers: Sequence[Any], terms: ModelTerms) -> Iterator[s
     mean, std = y.mean(), y.std()
     if abs(mean) > _LARGE_TARGET or std > _LARGE_TARGET or 0 < std < _SMALL:
         yield f"'{o.name}' ({_moments(mean, std)}{' in its units' if unit != 1 else ''})"
-
-
-def _step(terms: ModelTerms) -> int:
-    """Return how many rows to go on, so that those looked at are few, and few numbers."""
-    sizes = [d.value.size for d in terms.data if d.per_example]
-    if not sizes or not terms.n_rows:
-        return 1
-    return max(-(-terms.n_rows // _ROWS), -(-max(sizes) // _NUMBERS))
-
-
-def _evaluated(graphs: Sequence[TensorVariable], terms: ModelTerms) -> list[np.ndarray]:
-    """Compute graphs of data and start values, of a part of the rows where these are many."""
-    behind, step = set(ancestors(graphs)), _step(terms)
-    values = {d.variable: d.value[::step] if d.per_example else d.value for d in terms.data}
-    values |= {f.value: f.start for f in terms.free}
-    values = {v: number for v, number in values.items() if v in behind}
-    f = pytensor.function(list(values), list(graphs), mode=INTERPRETED)
-    return [np.asarray(v, float) for v in f(*values.values())]
 
 
 def _moments(mean: float, std: float) -> str:

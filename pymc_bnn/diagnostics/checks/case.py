@@ -1,0 +1,79 @@
+"""What checks look at, and what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pymc_bnn.diagnostics.summary import summary
+from pymc_bnn.inference.program import Program
+from pymc_bnn.inference.record import Record
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.posterior.base import Posterior
+from pymc_bnn.posterior.of_guides import GuidePosterior
+
+__all__ = ["BAD", "GOOD", "LOOK", "Case", "Finding"]
+
+GOOD, LOOK, BAD = "good", "look", "bad"
+
+
+class Finding(NamedTuple):
+    """A row of the table: no verdict without its number.
+
+    Examples
+    --------
+    >>> Finding("pruned", 0.1, GOOD, "a tenth was given back").verdict
+    'good'
+    """
+
+    check: str
+    value: float
+    verdict: str  # GOOD, LOOK or BAD
+    says: str  # a sentence, with the repair where there is one
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A fit as checks see it: problem, posterior, and what its run left.
+
+    Attributes
+    ----------
+    problem, program, posterior, record
+        As of :class:`pymc_bnn.Approximation`.
+    draws : int
+        Of checks by draws.
+    seed : int
+        Of these.
+
+    Examples
+    --------
+    >>> Case.__name__
+    'Case'
+    """
+
+    problem: Problem
+    program: Program
+    posterior: Posterior
+    record: Record
+    draws: int = 1000
+    seed: int = 0
+
+    @cached_property
+    def table(self) -> pd.DataFrame | None:
+        """The summary; None where no guides can be summed up."""
+        if not isinstance(self.posterior, GuidePosterior):
+            return None
+        return summary(self.problem, self.posterior)
+
+    def share(self, column: str, names: Sequence[str] | None = None) -> float | None:
+        """Return a share of the summary over all numbers of some variables; None of nothing."""
+        if self.table is None:
+            return None
+        rows = self.table if names is None else self.table.loc[list(names)]
+        rows = rows[rows[column].notna() & (rows["size"] > 0)]
+        return float(np.average(rows[column], weights=rows["size"])) if len(rows) else None

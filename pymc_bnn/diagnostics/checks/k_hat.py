@@ -1,0 +1,162 @@
+"""How far the posterior is from the model's own: the tail of its importance weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import arviz_stats  # noqa: F401  (which makes `azstats` known to xarray)
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytensor.tensor as pt
+import xarray as xr
+
+from pymc_bnn.diagnostics.checks.case import BAD, GOOD, LOOK, Case, Finding
+from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.posterior.base import Posterior
+from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.noise import key_of
+from pymc_bnn.runtime.precision import precision
+
+__all__ = ["judged_weights", "k_hat", "log_weights", "pareto_k"]
+
+_EXACT = 0.01  # nats, standard deviation of log-weights that are constant but for rounding
+_USABLE = 0.7
+_LEAST_DRAWS = 100
+_NUMBERS, _ROWS = 100_000, 4096  # of the data evaluated at once
+_WEIGHTS, _DRAWS = 4_000_000, 16  # numbers drawn at once, and draws
+
+
+def k_hat(case: Case) -> Iterator[Finding]:
+    """Yield the Pareto k-hat of the whole posterior, where it has a density and all data are there.
+
+    References
+    ----------
+    Yao, Vehtari, Simpson and Gelman, *Yes, but did it work? Evaluating variational inference*, ICML
+    2018. Vehtari, Simpson, Gelman, Yao and Gabry, *Pareto smoothed importance sampling*, JMLR 25
+    (2024), for the thresholds.
+
+    Examples
+    --------
+    >>> k_hat.__name__
+    'k_hat'
+    """
+    problem, posterior = case.problem, case.posterior
+    if posterior.points or problem.streamed or case.program.dropout or case.draws < _LEAST_DRAWS:
+        return
+    yield judged_weights(log_weights(problem, posterior, case.draws, case.seed))
+
+
+def pareto_k(weights: np.ndarray) -> float:
+    """Return the k-hat of log-weights; NaN where all are the same but for rounding.
+
+    Examples
+    --------
+    >>> z = np.random.default_rng(0).normal(size=4000)
+    >>> bool(0.6 < pareto_k(0.375 * z**2) < 0.9)  # of N(0, 1) at draws of half its width: 3/4
+    True
+    """
+    log = np.asarray(weights, float)
+    if not np.isfinite(log).all() or log.std() < _EXACT:
+        return np.nan
+    _, found = (-xr.DataArray(log, dims="draw")).azstats.psislw(dim="draw")
+    return float(found)
+
+
+def judged_weights(weights: np.ndarray) -> Finding:
+    """Return the verdict on log-weights log p − log q at draws of q.
+
+    Examples
+    --------
+    >>> judged_weights(np.full(1000, -3.0)).says
+    'the weights of draws vary by 0 nats: the posterior is exact'
+    """
+    log = np.asarray(weights, float)
+    if not np.isfinite(log).all():
+        says = (
+            f"{1 - np.isfinite(log).mean():.1%} of draws have no finite density under the model; "
+            "look at its support"
+        )
+        return Finding("k_hat", np.inf, BAD, says)
+    if log.std() < _EXACT:
+        says = f"the weights of draws vary by {log.std():.2g} nats: the posterior is exact"
+        return Finding("k_hat", np.nan, GOOD, says)
+    k, reliable = pareto_k(log), min(1 - 1 / np.log10(len(log)), _USABLE)
+    says = f"Pareto k-hat of {len(log):,} draws {k:.2f}, log-weights vary by {log.std():.3g} nats"
+    if k < reliable:
+        says += ": close enough to the model's posterior to be mended by importance weights"
+        return Finding("k_hat", k, GOOD, says)
+    if k < _USABLE:
+        return Finding("k_hat", k, LOOK, f"{says}: for so few draws too near {_USABLE}; take more")
+    says += (
+        f", above {_USABLE}: not the model's posterior as a whole; of networks of more than a few "
+        "weights that is so with every guide, and says that draws cannot be reweighted, not that "
+        "predictions are bad: judge these on held-out data; nearer come guide=FullRank(), members="
+    )
+    return Finding("k_hat", k, BAD, says)
+
+
+def log_weights(problem: Problem, posterior: Posterior, draws: int, seed: int) -> np.ndarray:
+    """Return log p(z, data) − log q(z) at draws of q, unnormalised, in nats.
+
+    All data are gone over for each draw, some thousand rows at a time, in float64.
+
+    Examples
+    --------
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+    >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
+    >>> bool(log_weights(fitted.problem, fitted.posterior, 100, 0).std() < 0.1)
+    True
+    """
+    terms, dtype = problem.terms, "float64"
+    rest = pt.add(
+        pt.constant(0.0), terms.rest_logp, terms.potential_logp, *(f.logp.sum() for f in terms.free)
+    )
+    rows = [] if terms.row_logp is None else [terms.row_logp]
+    lifted = jaxify([*terms.values, *terms.inputs], [rest, *rows], dtype, gradient=False)
+
+    def density(values: list[Any], data: list[Any], counted: Any) -> Any:
+        found = jax.vmap(lambda *z: lifted(*z, *data))(*values)
+        by_row = [jnp.where(counted, row, 0.0).sum(axis=1) for row in found[1:]]
+        return jnp.stack([found[0], *by_row])
+
+    log_p, log_q, compiled, parts = [], [], Compiled(density), list(_parts(problem))
+    for drawn in _in_chunks(problem, posterior, draws, seed):
+        size = len(next(iter(drawn.values())))
+        log_q += [posterior.log_density({n: v[i] for n, v in drawn.items()}) for i in range(size)]
+        with precision(dtype):
+            flat = [np.asarray(drawn[f.name], dtype) for f in terms.free]
+            found = np.stack([np.asarray(compiled(flat, *part)) for part in parts])
+            log_p += list(found[0, 0] + found[:, 1:].sum(axis=(0, 1)))
+    return np.array(log_p[:draws]) - np.array(log_q[:draws])
+
+
+def _in_chunks(
+    problem: Problem, posterior: Posterior, draws: int, seed: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield draws by variable, so many at a time as memory allows, the last as many, too."""
+    key, numbers = key_of(seed, "k_hat"), sum(f.start.size for f in problem.terms.free)
+    size = int(np.clip(_WEIGHTS // max(numbers, 1), 1, _DRAWS))
+    for i in range(0, draws, size):
+        with precision(problem.dtype):
+            each = [posterior.draw_number(key, i + k) for k in range(size)]
+            yield {n: np.stack([np.asarray(d[n]) for d in each]) for n in each[0]}
+
+
+def _parts(problem: Problem) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+    """Yield the data, some rows at a time, and which of these count; of other samples all."""
+    terms, data = problem.terms, problem.terms.data
+    n = terms.n_rows if terms.row_logp is not None else None
+    if not n:
+        yield [d.value for d in data], np.ones(1, bool)
+        return
+    numbers = sum(d.value.size for d in data if d.per_example) / n
+    size = int(np.clip(_NUMBERS / max(numbers, 1), 1, min(_ROWS, n)))
+    for i in range(0, n, size):
+        index = np.minimum(np.arange(i, i + size), n - 1)
+        part = [d.value[index] if d.per_example else d.value for d in data]
+        yield part, np.arange(i, i + size) < n
