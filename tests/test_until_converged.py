@@ -1,6 +1,7 @@
 """Fits of no given length: until the ELBO has stopped rising, then with falling rates."""
 
 import signal
+import warnings
 
 import numpy as np
 import optax
@@ -105,6 +106,9 @@ def test_a_fit_that_is_stopped_while_the_weight_rises_is_cold_and_says_so():
         fitted = bnn.fit(conjugate(), callbacks=[Stop()], **QUIET)
     assert 0 < fitted.kl_weight < 1
     assert fitted.converged is None
+    with warnings.catch_warnings(action="error"), pytest.raises(UserWarning) as caught:
+        bnn.fit(conjugate(), callbacks=[Stop()], **QUIET)
+    assert len(caught.value.approximation.history) == 50
 
 
 def test_ctrl_c_keeps_what_was_learned():

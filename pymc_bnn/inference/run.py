@@ -187,8 +187,13 @@ def run(
         raise
     if cut:
         say_interrupted(done, ends.known, options.member, options.members)
-    ends.warn(done)
-    return state, Record(Metrics.join(found), cut, ends.rise, ends.settled)
+    record = Record(Metrics.join(found), cut, ends.rise, ends.settled)
+    try:
+        ends.warn(done)
+    except UserWarning as error:  # where warnings are errors
+        error.approximation = keep(state, record)
+        raise
+    return state, record
 
 
 def _so_far(result: Callable[..., Any], state: State, found: Sequence[Metrics]) -> Any:

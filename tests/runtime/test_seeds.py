@@ -34,7 +34,11 @@ ELSEWHERE = {
     "fit": "the steps",
     "bayesian": "NumPy's streams, by name",
     "gradient_variance": "below",
+    "diagnose": "purposes of their own, below",
+    "refine": "NUTS's, of purposes of their own, below",
 }
+
+PURPOSES = ["gradient variance", "moments", "k_hat", "refine", "start of chains"]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +91,7 @@ def test_every_public_function_with_a_seed_is_looked_at():
 
 
 def test_keys_of_purposes_are_no_keys_of_a_fit():
-    keys = [key_of(7, p) for p in (*FUNCTIONS, "gradient variance", "moments")]
+    keys = [key_of(7, p) for p in (*FUNCTIONS, *PURPOSES)]
     keys += [jax.random.key(7), *(jax.random.fold_in(jax.random.key(7), i) for i in (0, 1))]
     words = {tuple(np.asarray(words_of(k)).tolist()) for k in keys}
     assert len(words) == len(keys)
