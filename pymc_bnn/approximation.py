@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import cloudpickle
 import numpy as np
 import pandas as pd
 
@@ -73,15 +72,6 @@ class Approximation(Result):
             f"numbers, {self.record.steps:,} steps{self.record.ended}, "
             f"kl_weight={self.kl_weight:g}>"
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave what is computed on demand out of copies and pickles (``cloudpickle``'s)."""
-        fields = ("problem", "program", "state", "record")
-        return {name: self.__dict__[name] for name in fields}
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Approximation:
-        """Return a copy with a model of its own: graphs are copied as a whole or not at all."""
-        return cloudpickle.loads(cloudpickle.dumps(self))
 
     @cached_property
     def posterior(self) -> Posterior:

@@ -72,10 +72,6 @@ class Mixture(Approximation):
             f"kl_weight={self.kl_weight:g}>"
         )
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave what is computed on demand out of copies and pickles."""
-        return {**super().__getstate__(), "weights": self.weights}
-
     @cached_property
     def members(self) -> tuple[Approximation, ...]:
         """Each fit alone."""

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import arviz_base
-import cloudpickle
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -81,14 +80,6 @@ class Refined(Result):
             f"<Refined: {chains} chain{'s' if chains > 1 else ''} of {draws} draws, "
             f"{len(self.problem.terms.free)} variables, {self.n_parameters:,} numbers>"
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave what is computed on demand out of copies and pickles (``cloudpickle``'s)."""
-        return {name: self.__dict__[name] for name in ("problem", "start", "record")}
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Refined:
-        """Return a copy with a model of its own: graphs are copied as a whole or not at all."""
-        return cloudpickle.loads(cloudpickle.dumps(self))
 
     @property
     def posterior(self) -> KeptDraws:

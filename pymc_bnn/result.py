@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -24,11 +26,21 @@ __all__ = ["Result"]
 class Result(Predicts):
     """A posterior of a problem, to inspect, sample from and predict with.
 
+    Kinds of it are dataclasses; what else they hold is computed from their fields on demand.
+
     Examples
     --------
     >>> Result.__name__
     'Result'
     """
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what is computed on demand out of copies and pickles (``cloudpickle``'s)."""
+        return {field.name: self.__dict__[field.name] for field in fields(self)}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Result:
+        """Return a copy with a model of its own: graphs are copied as a whole or not at all."""
+        return cloudpickle.loads(cloudpickle.dumps(self))
 
     @property
     def n_parameters(self) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+
+from pymc_bnn.inference.progress import Bar
 
 __all__ = ["DrawProgress", "say_stopped"]
 
 
-class DrawProgress:
+class DrawProgress(Bar):
     """A rich progress bar: tuning or drawing, steps, rate, remaining time and divergences.
 
     Parameters
@@ -27,7 +28,7 @@ class DrawProgress:
     """
 
     def __init__(self, tune: int, draws: int, label: str = "", *, enabled: bool = True):
-        self._tune, self._bar = tune, None
+        self._tune = tune
         if enabled:
             from rich.progress import (
                 BarColumn,
@@ -54,26 +55,15 @@ class DrawProgress:
                 "", total=tune + draws, stage="compiling", rate="", divergent=0
             )
 
-    def __enter__(self) -> DrawProgress:
-        if self._bar is not None:
-            self._bar.start()
-            self._bar.refresh()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
     def update(self, done: int, divergent: int) -> None:
         """Show that `done` steps are done, and how many draws after tuning were divergent."""
         if self._bar is None:
             return
-        speed = self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
         self._bar.update(
             self._task,
             completed=done,
             stage="tuning" if done < self._tune else "drawing",
-            rate=f"{speed:,.3g} steps/s" if speed else "",
+            rate=f"{speed:,.3g} steps/s" if (speed := self._speed) else "",
             divergent=divergent,
         )
         self._bar.refresh()

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from pymc_bnn.inference.metrics import Metrics
 
-__all__ = ["Progress"]
+__all__ = ["Bar", "Progress"]
 
 
-class Progress:
+class Bar:
+    """What bars share: how they begin, end and say their speed; without one nothing is shown.
+
+    Examples
+    --------
+    >>> Bar()._bar is None
+    True
+    """
+
+    _bar: Any = None  # rich's
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+            self._bar.refresh()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    @property
+    def _speed(self) -> float | None:
+        """Steps per second."""
+        return self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
+
+
+class Progress(Bar):
     """A rich progress bar: steps, rate, remaining time and a smoothed ELBO.
 
     Parameters
@@ -33,7 +60,6 @@ class Progress:
     def __init__(self, steps: int | None, per_epoch: int, label: str = "", *, enabled: bool = True):
         self._window = max(50, per_epoch)
         self._recent = Metrics.join([])
-        self._bar = None
         if enabled:
             from rich.progress import (
                 BarColumn,
@@ -59,23 +85,12 @@ class Progress:
             )
             self._task = self._bar.add_task("", total=steps, rate="compiling", elbo="–")
 
-    def __enter__(self) -> Progress:
-        if self._bar is not None:
-            self._bar.start()
-            self._bar.refresh()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
     def update(self, done: int, metrics: Metrics, steps: int | None = None) -> None:
         """Show that `done` of `steps` (if known) are done, and what the last of them left."""
         if self._bar is None:
             return
         self._recent = Metrics.join([self._recent, metrics]).last(self._window)
         elbo = self._recent.elbo.mean()
-        speed = self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
-        rate = f"{speed:,.1f} steps/s" if speed else ""
+        rate = f"{speed:,.1f} steps/s" if (speed := self._speed) else ""
         self._bar.update(self._task, completed=done, total=steps, rate=rate, elbo=f"{elbo:,.5g}")
         self._bar.refresh()

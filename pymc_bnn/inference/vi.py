@@ -152,5 +152,4 @@ class VI(Method):
             weights_at=kl_weights,
             particles=self.particles,
             warmup=warmup,
-            falls=self.optimizer is None,
         )

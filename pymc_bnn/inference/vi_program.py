@@ -47,8 +47,6 @@ class VIProgram(Program):
         Draws of everything that is random, over which the ELBO is averaged.
     warmup : int
         First steps, in which the KL's weight rises to `kl_weight`.
-    falls : bool
-        Whether the optimiser is the default one, whose rates can be told to fall.
 
     Examples
     --------
@@ -63,7 +61,6 @@ class VIProgram(Program):
     weights_at: Callable[[Any], np.ndarray]
     particles: int = 1
     warmup: int = 0
-    falls: bool = True
 
     @property
     def dropout(self) -> bool:
@@ -91,7 +88,7 @@ class VIProgram(Program):
 
     def settle(self, state: State, steps: int) -> tuple[State, int]:
         """Let the default optimiser's rates fall over so many steps from here."""
-        if not self.falls:
+        if self.method.optimizer is not None:
             return state, 0
         with precision(self.dtype):
             fallen = let_fall(state.opt_state, state.step, steps)
