@@ -139,6 +139,16 @@ def test_k_hat_of_guides_of_known_width():
         assert abs(np.mean(found) - (1 - width**2)) < 0.12
 
 
+def test_a_few_draws_call_bad_only_what_is():
+    """Of weights u^-k with u uniform the k is known."""
+
+    def first(k, seed):
+        return pareto_k(-k * np.log(np.random.default_rng(seed).uniform(size=128)))
+
+    assert max(first(0.7, seed) for seed in range(200)) < 1.6
+    assert min(first(8.0, seed) for seed in range(200)) > 1.5
+
+
 def test_constant_weights_are_exact_and_infinite_ones_bad():
     found = judged_weights(np.full(1000, -3.0))
     assert (found.verdict, "exact" in found.says) == ("good", True)
@@ -159,6 +169,8 @@ def test_log_weights_are_those_of_the_model(fitted):
     """Constant, and the evidence, at the posterior that the model has."""
     weights = log_weights(fitted.problem, fitted.posterior, 100, 0)
     assert len(weights) == 100
+    later = log_weights(fitted.problem, fitted.posterior, 40, 0, first=60)
+    np.testing.assert_allclose(later, weights[60:], rtol=1e-6)
     assert weights.std() < 0.2
     assert abs(weights.mean() - fitted.elbo(200)["elbo"]) < 4 * fitted.elbo(200)["elbo_se"] + 0.1
 

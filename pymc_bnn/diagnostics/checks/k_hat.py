@@ -25,12 +25,16 @@ __all__ = ["judged_weights", "k_hat", "log_weights", "pareto_k"]
 _EXACT = 0.01  # nats, standard deviation of log-weights that are constant but for rounding
 _USABLE = 0.7
 _LEAST_DRAWS = 100
+_FIRST, _PLAIN = 128, 1.5  # a k-hat of so few draws above that is no accident
 _NUMBERS, _ROWS = 100_000, 4096  # of the data evaluated at once
 _WEIGHTS, _DRAWS = 4_000_000, 16  # numbers drawn at once, and draws
 
 
 def k_hat(case: Case) -> Iterator[Finding]:
     """Yield the Pareto k-hat of the whole posterior, where it has a density and all data are there.
+
+    Where the first 128 draws leave no doubt that it is bad, it is that of these: of 1,500 samples
+    with k = 0.7 none had a k-hat above 1.5, and networks have some 10.
 
     References
     ----------
@@ -46,7 +50,11 @@ def k_hat(case: Case) -> Iterator[Finding]:
     problem, posterior = case.problem, case.posterior
     if posterior.points or problem.streamed or case.program.dropout or case.draws < _LEAST_DRAWS:
         return
-    yield judged_weights(log_weights(problem, posterior, case.draws, case.seed))
+    weights = log_weights(problem, posterior, min(_FIRST, case.draws), case.seed)
+    if case.draws > _FIRST and not pareto_k(weights) > _PLAIN:
+        rest = log_weights(problem, posterior, case.draws - _FIRST, case.seed, first=_FIRST)
+        weights = np.concatenate([weights, rest])
+    yield judged_weights(weights)
 
 
 def pareto_k(weights: np.ndarray) -> float:
@@ -98,8 +106,10 @@ def judged_weights(weights: np.ndarray) -> Finding:
     return Finding("k_hat", k, BAD, says)
 
 
-def log_weights(problem: Problem, posterior: Posterior, draws: int, seed: int) -> np.ndarray:
-    """Return log p(z, data) − log q(z) at draws of q, unnormalised, in nats.
+def log_weights(
+    problem: Problem, posterior: Posterior, draws: int, seed: int, first: int = 0
+) -> np.ndarray:
+    """Return log p(z, data) − log q(z) at draws of q from the `first` on, unnormalised, in nats.
 
     All data are gone over for each draw, some thousand rows at a time, in float64.
 
@@ -125,7 +135,7 @@ def log_weights(problem: Problem, posterior: Posterior, draws: int, seed: int) -
         return jnp.stack([found[0], *by_row])
 
     log_p, log_q, compiled, parts = [], [], Compiled(density), list(_parts(problem))
-    for drawn in _in_chunks(problem, posterior, draws, seed):
+    for drawn in _in_chunks(problem, posterior, range(first, first + draws), seed):
         size = len(next(iter(drawn.values())))
         log_q += [posterior.log_density({n: v[i] for n, v in drawn.items()}) for i in range(size)]
         with precision(dtype):
@@ -136,12 +146,12 @@ def log_weights(problem: Problem, posterior: Posterior, draws: int, seed: int) -
 
 
 def _in_chunks(
-    problem: Problem, posterior: Posterior, draws: int, seed: int
+    problem: Problem, posterior: Posterior, draws: range, seed: int
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield draws by variable, so many at a time as memory allows, the last as many, too."""
     key, numbers = key_of(seed, "k_hat"), sum(f.start.size for f in problem.terms.free)
     size = int(np.clip(_WEIGHTS // max(numbers, 1), 1, _DRAWS))
-    for i in range(0, draws, size):
+    for i in draws[::size]:
         with precision(problem.dtype):
             each = [posterior.draw_number(key, i + k) for k in range(size)]
             yield {n: np.stack([np.asarray(d[n]) for d in each]) for n in each[0]}
