@@ -9,6 +9,8 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pytensor import config
+from pytensor.tensor.random.basic import CategoricalRV
+from pytensor.tensor.type_other import NoneTypeT
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
@@ -164,15 +166,22 @@ def spike_and_slab(slab: Any = 1.0, spike: Any = 0.0025, weight: Any = 0.5) -> S
 
 
 class _Mixture(pm.Mixture):
-    """PyMC's mixture, which loses the static length of axes of length 1; kernels must have it."""
+    """PyMC's mixture, of known shape and drawn at once.
+
+    PyMC's loses the static length of axes of length 1, which kernels must have, and draws the
+    component of one weight after the other, in a loop of Python.
+    """
 
     @classmethod
     def dist(cls, *args: Any, shape: tuple[int, ...], **kwargs: Any) -> TensorVariable:
-        variable = pm.Mixture.dist(*args, shape=shape, **kwargs)
-        if variable.type.shape == shape:
-            return variable
-        node = variable.owner
+        node = pm.Mixture.dist(*args, shape=shape, **kwargs).owner
         inner = node.op.fgraph.unfreeze()
+        for drawn in [n for n in inner.apply_nodes if isinstance(n.op, CategoricalRV)]:
+            rng, size, shares = drawn.inputs
+            size = shares.shape[:-1] if isinstance(size.type, NoneTypeT) else size
+            next_rng, uniform = pt.random.uniform(size=size, rng=rng, return_next_rng=True)
+            component = (uniform[..., None] >= pt.cumsum(shares, axis=-1)).sum(axis=-1)
+            inner.replace_all(zip(drawn.outputs, (next_rng, component), strict=True))
         next_rng, draw = inner.outputs
         op = type(node.op)(
             inputs=inner.inputs,
