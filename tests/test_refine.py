@@ -98,7 +98,7 @@ def test_the_density_is_that_of_the_model(make):
         terms = take_apart(model, "auto", None, 0, False).terms
         with precision(dtype):
             found = log_joint(terms, dtype)
-            for seed in range(3):
+            for seed in range(2):
                 rng = np.random.default_rng(seed)
                 point = {k: v + rng.normal(0, 0.3, np.shape(v)) for k, v in initial.items()}
                 values = {names[k]: np.asarray(v, dtype) for k, v in point.items()}
@@ -177,7 +177,7 @@ def test_a_network_predicts_better_than_its_members():
         prior = bnn.priors.Normal(sigma=bnn.priors.HalfNormal(1))
         out = bnn.bayesian(bnn.networks.mlp((1, 8, 1)), pm.Data("x", x[:100]), prior)
         pm.Normal("y", out[:, 0], pm.HalfNormal("noise"), observed=y[:100])
-    fitted = bnn.fit(model, steps=3000, members=2, **QUIET)
+    fitted = bnn.fit(model, steps=2000, members=2, **QUIET)
     test = {"x": x[100:], "y": y[100:]}
     members = [-m.nll(test, 200) for m in fitted.members]
     refined = quietly(fitted.refine, 100, tune=150, **QUIET)
@@ -187,8 +187,6 @@ def test_a_network_predicts_better_than_its_members():
     assert index[:2] == ["R-hat, mean of y", "bulk ESS, mean of y"]
     pred = refined.predict({"x": x[:7]}, draws=20, random_seed=2)
     assert pred["y"].samples.shape == (20, 7)
-    single = quietly(fitted.members[0].refine, 20, tune=20, **QUIET)
-    assert single.predict({"x": x[:3]}, draws=4, at="mean")["y"].mean.shape == (3,)
 
 
 def quietly(function, *args, **kwargs):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn.diagnostics.full_elbo import evaluate_kl
-from pymc_bnn.inference.start import prior_scales
+from pymc_bnn.inference.prior_scales import prior_scales
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_guides import GuidePosterior

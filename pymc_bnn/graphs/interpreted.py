@@ -1,4 +1,4 @@
-"""Graphs that NumPy runs, node by node: for small ones that run seldom."""
+"""Graphs that NumPy runs, node by node: for small ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytensor
 from pytensor.compile.mode import Mode
 from pytensor.link.basic import PerformLinker
 
-__all__ = ["INTERPRETED", "without_c"]
+__all__ = ["INTERPRETED", "SIMPLIFIED", "without_c"]
 
 
 def without_c() -> Any:
@@ -38,3 +38,5 @@ class _NumPyLinker(PerformLinker):
 
 # Nothing is compiled, and no BLAS is looked for.
 INTERPRETED = Mode(linker=_NumPyLinker(), optimizer=None)
+# The same of graphs that are simplified first, for what runs hundreds of times.
+SIMPLIFIED = Mode(linker=_NumPyLinker(), optimizer="fast_compile")

@@ -14,15 +14,14 @@ from pymc_bnn._checks import check_finite, invalid, warn
 from pymc_bnn.graphs.interpreted import INTERPRETED, without_c
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.guides import Block, Guide, JointGuide, Start, make_blocks
+from pymc_bnn.inference.prior_scales import prior_scales
 from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.sigmas import normal_sigmas
 from pymc_bnn.model.terms import FreeVariable, ModelTerms
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_guides import GuidePosterior
 
-__all__ = ["check_first", "check_start", "first_scales", "prior_scales", "starting_blocks"]
-
-_PRIOR_DRAWS, _PRIOR_NUMBERS = 1000, 10_000_000  # at most so many draws, and numbers in all
+__all__ = ["check_first", "check_start", "first_scales", "starting_blocks"]
 
 
 def check_start(start: Any, model: pm.Model) -> None:
@@ -274,54 +273,3 @@ def check_first(terms: ModelTerms, posterior: JointGuide, params: Mapping[str, A
             got,
             f'pass initval= to it, {of}, or start={{"{f.name}": …}} to fit',
         )
-
-
-def prior_scales(
-    terms: ModelTerms, values: Mapping[str, np.ndarray], dtype: str, names: Any = None
-) -> dict[str, np.ndarray]:
-    """Return prior standard deviations in the unconstrained space.
-
-    Of Normal priors at `values` of their own parameters, of others from up to 1,000 prior draws;
-    NaN where a prior cannot be drawn from.
-
-    Parameters
-    ----------
-    terms : ModelTerms
-        The model.
-    values : mapping from str to numpy.ndarray
-        Unconstrained values of all free variables.
-    dtype : {"float32", "float64"}
-        Precision; call it inside :func:`pymc_bnn.runtime.precision.precision`.
-    names : iterable of str, optional
-        Variables wanted beside those with Normal priors; all by default.
-
-    Returns
-    -------
-    dict from str to numpy.ndarray
-        They broadcast to the variables.
-
-    Examples
-    --------
-    >>> from pymc_bnn.model.decompose import decompose
-    >>> with pm.Model() as model:
-    ...     y = pm.Normal("y", pm.StudentT("mu", nu=9), observed=np.zeros(4))
-    >>> scale = prior_scales(decompose(model), {"mu": np.zeros(())}, "float32")["mu"]
-    >>> bool(0.9 < scale < 1.4)
-    True
-    """
-    scales = normal_sigmas(terms, values, dtype)
-    model = terms.model
-    for f in terms.free:
-        if f.name in scales or (names is not None and f.name not in names):
-            continue
-        rv = model[f.name]
-        transform = model.rvs_to_transforms[rv]
-        value = rv if transform is None else transform.forward(rv, *rv.owner.inputs)
-        try:
-            size = max(int(np.prod(np.shape(f.start))), 1)
-            draws = max(min(_PRIOR_DRAWS, _PRIOR_NUMBERS // size), 10)
-            drawn = pm.draw(value, draws, random_seed=0, mode=INTERPRETED)
-            scales[f.name] = np.std(drawn, axis=0)
-        except NotImplementedError:  # a flat prior has no scale
-            scales[f.name] = np.full(np.shape(f.start), np.nan)
-    return scales

@@ -66,7 +66,7 @@ def written(fitted):
 
 
 def refined(fitted):
-    if fitted.streamed:
+    if fitted.streamed or fitted.program.dropout:
         return None
     with warnings.catch_warnings():  # of points, dropout and too few draws
         warnings.simplefilter("ignore", UserWarning)

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from tests.support.example_parts import check_pictures, run
+from tests.support.example_parts import check_pictures, run_here
 
 
 @pytest.mark.slow
 def test_guides_beside_nuts(tmp_path):
-    done = run("guides.py", "--quick", "--out", tmp_path / "new" / "folder")
+    done = run_here("guides.py", "--quick", "--out", tmp_path / "new" / "folder")
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "new" / "folder" / "report.json").read_text())
     assert list(report["guides"]) == ["mean-field", "low-rank", "full-rank"]

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from tests.support.example_parts import check_pictures, run
+from tests.support.example_parts import check_pictures, run_here
 
 
 def run_quickly(folder, *arguments):
-    done = run("regression.py", "--quick", "--out", folder, *arguments)
+    done = run_here("regression.py", "--quick", "--out", folder, *arguments)
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "report.json").read_text()), done.stdout
 

@@ -5,7 +5,7 @@ import pymc as pm
 import pytest
 
 from pymc_bnn.guides import FullRank, LowRank, MeanField, VariationalDropout
-from pymc_bnn.inference.start import prior_scales
+from pymc_bnn.inference.prior_scales import prior_scales
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.runtime.precision import precision
 from tests.support.parts import posterior_of

@@ -1,9 +1,10 @@
 """Run examples with options that the tests leave out: ``python tests/long/examples.py``.
 
-A dense network with a fixed prior, scores of validation images only, and the tutorial's fit. MNIST
-and its corrupted digits have to be in the folder that PYMC_BNN_DATA names.
+Two systems whole, a dense network with a fixed prior, scores of validation images only, and the
+XX corrupted digits have to be in the folder that PYMC_BNN_DATA names.
 """
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -39,8 +40,42 @@ def the_original_regression(folder):
     check_pictures(folder, "regression_learned_means_original")
 
 
+def local_reparameterisation(folder):
+    _, table = test_example_systems.run_quickly("local_reparameterisation.py", folder)
+    assert list(table.index) == ["dropout", "variational_dropout"]
+    variables = pd.read_csv(folder / "variational_dropout" / "variables.csv", index_col=0)
+    weights = variables.loc[[f"dense{i}_W" for i in (1, 2, 3, 4)]]
+    assert (weights["guide"] == "VariationalDropout").all()
+    assert (weights["estimator"] == "local").all()
+    check_pictures(folder, "uncertain_dropout", "uncertain_variational_dropout")
+
+
+def lenet5_refusal(folder):
+    printed, table = test_example_systems.run_quickly(
+        "lenet5_refusal.py", folder, "--only", "last_layer"
+    )
+    assert list(table.index) == ["last_layer"]
+    assert table.loc["last_layer", "scale_ratios"].startswith("–/–/–/–/0.")
+    report = json.loads((folder / "last_layer" / "report.json").read_text())
+    assert report["validation_nll"] > 0
+    answered = pd.read_csv(folder / "answered.csv", index_col=[0, 1])
+    sets = ["digits", "spattered digits", "KMNIST", "noise"]
+    assert answered.loc["last_layer"].index.tolist() == sets
+    assert (answered["at chosen"] <= answered["at 0.2"]).all()
+    conformal = pd.read_csv(folder / "conformal.csv", index_col=0)
+    assert conformal.loc["last_layer", "coverage"] >= conformal.loc["last_layer", "kept_above"]
+    detection = pd.read_csv(folder / "detection.csv", index_col=[0, 1, 2])
+    assert len(detection) == 9
+    assert ((detection >= 0) & (detection <= 1)).all(axis=None)
+    assert "noise" in printed
+    pictures = ["held_out", "risk_coverage", "reliability", "refusal_last_layer"]
+    check_pictures(folder, *pictures, "held_out_last_layer_20", "held_out_last_layer_40")
+
+
 if __name__ == "__main__":
     for check in (
+        local_reparameterisation,
+        lenet5_refusal,
         dense_network_with_a_fixed_prior,
         validation_images_choose_without_the_test_images,
         the_original_regression,

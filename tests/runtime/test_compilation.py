@@ -68,14 +68,12 @@ def test_a_second_fit_of_the_same_model_compiles_nothing(compilations):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("n", "batch_size", "units"), [(149, "auto", 7), (150, "auto", 8), (506, 64, 9)]
-)
+@pytest.mark.parametrize(("n", "batch_size", "units"), [(149, "auto", 7), (500, 64, 9)])
 def test_folds_of_a_cross_validation_compile_nothing(compilations, n, batch_size, units):
     x = np.random.default_rng(n).normal(size=(n, 3))
     y = x[:, 0] + 0.3 * x[:, 1] ** 2
     network, counted = bnn.networks.mlp((3, units, 1)), []  # no other case's programs
-    for fold, (train, test) in enumerate(KFold(5).split(x)):
+    for fold, (train, test) in enumerate(KFold(3).split(x)):
         with pm.Model() as model:
             out = bnn.bayesian(network, pm.Data("x", x[train]))
             pm.Normal("y", out[:, 0], pm.HalfNormal("noise"), observed=y[train])
@@ -87,7 +85,7 @@ def test_folds_of_a_cross_validation_compile_nothing(compilations, n, batch_size
         fitted.nll({"x": x[test], "y": y[test]}, draws=2)
         counted.append(compilations())
     assert counted[0] > 0
-    assert counted[1:] == [0, 0, 0, 0]
+    assert counted[1:] == [0, 0]
 
 
 def test_another_seed_and_other_data_of_the_same_shapes_compile_nothing(compilations):
