@@ -1,7 +1,7 @@
 """Run examples with options that the tests leave out: ``python tests/long/examples.py``.
 
 Two systems whole, a dense network with a fixed prior, scores of validation images only, and the
-XX corrupted digits have to be in the folder that PYMC_BNN_DATA names.
+tutorial's fit. MNIST and its corrupted digits have to be in the folder that PYMC_BNN_DATA names.
 """
 
 import json
