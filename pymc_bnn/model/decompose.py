@@ -128,17 +128,15 @@ def divide(
     found = sort_terms(terms, row_inputs, samples, suspects, strict)
 
     # All is described.
-    densities = logps
-    if values.transformed:
-        with shapes_must_agree(data):
-            densities = values.log_densities(jacobian=False)
+    with shapes_must_agree(data):
+        densities = values.in_own_space(logps)
     free = [
         FreeVariable(
             name=model.free_RVs[i].name,
             value=value,
             start=np.asarray(start[value.name]),
             logp=logps.free[i],
-            density=densities.free[i],
+            density=densities[i],
             constrained=known.free[i],
             family=family(graphs.free[i].owner.op) if parameters[i] else None,
             parameters=tuple(parameters[i]),

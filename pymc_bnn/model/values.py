@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pymc as pm
+import pytensor.tensor as pt
 from pymc.logprob.basic import transformed_conditional_logp
 from pymc.logprob.utils import replace_rvs_by_values
 from pytensor.graph.basic import Variable
@@ -52,10 +53,13 @@ class RandomValues:
         transforms = [wide_transform(model.rvs_to_transforms[rv]) for rv in model.free_RVs]
         return cls(rvs, [model.rvs_to_values[rv] for rv in model.free_RVs], transforms)
 
-    @property
-    def transformed(self) -> bool:
-        """Whether some free variable lives in another space than its value."""
-        return any(transform is not None for transform in self.transforms)
+    def in_own_space(self, logps: LogDensities) -> list[TensorVariable]:
+        """Take the Jacobian away again from the log-densities of free variables."""
+        found = [
+            logp if transform is None else _without_jacobian(value, logp)
+            for value, transform, logp in zip(self.free, self.transforms, logps.free, strict=True)
+        ]
+        return self.log_densities(jacobian=False).free if any(d is None for d in found) else found
 
     def log_densities(self, jacobian: bool = True) -> LogDensities:
         """Write the log-density of each variable at the values, elementwise.
@@ -87,3 +91,12 @@ class RandomValues:
         values = dict(zip([*free, *observed], [*self.free, *self.rvs.values], strict=True))
         transforms = dict(zip(free, self.transforms, strict=True))
         return values, {**transforms, **dict.fromkeys(observed)}
+
+
+def _without_jacobian(value: TensorVariable, logp: TensorVariable) -> TensorVariable | None:
+    """Return the first of the two terms that PyMC adds; None where that is not what it did."""
+    if logp.owner is None or logp.owner.op != pt.add or len(logp.owner.inputs) != 2:
+        return None
+    density, jacobian = logp.owner.inputs
+    name = jacobian.name or ""
+    return density if name.startswith(f"{value.name}_") and name.endswith("_jacobian") else None
