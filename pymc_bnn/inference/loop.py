@@ -53,12 +53,13 @@ class Loop:
             self.from_python = True
             self._gradient = jax.jit(program.gradient_on)
         else:
-            traced = Compiled(step).trace(state, *self._given)
-            self.from_python = jax.default_backend() == "cpu" and _has_convolution(traced)
             self._gradient = jax.jit(program.gradient_of)
         # Nothing donated: the state before is kept for a step.
         self._one = Compiled(_guarded(step, program.mesh))
         self._many = Compiled(_in_one_loop(program), donate_argnums=0)
+        if not self._streamed:  # what is traced here is not traced again to be compiled
+            traced = self._many.trace(state, *self._given, _ROWS)
+            self.from_python = jax.default_backend() == "cpu" and _has_convolution(traced)
         self._error: Exception | None = None
 
     @property

@@ -50,7 +50,10 @@ def all_finite(state: State) -> bool:
     >>> all_finite(State({"b": {"loc": jnp.array(jnp.nan)}}, (), jax.random.key(0), jnp.int32(0)))
     False
     """
-    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params))
+    leaves = jax.tree.leaves(state.params)
+    if jax.default_backend() == "cpu":  # NumPy looks at the same memory, and compiles nothing
+        return all(np.isfinite(np.asarray(leaf)).all() for leaf in leaves)
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in leaves)
 
 
 def on_host(state: State) -> State:

@@ -18,6 +18,7 @@ from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.prepare import DataOptions, prepare
 from pymc_bnn.inference.state import copy_state
 from pymc_bnn.inference.vi import VI
+from pymc_bnn.runtime.precision import precision
 from tests.support.conjugate import QUIET, Chunks, X, Y, conjugate
 
 
@@ -71,7 +72,8 @@ def test_convolutions_are_stepped_from_python_on_cpu_and_dense_nets_are_not():
             pm.Normal("y", out.sum(axis=(1, 2)), 1, observed=Y)
         problem, source = prepare(model, DataOptions(batch_size=None))
         program = VI().compile(problem, Plan(source.batches, steps=10))
-        return Loop(program, source, program.init(0))
+        with precision(problem.dtype):
+            return Loop(program, source, program.init(0))
 
     conv = Conv1D("c", in_channels=1, out_channels=2, kernel_size=2)
     from pytensor_ml.layers import Linear
