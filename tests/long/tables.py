@@ -1,9 +1,10 @@
 """The tables of UCI beside other methods: ``python tests/long/tables.py FOLDER yacht concrete``.
 
-Of each split NUTS on the model of examples/tables.py (the first five splits), five networks of
-points (deep ensembles), dropout kept in predictions, and gradient-boosted trees. A line of the log
-for each; run again with the same log, it goes on where it stopped. Widths, dropout and lengths are
-chosen on the last fifth of the training rows of the first split, never on test rows.
+Needs ``pip install -e '.[test,bench]'``. Of each split NUTS on the model of examples/tables.py (the
+first five splits), five networks of points (deep ensembles), dropout kept in predictions, and
+gradient-boosted trees. A line of the log for each; run again with the same log, it goes on where it
+stopped. Lengths, dropout and the trees' settings are chosen on the last fifth of the training rows
+of the first split, never on test rows.
 """
 
 import argparse
@@ -47,8 +48,9 @@ def nuts(x, y, x_test, y_test):
     model = tables.build(x, y)
     with model:
         drawn = pm.sample(
-            DRAWS, tune=DRAWS, chains=CHAINS, nuts_sampler="blackjax", random_seed=1,
+            DRAWS, tune=DRAWS, chains=CHAINS, nuts_sampler="numpyro", random_seed=1,
             progressbar=False, compute_convergence_checks=False,
+            nuts_sampler_kwargs={"chain_method": "vectorized"},
         )  # fmt: skip
     values = {n: v.values.reshape(-1, *v.shape[2:]) for n, v in drawn.posterior.items()}
     h = (x_test - x.mean(axis=0)) / x.std(axis=0)
