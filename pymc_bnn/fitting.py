@@ -24,6 +24,7 @@ from pymc_bnn.inference.members import Records, member_seed, run_members
 from pymc_bnn.inference.method import Method, chosen
 from pymc_bnn.inference.plan import Length, Plan
 from pymc_bnn.inference.prepare import DataOptions, prepare
+from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.record import Record
 from pymc_bnn.inference.run import RunOptions
 from pymc_bnn.inference.state import State, on_host
@@ -118,7 +119,10 @@ def fit(
         The family of approximate posteriors (see :mod:`pymc_bnn.guides`), or families by name
         pattern, such as ``{"*_sigma": FullRank(), "conv*": Delta()}``; the first pattern that
         matches wins, and what none matches has ``MeanField()``. Guides also say how wide
-        posteriors start.
+        posteriors start. Where neither `steps` nor `epochs` nor an earlier fit is given, guides
+        that contain independent Normals (FullRank, LowRank) start where a fit of these has
+        converged, with at least 8 `particles` from there on; ``fitted.record.gain`` says how much
+        ELBO that gained, and if it lost some the result is what they started from, with a warning.
     estimator : str, Estimator or mapping, optional
         How the ELBO's gradient is estimated: "pathwise", "local" (local reparameterisation, for
         dense layers), "flipout", "local_approx" (biased), or "auto", the default, which takes
@@ -252,25 +256,27 @@ def fit(
         with source:
             plan = Plan.of(source.batches, length, mesh)
             program = method.compile(problem, plan, starts[0], seed)
-            state = program.init(seed)
+            begins, loop = program.stages[0], None
+            state = begins.init(seed)
             support = Support(problem.terms, held=not problem.streamed)
-            support.check_start(program.posterior(state).looks(seed), source.shown)
+            support.check_start(begins.posterior(state).looks(seed), source.shown)
             with shapes_must_agree(problem.terms.data):
-                loop = Loop(program, source, state)
+                for stage in reversed(program.stages):
+                    loop = Loop(stage, source, stage.init(seed), then=loop)
 
             def first(member: int) -> State:
                 own = member_seed(seed, member)
-                return program.another(own, starts[member]) if member else state
+                return begins.another(own, starts[member]) if member else state
 
-            def result(state: State, record: Record) -> Approximation:
-                return Approximation(problem, program, on_host(state), record)
+            def result(state: State, record: Record, of: Program = program) -> Approximation:
+                return Approximation(problem, of, on_host(state), record)
 
             def mixture(states: Sequence[State], records: Sequence[Record], cut: bool) -> Any:
                 if members == 1:
                     return result(states[0], records[0])
                 return Mixture.of(problem, program, states, Records(tuple(records), cut))
 
-            why = partial(explain, problem, program)
+            why = partial(explain, problem)
             fitted = mixture(*run_members(members, first, loop, plan, shown, result, mixture, why))
             try:
                 support.warn_at_end(fitted.posterior.looks(seed), source.shown)

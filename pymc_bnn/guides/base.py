@@ -69,6 +69,9 @@ class Guide(ABC):
     # Whether each number alone is Normal: closed forms of the KL, and moments in the model's own
     # space, are those of a Normal; else both are taken from draws.
     normal: ClassVar[bool] = False
+    # Whether independent Normals are among its distributions: a fit of no given length then
+    # starts from theirs (see :mod:`pymc_bnn.inference.stages`).
+    contains_mean_field: ClassVar[bool] = False
 
     init_scale: float = field(default=0.1, kw_only=True)
     relative_to: Literal["start", "prior", "one"] = field(default="start", kw_only=True)
@@ -87,6 +90,13 @@ class Guide(ABC):
     @abstractmethod
     def init(self, starts: Sequence[Start], rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return the first parameters, by role. Roles named "loc" get the rate of locations."""
+
+    def independent(self, params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return parameters of the same means and scales under which all numbers are independent.
+
+        Of guides that contain mean-field ones.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not contain independent Normals")
 
     @abstractmethod
     def noise(self, variables: Sequence[FreeVariable]) -> dict[str, tuple[int, ...]]:

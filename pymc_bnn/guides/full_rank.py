@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -52,6 +52,7 @@ class FullRank(Guide):
     """
 
     normal: ClassVar[bool] = True
+    contains_mean_field: ClassVar[bool] = True
 
     @property
     def joint(self) -> bool:
@@ -59,7 +60,7 @@ class FullRank(Guide):
         return True
 
     def init(self, starts: Sequence[Start], rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return loc (d,), log_scale (d,), the diagonal of log L, and lower (d(d − 1)/2,), R."""
+        """Return loc (d,), log_scale (d,), the diagonal of log L, and lower (d, d), R."""
         loc = np.concatenate([s.loc.ravel() for s in starts])
         if loc.size > _LARGEST:
             names = [s.free.name for s in starts]
@@ -73,8 +74,14 @@ class FullRank(Guide):
         return {
             "loc": loc,
             "log_scale": log_scale,
-            "lower": np.zeros(loc.size * (loc.size - 1) // 2),
+            "lower": np.zeros((loc.size, loc.size)),
         }
+
+    def independent(self, params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return them with R = 0 and the scales of the rows of L."""
+        loc, log_scale, lower = (np.asarray(params[k]) for k in ("loc", "log_scale", "lower"))
+        widened = log_scale + 0.5 * np.log1p((np.tril(lower, -1) ** 2).sum(axis=1))
+        return {"loc": loc, "log_scale": widened, "lower": np.zeros_like(lower)}
 
     def noise(self, variables: Sequence[FreeVariable]) -> dict[str, tuple[int, ...]]:
         """Return one number per number."""
@@ -84,7 +91,7 @@ class FullRank(Guide):
         self, variables: Sequence[FreeVariable], params: Graphs, noise: Graphs
     ) -> dict[str, GuideDraw]:
         """Write m + L · noise."""
-        factor = _factor(size(variables), params)
+        factor = _factor(params)
         draw = params["loc"] + factor @ noise["joint"]
         scale = pt.sqrt((factor**2).sum(axis=1))
         parts = zip(*(split(variables, v) for v in (draw, params["loc"], scale)), strict=True)
@@ -99,19 +106,18 @@ class FullRank(Guide):
     ) -> TensorVariable:
         """Write the Normal log-density by a triangular solve."""
         d = size(variables)
-        factor = _factor(d, params)
+        factor = _factor(params)
         residual = join(variables, values) - params["loc"]
         z = pt.linalg.solve_triangular(factor, residual, lower=True)
         return -0.5 * (z**2).sum() - params["log_scale"].sum() - 0.5 * d * LOG_2PI
 
 
-def _factor(d: int, params: Graphs) -> TensorVariable:
+def _factor(params: Graphs) -> TensorVariable:
     """Write L (d, d)."""
-    rows, columns = np.tril_indices(d, -1)
-    unit = pt.eye(d, dtype=params["loc"].type.dtype)
-    if len(rows):
-        unit = pt.set_subtensor(unit[rows, columns], params["lower"])
-    return pt.exp(params["log_scale"])[:, None] * unit
+    lower = params["lower"]
+    (d, _), dtype = lower.type.shape, lower.type.dtype
+    below = np.tril(np.ones((d, d), dtype), -1)  # a product: XLA is slow to scatter on CPUs
+    return pt.exp(params["log_scale"])[:, None] * (lower * below + pt.eye(d, dtype=dtype))
 
 
 def size(variables: Sequence[FreeVariable]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -45,6 +45,7 @@ class LowRank(Guide):
     """
 
     normal: ClassVar[bool] = True
+    contains_mean_field: ClassVar[bool] = True
 
     rank: int = 5
 
@@ -65,6 +66,12 @@ class LowRank(Guide):
         factor = 0.1 * rng.standard_normal((loc.size, self.rank))
         log_scale -= 0.5 * np.log1p((factor**2).sum(axis=1))
         return {"loc": loc, "log_scale": log_scale, "factor": factor}
+
+    def independent(self, params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return them with F = 0 and the scales that the numbers have."""
+        loc, log_scale, factor = (np.asarray(params[k]) for k in ("loc", "log_scale", "factor"))
+        widened = log_scale + 0.5 * np.log1p((factor.astype(float) ** 2).sum(axis=1))
+        return {"loc": loc, "log_scale": widened, "factor": np.zeros_like(factor)}
 
     def noise(self, variables: Sequence[FreeVariable]) -> dict[str, tuple[int, ...]]:
         """Return one number per number, and one per column of F."""

@@ -11,7 +11,6 @@ from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.inference.loop import Loop
-from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.state import State
 from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.problem import Problem
@@ -74,7 +73,7 @@ row 2, where y = -3.0; it depends on 'rate'
     return why or _of_gradients(terms, looks[:4], data, dtype), ""
 
 
-def explain(problem: Problem, program: Program, loop: Loop, state: State) -> str:
+def explain(problem: Problem, loop: Loop, state: State) -> str:
     """Say why the step after a state was not finite: the term, the numbers, a repair.
 
     Examples
@@ -88,7 +87,7 @@ def explain(problem: Problem, program: Program, loop: Loop, state: State) -> str
         where += f" (and of {len(bad) - 1} more variables)"
     why, repair = None, ""
     if jax.process_count() == 1:
-        why, repair = diagnose(problem, program.posterior(state), loop.last)
+        why, repair = diagnose(problem, loop.program.posterior(state), loop.last)
     if not repair and why is not None and state.step == 0:
         repair = (
             "check that the observed values lie in the likelihood's support, and start the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from pymc_bnn.inference.convergence import Rise, rise
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.program import Program
+from pymc_bnn.inference.stages import Gain
 from pymc_bnn.inference.state import State
 
 __all__ = ["Ending"]
@@ -25,6 +27,12 @@ class Ending:
         Of the fit.
     program : Program
         What makes its steps.
+    begun : int, optional
+        The step from which on it does.
+    last : bool, optional
+        Whether no other program goes on from there.
+    inner : State, optional
+        Of the program: what the one before it had found, to which it falls back.
 
     Attributes
     ----------
@@ -36,9 +44,20 @@ class Ending:
         Of the ELBO at the last look.
     settled : int or None
         The step after which rates fell.
+    gain : Gain or None
+        Of the ELBO over the inner program's.
     """
 
-    def __init__(self, plan: Plan, program: Program):
+    def __init__(
+        self,
+        plan: Plan,
+        program: Program,
+        begun: int = 0,
+        last: bool = True,
+        inner: State | None = None,
+    ):
+        self._begun, self._last, self._inner = begun, last, inner
+        self.gain: Gain | None = None
         self.steps = self.next = plan.steps
         self.rise: Rise | None = None
         self.settled: int | None = None
@@ -50,26 +69,42 @@ class Ending:
                 rule = f"be constant after {self._ends.most // 2:,} steps where none are given"
                 got = f"a schedule that changes at step {self._constant:,}"
                 raise invalid("kl_weight", rule, got, "pass steps=, or a shorter schedule")
+            self._constant = max(self._constant, begun)
             self.next = self._ends.look_after(self._constant, self._constant)
 
     @property
     def known(self) -> int | None:
         """Steps in all; None where nobody knows yet."""
-        return None if self._ends is not None and self.settled is None else self.steps
+        unknown = self._ends is not None and (self.settled is None or not self._last)
+        return None if unknown else self.steps
+
+    def over(self, done: int) -> bool:
+        """Tell whether all steps are done."""
+        return done == self.steps
 
     def after(self, state: State, done: int, found: Sequence[Metrics]) -> State:
         """Look at what was found in the steps done, and decide how far to go."""
         if self._ends is None or self.settled is not None:
-            return state
+            return self.better(state, found)
         elbo = np.asarray(Metrics.join(found).elbo, float)[self._constant :]
         self.rise = rise(elbo, self._program.problem.n)
-        if self.rise.goes_on and done < self._ends.most:
+        if self.rise.goes_on and done - self._begun < self._ends.most:
             self.next = self._ends.look_after(done, self._constant)
             return state
         self.settled = done
-        state, falling = self._program.settle(state, self._ends.fall_after(done))
+        state, falling = self._program.settle(state, self._ends.fall_after(done - self._begun))
         self.steps = self.next = done + falling
-        return state
+        return state if falling else self.better(state, found)
+
+    def better(self, state: State, found: Sequence[Metrics]) -> State:
+        """Return the state of the inner program if its ELBO was the higher one, once looked at."""
+        if self._inner is None or self.gain is not None:
+            return state
+        elbo = np.asarray(Metrics.join(found).elbo, float)
+        if len(elbo) < self._begun + 2:
+            return self._inner  # stopped as soon as it had begun
+        self.gain = Gain.of(elbo[: self._begun], elbo[self._begun :])
+        return replace(self._inner, step=state.step) if self.gain.lost else state
 
     def warn(self, done: int) -> None:
         """Say that the fit ended though it still rose, or while the KL's weight did."""
@@ -80,6 +115,12 @@ class Ending:
                 f"the fit stopped at step {done:,} of the first {warmup:,}, when `kl_weight` had "
                 f"risen to {now:.2g} of {whole:g}: the posterior is a cold one, too sure; let it "
                 "go on, or pass kl_warmup=0"
+            )
+        if self.gain is not None and self.gain.lost:
+            warn(
+                f"the ELBO ended {-self.gain.nats:.3g} nats (standard error {self.gain.error:.2g}) "
+                "below that of independent Normals: the result is theirs; leave `guide` out, or "
+                "pass a smaller scale_learning_rate"
             )
         if self.rise is not None and self.rise.goes_on and self.settled is not None:
             warn(

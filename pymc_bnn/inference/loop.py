@@ -41,9 +41,12 @@ class Loop:
         What they are given.
     state : State
         A state, for its shapes.
+    then : Loop, optional
+        Which goes on where this one's steps have ended.
     """
 
-    def __init__(self, program: Program, source: Source, state: State):
+    def __init__(self, program: Program, source: Source, state: State, then: Loop | None = None):
+        self.then = then
         self.program, self._counts = program, program.counts
         self._source, self._streamed = source, isinstance(source, Streamed)
         # Data that are held are given to every step.
@@ -66,6 +69,10 @@ class Loop:
     def last(self) -> Mapping[str, jax.Array]:
         """The data of the step that was not finite."""
         return self._given[0]
+
+    def whole(self, state: State) -> State:
+        """Return the same posterior as a state of the last loop's program."""
+        return state if self.then is None else self.then.program.take_over(state, exactly=True)
 
     def keep(self, state: State) -> State:
         """Return a state that outlives the steps made from it."""

@@ -44,7 +44,9 @@ def adam(
 ) -> optax.GradientTransformation:
     """Return the default optimiser: Adam, with a learning rate of their own for scales.
 
-    Both rates fall to a hundredth along half a cosine.
+    Both rates fall to a hundredth along half a cosine. Where several parameters move each number
+    of a block at once, as the entries of a matrix's rows do, each moves less: by one over the root
+    of how many there are for each number, so that together they move it as far as its scale does.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ def adam(
 
     rates = {"loc": learning_rate, "scale": scale_learning_rate}
     parts = {role: _together(_falling_adam(rate, begin, steps)) for role, rate in rates.items()}
-    moved = optax.partition(parts, label)
+    moved = optax.chain(optax.partition(parts, label), optax.stateless(_shared))
     return optax.chain(moved, optax.stateless(_stretched)) if stretched else moved
 
 
@@ -105,16 +107,31 @@ def _stretched(updates: Any, params: Any) -> Any:
     }
 
 
-def let_fall(opt_state: Any, begin: int, over: int) -> Any:
-    """Return the default optimiser's state with rates that fall from a step on.
+def _shared(updates: Any, params: Any) -> Any:
+    """Let parameters of which there are several for each number of their block move less."""
+
+    def of(update: Any, numbers: int) -> Any:
+        return update / (update.size / numbers) ** 0.5 if 0 < numbers < update.size else update
+
+    def of_block(roles: Any) -> Any:
+        numbers = sum(update.size for role, update in roles.items() if is_location(role))
+        return {role: of(update, numbers) for role, update in roles.items()}
+
+    return {name: of_block(roles) for name, roles in updates.items()}
+
+
+def let_fall(opt_state: Any, over: int) -> Any:
+    """Return the default optimiser's state with rates that fall from its next step on.
 
     Examples
     --------
     >>> state = adam(1000).init({"mu": {"loc": jnp.zeros(2)}})
-    >>> fallen = let_fall(state, 200, 50)
-    >>> [float(at) for _, at in optax.tree_utils.tree_get_all_with_path(fallen, "begin")]
-    [200.0, 200.0]
+    >>> fallen = let_fall(state, 50)
+    >>> [float(at) for _, at in optax.tree_utils.tree_get_all_with_path(fallen, "over")]
+    [50.0, 50.0]
     """
+    counts = optax.tree_utils.tree_get_all_with_path(opt_state, "count")
+    begin = counts[0][1]  # steps done, of each part the same
     numbers = {"begin": jnp.asarray(begin, float), "over": jnp.asarray(over, float)}
     fallen = optax.tree_utils.tree_set(opt_state, **numbers)
     return jax.tree.map(jnp.copy, fallen)  # each has its own: a step uses them up

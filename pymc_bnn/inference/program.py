@@ -54,6 +54,7 @@ class Program(ABC):
     plan: Plan
     method: Any
     warmup: int = 0
+    first: Program | None = None  # whose steps come first, from where this one's take over
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave devices out of pickles: they belong to a process."""
@@ -91,6 +92,15 @@ class Program(ABC):
     @abstractmethod
     def kl_weight_at(self, steps: Any) -> np.ndarray:
         """Return the KL's weight at an array of steps."""
+
+    def take_over(self, state: State, *, exactly: bool = False) -> State:
+        """Return the state from which to go on where the first program's steps have ended."""
+        raise NotImplementedError
+
+    @property
+    def stages(self) -> tuple[Program, ...]:
+        """The programs whose steps are made, one after the other."""
+        return (self,) if self.first is None else (self.first, self)
 
     def settle(self, state: State, steps: int) -> tuple[State, int]:
         """Let rates fall over so many steps from here; return how many it takes: 0 if it cannot."""

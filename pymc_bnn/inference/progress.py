@@ -92,5 +92,6 @@ class Progress(Bar):
         self._recent = Metrics.join([self._recent, metrics]).last(self._window)
         elbo = self._recent.elbo.mean()
         rate = f"{speed:,.1f} steps/s" if (speed := self._speed) else ""
-        self._bar.update(self._task, completed=done, total=steps, rate=rate, elbo=f"{elbo:,.5g}")
+        self._bar.tasks[0].total = steps  # which update() would not forget
+        self._bar.update(self._task, completed=done, rate=rate, elbo=f"{elbo:,.5g}")
         self._bar.refresh()

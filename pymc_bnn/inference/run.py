@@ -87,7 +87,7 @@ def run(
     Parameters
     ----------
     loop : Loop
-        What makes the steps.
+        What makes the steps, and which loop goes on from there.
     state : State
         The one to begin from; it is used up.
     plan : Plan
@@ -95,7 +95,8 @@ def run(
     options : RunOptions
         What is shown, and who is called.
     result : callable
-        Makes of a state and a record what callbacks are given as `approximation`.
+        Makes of a state, a record and the program `of` the state what callbacks are given as
+        `approximation`.
     explain : callable
         Says of a loop and its last finite state why the next step is not finite.
     keep : callable
@@ -115,7 +116,7 @@ def run(
     Exception
         What a callback or a stream raised, with an `approximation`.
     """
-    per_epoch, ends = plan.per_epoch, Ending(plan, loop.program)
+    per_epoch, ends = plan.per_epoch, Ending(plan, loop.program, last=loop.then is None)
     chunk, callbacks = options.chunk(per_epoch), options.callbacks
     found: list[Metrics] = []
     done, in_chunk, cut, started = 0, 0, False, time.perf_counter()
@@ -142,7 +143,9 @@ def run(
                 if not finite:
                     kept, before = loop.last_finite(kept, now)
                     found.append(before)
-                    raise NonFiniteError(explain(loop, kept), _so_far(keep, kept, found))
+                    why = explain(loop, kept)
+                    kept = loop.whole(kept)
+                    raise NonFiniteError(why, _so_far(keep, kept, found))
                 now = len(metrics.nll)
                 if not now:
                     continue  # interrupted while it waited
@@ -170,24 +173,31 @@ def run(
                         kl_weight=float(loop.program.kl_weight_at(done - 1)),
                         metrics=_last(found, in_chunk),
                         member=options.member,
-                        approximation=partial(_so_far, result, state, tuple(found)),
+                        approximation=partial(
+                            _so_far, partial(result, of=loop.program), state, tuple(found)
+                        ),
                     )
                     answers = [callback.on_chunk(state, info) for callback in due]
                     if any(answers):
                         break
                 if complete:
                     in_chunk = 0
+                if ends.over(done) and loop.then is not None:
+                    inner, loop = loop.whole(state), loop.then
+                    state, piece = loop.program.take_over(state), 1
+                    ends = Ending(plan, loop.program, done, loop.then is None, inner)
             else:
                 cut = done < ends.next
     except NonFiniteError:
         raise
     except Exception as error:
-        error.approximation = _so_far(keep, kept, found)
+        error.approximation = _so_far(keep, loop.whole(kept), found)
         error.add_note("What was fitted so far is kept in this error's `approximation`.")
         raise
     if cut:
         say_interrupted(done, ends.known, options.member, options.members)
-    record = Record(Metrics.join(found), cut, ends.rise, ends.settled)
+    state = ends.better(loop.whole(state), found)
+    record = Record(Metrics.join(found), cut, ends.rise, ends.settled, ends.gain)
     try:
         ends.warn(done)
     except UserWarning as error:  # where warnings are errors

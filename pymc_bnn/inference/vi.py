@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optax
@@ -17,6 +17,7 @@ from pymc_bnn.inference.method import Method
 from pymc_bnn.inference.optimizer import adam
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.schedules import kl_schedule
+from pymc_bnn.inference.stages import DRAWS, within
 from pymc_bnn.inference.start import check_first, check_start, starting_blocks
 from pymc_bnn.inference.vi_program import VIProgram
 from pymc_bnn.model.problem import Problem
@@ -125,6 +126,13 @@ class VI(Method):
         begin = plan.steps if plan.convergence else 0
         return adam(plan.steps, begin=begin, stretched=self.learning_rate is None, **self.rates)
 
+    def first(self, plan: Plan, start: Any) -> VI | None:
+        """Return the method whose steps come first, if there is one: of independent Normals."""
+        guide = within(self.guide)
+        if guide is None or plan.convergence is None or isinstance(start, Posterior):
+            return None
+        return replace(self, guide=guide)
+
     def compile(self, problem: Problem, plan: Plan, start: Any = None, seed: int = 0) -> VIProgram:
         """Return the program: guides that start, the ELBO, a step of the optimiser.
 
@@ -141,6 +149,7 @@ class VI(Method):
             check_first(terms, guide, guide.first)
             elbo = assemble(terms, guide, dtype, self.estimator)
             check_closed_forms(terms)
+        first = self.first(plan, start)
         return VIProgram(
             problem=problem,
             plan=plan,
@@ -150,6 +159,7 @@ class VI(Method):
             optimizer=self.optimizer or self.adam(plan),
             kl_weight=self.kl_weight if callable(self.kl_weight) else float(self.kl_weight),
             weights_at=kl_weights,
-            particles=self.particles,
+            particles=self.particles if first is None else max(self.particles, DRAWS),
             warmup=warmup,
+            first=first and first.compile(problem, plan, start, seed),
         )

@@ -47,6 +47,8 @@ class VIProgram(Program):
         Draws of everything that is random, over which the ELBO is averaged.
     warmup : int
         First steps, in which the KL's weight rises to `kl_weight`.
+    first : VIProgram, optional
+        That of independent Normals, whose steps come first.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class VIProgram(Program):
     weights_at: Callable[[Any], np.ndarray]
     particles: int = 1
     warmup: int = 0
+    first: VIProgram | None = None
 
     @property
     def dropout(self) -> bool:
@@ -91,8 +94,25 @@ class VIProgram(Program):
         if self.method.optimizer is not None:
             return state, 0
         with precision(self.dtype):
-            fallen = let_fall(state.opt_state, state.step, steps)
+            fallen = let_fall(state.opt_state, steps)
             return replace(state, opt_state=replicate(fallen, self.mesh)), steps
+
+    def take_over(self, state: State, *, exactly: bool = False) -> State:
+        """Return the state from which to go on where the first program's steps have ended.
+
+        `exactly` the same distribution, or one from which every parameter can leave.
+        """
+        posterior, terms = self.first.posterior(state), self.problem.terms
+        with precision(self.dtype):
+            blocks = self.method.blocks(terms, posterior, self.dtype, 0)
+        params = {
+            b.name: b.guide.independent(b.params)
+            if exactly and b.guide.contains_mean_field
+            else b.params
+            for b in blocks
+        }
+        key, step = jax.random.clone(state.key), jnp.copy(state.step)  # a step uses up its state
+        return replace(self.init(0, params), key=key, step=step)
 
     def posterior(self, state: State) -> GuidePosterior:
         """Return the posterior that a state stands for."""

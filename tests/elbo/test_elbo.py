@@ -275,7 +275,7 @@ def test_gradient_under_a_schedule_of_the_kl_weight():
 def full_rank_elbo(params):
     """The ELBO of the regression under a Normal guide, in closed form."""
     d = 3
-    unit = jnp.eye(d).at[np.tril_indices(d, -1)].set(params["lower"])
+    unit = jnp.eye(d) + jnp.tril(params["lower"], -1)
     factor = jnp.exp(params["log_scale"])[:, None] * unit
     m, cov = params["loc"], factor @ factor.T
     residual = Y - TABLE @ m
@@ -292,11 +292,13 @@ def test_sticking_the_landing():
     best = {
         "loc": MEAN,
         "log_scale": np.log(diagonal),
-        "lower": (root / diagonal[:, None])[np.tril_indices(3, -1)],
+        "lower": np.tril(root / diagonal[:, None], -1),
     }
     elsewhere = {
-        "loc": MEAN + 0.1, "log_scale": np.log(diagonal) + 0.3, "lower": np.array([0.5, -0.2, 0.3])
-    }  # fmt: skip
+        "loc": MEAN + 0.1,
+        "log_scale": np.log(diagonal) + 0.3,
+        "lower": np.array([[0, 0, 0], [0.5, 0, 0], [-0.2, 0.3, 0]]),
+    }
     with precision("float64"):
         elbo = assemble(terms, posterior_of(terms, FullRank()), "float64")
         assert elbo.kl_methods == {"w": "Monte Carlo, sticking the landing"}

@@ -51,9 +51,7 @@ def of_delta(params, name, shape):
 
 def of_full_rank(params):
     p = params["*"]
-    unit = np.eye(9)
-    unit[np.tril_indices(9, -1)] = p["lower"]
-    factor = np.exp(p["log_scale"])[:, None] * unit
+    factor = np.exp(p["log_scale"])[:, None] * (np.eye(9) + np.tril(p["lower"], -1))
     return p["loc"], factor @ factor.T
 
 
@@ -183,6 +181,19 @@ def test_draws_and_moments(case):
     variances = np.outer(np.diag(cov), np.diag(cov))
     errors = np.sqrt((variances + cov**2) / n)
     assert (np.abs(np.cov(draws.T) - cov) <= 4 * errors + 1e-12).all()
+
+
+def test_independent_numbers_have_the_same_moments(case):
+    guide, _, params, mean, cov = case
+    if not guide.contains_mean_field:
+        with pytest.raises(NotImplementedError, match="does not contain independent Normals"):
+            guide.independent(params)
+        return
+    mean_of, cov_of = next(promised for own, promised in GUIDES.values() if own == guide)(
+        {"*": guide.independent(params["*"])}
+    )
+    np.testing.assert_allclose(mean_of, mean)
+    np.testing.assert_allclose(cov_of, np.diag(np.diag(cov)), rtol=1e-12, atol=1e-12)
 
 
 def test_noise_is_what_the_draw_says(case):
