@@ -245,6 +245,7 @@ def fit(
             options,
             mesh,
             layers=layers,
+            latents=method.by_rows(model),
             whole_up_to=length.whole_up_to,
             epochs=length.epochs,
             seed=seed,
