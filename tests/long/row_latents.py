@@ -22,10 +22,9 @@ def compare(rows: int) -> None:
         parts = fitted.elbo(200, random_seed=2)
         found[name] = fitted.mean, fitted.std
         numbers = {k: f"{float(fitted.mean[k]):.4f}±{float(fitted.std[k]):.4f}" for k in "abs"}
-        print(
-            f"{name}: ELBO {parts['elbo']:,.1f} ± {parts['elbo_se']:.1f}, {int(fitted.state.step):,} steps, "
-            f"{spent:.0f} CPU s, {numbers}"
-        )
+        steps = int(fitted.state.step)
+        print(f"{name}: ELBO {parts['elbo']:,.1f} ± {parts['elbo_se']:.1f}, {steps:,} steps, ")
+        print(f"    {spent:.0f} CPU s, {numbers}")
     (mean, std), (other, spread) = found["batches"], found["whole"]
     for name in ("a", "b", "s", "u"):
         far = np.abs(mean[name] - other[name]) / spread[name]
