@@ -73,11 +73,11 @@ def exact_elbo(x_obs, y, a, b, x):
 
 def exact_slope(x_obs, y):
     """Return the posterior mean and standard deviation of b on a grid, x_true integrated out."""
-    bs, aas = np.linspace(1, 2, 201)[:, None, None], np.linspace(-1, 2, 201)[None, :, None]
+    bs, aas = np.linspace(1, 2, 101)[:, None, None], np.linspace(-1, 2, 101)[None, :, None]
     # x | x_obs is Normal; y given it, too.
     v = 1 / (1 / TAU**2 + 1 / S**2)
     m = v * (MU / TAU**2 + x_obs / S**2)
-    log_p = np.zeros((201, 201))
+    log_p = np.zeros((101, 101))
     for mean, own in zip(m, y, strict=True):
         log_p += stats.norm.logpdf(own, aas + bs * mean, np.sqrt(SIGMA**2 + bs**2 * v))[:, :, 0]
     log_p += stats.norm.logpdf(aas, 0, 5)[..., 0] + stats.norm.logpdf(bs, 0, 5)[..., 0]
