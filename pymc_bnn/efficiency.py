@@ -252,7 +252,8 @@ def _compiled(
     if problem.streamed:
         rule, repair = "be a fit of data in memory", "fit the model to a sample of them"
         raise invalid("fitted", rule, "one whose batches came from outside", repair)
-    if problem.row_terms is not None and not problem.row_terms.unsure:
+    by_rows = problem.row_terms
+    if not problem.terms.latents and by_rows is not None and not by_rows.unsure:
         problem = replace(problem, terms=problem.row_terms)
     n, batches = problem.terms.n_rows, fitted.program.batches
     if batch_size == "auto":

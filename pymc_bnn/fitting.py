@@ -109,9 +109,10 @@ def fit(
     batch_size : int, "auto" or None, optional
         Examples per step, in 1…N. "auto": 256, or all of them where there are fewer (without
         `steps` and `epochs`: up to 1,024), or where the observed variables have different lengths.
-        None: all data in every step, nothing is
-        taken row by row. Batches of an epoch differ in size by at most one. With `data`: the
-        largest batch there is, to which smaller ones are padded; "auto": the first batch's.
+        None: all data in every step, nothing is taken row by row. Batches of an epoch differ in
+        size by at most one. Free variables with an entry for each row are taken with their rows
+        where these stand alone and the guide is mean-field. With `data`: the largest batch there
+        is, to which smaller ones are padded; "auto": the first batch's.
     rows : str or sequence of str, optional
         The dimension of the examples, or the names of the data that vary per example. By default
         found from dims and lengths (see :func:`pymc_bnn.model.decompose.find_rows`).
@@ -249,6 +250,7 @@ def fit(
             options,
             mesh,
             layers=layers,
+            latents=method.by_rows(model),
             whole_up_to=length.whole_up_to,
             epochs=length.epochs,
             seed=seed,

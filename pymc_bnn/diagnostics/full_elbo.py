@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pymc_bnn._checks import invalid
+from pymc_bnn.data.gathering import ROWS
 from pymc_bnn.data.loader import Loader
 from pymc_bnn.data.padding import room_of
 from pymc_bnn.data.prefetcher import Prefetcher, one_shot
@@ -60,7 +61,9 @@ def evaluate_elbo(
                 per_batch.append(found if data is None else jax.device_get(found))
                 seen += int(counted.sum())
             row, other, kl, prior, *each = np.asarray(jax.device_get(per_batch), float).T
-            kls[draw] = np.mean(each, axis=1)
+            of_rows = np.isin(elbo.names, elbo.latents)
+            kls[draw] = np.where(of_rows, np.sum(each, axis=1), np.mean(each, axis=1))
+            kl = kl + kls[draw][of_rows].sum()
             scale = problem.n / seen if problem.streamed else 1.0
             visits[draw] = -row.sum() * scale - other.mean(), kl.mean(), -prior.mean()
     check_sign(elbo.kl_methods, elbo.sizes, kls.mean(axis=0))
@@ -89,8 +92,10 @@ def evaluate_kl(problem: Problem, posterior: Posterior, draws: int, seed: int) -
     """
     key = key_of(seed, "kl")
     terms = problem.terms
-    data = {d.name: d.value[:1] if d.per_example else d.value for d in terms.data}
     elbo, params = posterior.elbo_terms(problem)
+    data = terms.arrays()
+    if not elbo.latents:
+        data |= {d.name: d.value[:1] for d in terms.data if d.per_example}
     with precision(problem.dtype):
         kl = [elbo.kl(params, jax.random.fold_in(key, i), data) for i in range(draws)]
         kl = np.mean([np.asarray(k) for k in kl], axis=0).astype(float)
@@ -157,6 +162,8 @@ def _held(problem: Problem, draws: int, batch_size: int) -> Iterator[Any]:
     """Yield, visit by visit, batches of the model's own data, which rows count, and the size."""
     rows = {d.name: d.value for d in problem.terms.data if d.per_example}
     n = problem.terms.n_rows
+    if problem.terms.latents:
+        rows[ROWS] = np.arange(n, dtype="int32")
     size = min(batch_size, n) if n else 1
     room = room_of(size) if n and not problem.terms.groups else size
     for _ in range(draws):

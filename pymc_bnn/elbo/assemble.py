@@ -16,6 +16,7 @@ from pymc_bnn.elbo.choose import Choice, Spec, choose
 from pymc_bnn.elbo.function import Elbo, ElboTerms, Params
 from pymc_bnn.elbo.kl import closed_form, expected_log_prior
 from pymc_bnn.elbo.pathwise import pathwise
+from pymc_bnn.elbo.row_kl import row_kl
 from pymc_bnn.graphs.dropout import markers
 from pymc_bnn.graphs.masks import mask_of
 from pymc_bnn.graphs.substitute import substitute
@@ -74,14 +75,31 @@ def assemble(
     choices = choose(terms, posterior, estimator)
     rewritten, extra = _rewrite_rows(terms, posterior, choices)
     held: dict[str, dict[str, TensorVariable]] = {}
-    kls, log_priors, methods = [], [], {}
+    kls, log_priors, methods, row_kls = [], [], {}, {}
     for block in posterior.blocks:
+        if block.rows:
+            still = None
+            if closed_form(block.variables[0]) is None:
+                held[block.name], still = posterior.held(block)
+                [still] = still.values()
+            [f] = block.variables
+            row_kls[block.name], methods[block.name] = row_kl(f, posterior.drawn[f.name], still)
+            kls.append(pt.constant(0.0))
+            log_priors.append(pt.constant(0.0))
+            continue
         kl, log_prior, methods[block.name] = _divergence(block, posterior, choices, held)
         kls.append(kl)
         log_priors.append(log_prior)
     rows = [] if rewritten is None else [exact_rows(terms, rewritten)]
     outputs = pathwise(
-        [*rows, exact_rest(terms), pt.stack(kls), pt.stack(log_priors), terms.potential_logp],
+        [
+            *rows,
+            exact_rest(terms),
+            pt.stack(kls),
+            pt.stack(log_priors),
+            terms.potential_logp,
+            *([pt.stack(list(row_kls.values()))] if row_kls else ()),
+        ],
         {f.value: posterior.drawn[f.name].draw for f in terms.free},
     )
     roles = [(b.name, role) for b in posterior.blocks for role in b.params]
@@ -113,6 +131,7 @@ def assemble(
         {b.name: sum(f.start.size for f in b.variables) for b in posterior.blocks},
         any(n.law == "keep" for n in extra),
         dtype,
+        tuple(row_kls),
     )
 
 

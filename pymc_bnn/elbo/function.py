@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from pymc_bnn.data.gathering import seen_by
 from pymc_bnn.elbo.choose import Choice
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import Noise, draw_noise, no_noise
@@ -27,6 +28,7 @@ class ElboTerms(NamedTuple):
     kl: Any  # (blocks,) Kullback–Leibler divergences; 0 for points
     log_prior: Any  # (blocks,) log prior densities of points; 0 for others
     potential: Any  # () sum of potentials
+    row_kl: Any = None  # (latents, rows) divergences of latents of the rows, which have 0 in `kl`
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,8 @@ class Elbo:
 
     ``elbo(params, noise, data)`` takes the guides' parameters ``{block: {role: array}}``, noise
     ``{name: array}`` as :meth:`draw_noise` makes it, and data ``{name: array}`` with any number of
-    rows, and returns :class:`ElboTerms`.
+    rows, and returns :class:`ElboTerms`. Of latents that belong to rows there are parameters of as
+    many rows, or of all of them, and the data say which (:mod:`pymc_bnn.data.gathering`).
     """
 
     function: Callable[..., ElboTerms]
@@ -46,12 +49,13 @@ class Elbo:
     sizes: dict[str, int]  # numbers of each block
     dropout: bool  # whether the network has dropout, random in training
     dtype: str  # of its noise
+    latents: tuple[str, ...] = ()  # blocks that belong to the examples
 
     def __call__(
         self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]
     ) -> ElboTerms:
         """Evaluate the parts."""
-        return self.function(params, noise, data)
+        return self.function(seen_by(params, self.latents, data), noise, data)
 
     def draw_noise(
         self, key: jax.Array, rows: int, dropout: bool = True, counted: Any = None
@@ -70,7 +74,8 @@ class Elbo:
         """The compiled ``on_rows(params, key, data, counted, size)``: sums over rows that count.
 
         Noise is that of batches of `size` rows. Without dropout, at one draw: (4 + blocks,)
-        log-likelihood of the rows, the rest of it, KL, log prior of points, the KL of each block.
+        log-likelihood of the rows, the rest of it, KL but for latents of the rows, log prior of
+        points, the KL of each block, of latents on these rows.
         """
 
         def evaluate(
@@ -80,11 +85,28 @@ class Elbo:
             parts = self(params, noise, data)
             row = 0.0 if parts.row is None else jnp.where(counted, parts.row, 0.0).sum()
             kl, log_prior = parts.kl.sum() - parts.potential, parts.log_prior.sum()
-            return jnp.stack([row, parts.rest, kl, log_prior, *parts.kl])
+            return jnp.stack([row, parts.rest, kl, log_prior, *self._kl(parts, counted)])
 
         return Compiled(evaluate)
 
     @cached_property
     def kl(self) -> Compiled:
-        """The compiled ``kl(params, key, data)``: the KL of each block at one draw."""
-        return Compiled(lambda params, key, data: self(params, self.draw_noise(key, 1), data).kl)
+        """The compiled ``kl(params, key, data)``: the KL of each block at one draw.
+
+        The data are those of all rows where latents belong to them, else of one will do.
+        """
+
+        def evaluate(params: Params, key: jax.Array, data: Any) -> jax.Array:
+            rows = len(params[self.latents[0]]["loc"]) if self.latents else 1
+            parts = self(params, self.draw_noise(key, rows), data)
+            return jnp.stack(self._kl(parts, jnp.ones(rows, bool)))
+
+        return Compiled(evaluate)
+
+    def _kl(self, parts: ElboTerms, counted: jax.Array) -> list[jax.Array]:
+        """Return the divergence of each block, of latents on the rows that count."""
+        kl = dict(zip(self.names, parts.kl, strict=True))
+        if parts.row_kl is not None:
+            own = jnp.where(counted, parts.row_kl, 0.0).sum(axis=1)
+            kl |= dict(zip(self.latents, own, strict=True))
+        return list(kl.values())

@@ -191,10 +191,21 @@ class Block:
     variables: tuple[FreeVariable, ...]
     params: dict[str, np.ndarray]  # first parameters
 
+    @property
+    def rows(self) -> int:
+        """How many examples its variables belong to, an entry to each; 0 where to none."""
+        return len(self.variables[0].start) if self.variables[0].per_example else 0
+
+    def any_rows(self, shape: tuple[int, ...]) -> tuple[int | None, ...]:
+        """Return a shape with None in place of the number of examples."""
+        return (None, *shape[1:]) if self.rows else shape
+
     def roots(self, suffix: str = "") -> dict[str, TensorVariable]:
         """Return fresh inputs of a graph for the parameters."""
         dtype = self.variables[0].value.type.dtype
         return {
-            role: pt.tensor(f"{self.name}/{role}{suffix}", dtype=dtype, shape=np.shape(value))
+            role: pt.tensor(
+                f"{self.name}/{role}{suffix}", dtype=dtype, shape=self.any_rows(np.shape(value))
+            )
             for role, value in self.params.items()
         }

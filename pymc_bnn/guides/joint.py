@@ -151,6 +151,7 @@ class JointGuide:
             own = {}
             dtype_of = b.variables[0].value.type.dtype
             for name, shape in b.guide.noise(b.variables).items():
+                shape = b.any_rows(shape)
                 noise = Noise(name if name == b.name else f"{b.name}/{name}", shape)
                 own[name] = pt.tensor(f"{noise.name}/noise", dtype=dtype_of, shape=shape)
                 self.noise_roots[noise] = own[name]
@@ -158,6 +159,11 @@ class JointGuide:
             self.drawn |= b.guide.draw(b.variables, self.roots[b.name], own)
         self.noise = tuple(self.noise_roots)
         self._draws = self._lift([drawn.draw for drawn in self.drawn.values()])
+
+    @property
+    def rows(self) -> int:
+        """How many examples latents belong to; 0 without such."""
+        return max((b.rows for b in self.blocks), default=0)
 
     @property
     def first(self) -> dict[str, dict[str, np.ndarray]]:
@@ -196,12 +202,14 @@ class JointGuide:
     def draw_from(self) -> Compiled:
         """The compiled ``draw_from(params, key)``: one draw with the noise of a random key."""
         return Compiled(
-            lambda params, key: self.draw(params, draw_noise(key, self.noise, 0, self.dtype))
+            lambda params, key: self.draw(
+                params, draw_noise(key, self.noise, self.rows, self.dtype)
+            )
         )
 
     def moments(self, params: Params) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return means and standard deviations of each free variable, unconstrained."""
-        zeros = [np.zeros(n.shape, "float32") for n in self.noise]
+        zeros = [np.zeros(n.full_shape(self.rows), "float32") for n in self.noise]
         values = [np.asarray(v) for v in self._means_and_scales(*self._arguments(params), *zeros)]
         names, half = list(self.drawn), len(self.drawn)
         return dict(zip(names, values[:half], strict=True)), dict(

@@ -128,7 +128,8 @@ def _of_values(terms: ModelTerms, looks: Any, data: Mapping[str, Any], dtype: st
             inputs = [*terms.values, *terms.inputs]
             functions[dtype] = Compiled(jaxify(inputs, outputs, dtype, gradient=False))
         with precision(dtype):
-            flat = [np.asarray(values[f.name], dtype) for f in terms.free]
+            seen = _seen(terms, values, data, rows)
+            flat = [np.asarray(seen[f.name], dtype) for f in terms.free]
             return [np.asarray(a) for a in functions[dtype](*flat, *_some(terms, data, rows))]
 
     bad: dict[int, int] = {}
@@ -177,7 +178,8 @@ def _of_gradients(terms: ModelTerms, looks: Any, data: Mapping[str, Any], dtype:
             gradient = Compiled(jax.grad(total))
             for i, values in enumerate(looks):
                 rows = next(iter(_chunks(terms, data, i)))
-                cast = {f.name: np.asarray(values[f.name], dtype) for f in terms.free}
+                seen = _seen(terms, values, data, rows)
+                cast = {f.name: np.asarray(seen[f.name], dtype) for f in terms.free}
                 found = gradient(cast, _some(terms, data, rows))
                 bad = [n for n, g in found.items() if not np.isfinite(g).all()]
                 if bad:
@@ -205,6 +207,16 @@ def _some(terms: ModelTerms, data: Mapping[str, Any], rows: np.ndarray | None) -
         np.asarray(data[d.name] if rows is None or not d.per_example else data[d.name][rows])
         for d in terms.data
     ]
+
+
+def _seen(
+    terms: ModelTerms, values: Mapping[str, Any], data: Mapping[str, Any], rows: np.ndarray | None
+) -> Mapping[str, Any]:
+    """Return values as these rows see them, or all, of which some fill up."""
+    if not terms.latents:
+        return values
+    lengths = [len(data[d.name]) for d in terms.data if d.per_example]
+    return terms.values_of(values, np.arange(lengths[0]) if rows is None else rows)
 
 
 def _where(terms: ModelTerms, name: str, where: Any, rows: Any, values: list[np.ndarray]) -> str:

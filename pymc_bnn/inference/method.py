@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Set
 from dataclasses import fields
 from typing import Any
 
@@ -27,6 +28,10 @@ class Method(ABC):
     """
 
     needs_rows = False  # whether a model is wanted by rows though each step uses all data
+
+    def by_rows(self, model: pm.Model) -> Set[str]:
+        """Return the free variables that batches may take by rows, where these own them."""
+        return frozenset()
 
     def check(self, model: pm.Model, start: Any = None) -> None:  # noqa: B027
         """Raise for options and starts that do not suit a model, before any work is done."""

@@ -120,8 +120,10 @@ def _shared(updates: Any, params: Any) -> Any:
     return {name: of_block(roles) for name, roles in updates.items()}
 
 
-def let_fall(opt_state: Any, over: int) -> Any:
+def let_fall(opt_state: Any, over: int, begin: Any = None) -> Any:
     """Return the default optimiser's state with rates that fall from its next step on.
+
+    Where schedules go by another count than the optimiser's own, from the step `begin` of that.
 
     Examples
     --------
@@ -130,8 +132,8 @@ def let_fall(opt_state: Any, over: int) -> Any:
     >>> [float(at) for _, at in optax.tree_utils.tree_get_all_with_path(fallen, "over")]
     [50.0, 50.0]
     """
-    counts = optax.tree_utils.tree_get_all_with_path(opt_state, "count")
-    begin = counts[0][1]  # steps done, of each part the same
+    if begin is None:  # steps done, of each part the same
+        begin = optax.tree_utils.tree_get_all_with_path(opt_state, "count")[0][1]
     numbers = {"begin": jnp.asarray(begin, float), "over": jnp.asarray(over, float)}
     fallen = optax.tree_utils.tree_set(opt_state, **numbers)
     return jax.tree.map(jnp.copy, fallen)  # each has its own: a step uses them up

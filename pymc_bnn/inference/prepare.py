@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.data.epochs import EpochPlan
+from pymc_bnn.data.gathering import ROWS
 from pymc_bnn.data.loader import Batch
 from pymc_bnn.data.padding import fill, room_of, round_up, storage_of
 from pymc_bnn.data.prefetcher import STALL_S
@@ -74,6 +75,7 @@ def prepare(
     mesh: Mesh | None = None,
     *,
     layers: bool = False,
+    latents: Set[str] = frozenset(),
     whole_up_to: int = 256,
     epochs: int | None = None,
     seed: int = 0,
@@ -90,6 +92,8 @@ def prepare(
         Devices over which the rows of a batch are split.
     layers : bool, optional
         Whether the model is wanted by rows even where all data are used in every step.
+    latents : set of str, optional
+        Free variables that may be taken by rows with the data.
     whole_up_to : int, optional
         How many rows ``batch_size="auto"`` takes all at once.
     epochs : int, optional
@@ -125,7 +129,13 @@ def prepare(
             raise invalid("devices", rule, repr(options.devices), repair)
         return _prepare_stream(model, options, epochs, seed)
     terms, size, row_terms = take_apart(
-        model, options.batch_size, options.rows, seed, layers or mesh is not None, whole_up_to
+        model,
+        options.batch_size,
+        options.rows,
+        seed,
+        layers or mesh is not None,
+        whole_up_to,
+        latents if mesh is None else frozenset(),  # parameters would have to be split as rows are
     )
     batches = None if size is None else EpochPlan(terms.n_rows, size)
     problem = Problem.of(terms, row_terms, options.dtype)
@@ -154,7 +164,10 @@ def held(problem: Problem, batches: EpochPlan | None, mesh: Mesh | None = None) 
         size = room_of if batches.per_epoch == 1 else storage_of
         devices = 1 if mesh is None else mesh.size
         rows = round_up(batches.n, devices) if terms.groups else size(batches.n, devices)
-        arrays |= {d.name: fill(arrays[d.name], rows) for d in terms.data if d.per_example}
+        if terms.latents:
+            arrays[ROWS] = np.arange(batches.n, dtype="int32")
+        by_row = [d.name for d in terms.data if d.per_example] + [ROWS] * bool(terms.latents)
+        arrays |= {name: fill(arrays[name], rows) for name in by_row}
     return Held(replicate(arrays, mesh), batches)
 
 

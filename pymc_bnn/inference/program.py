@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.data.epochs import Counts, EpochPlan, StreamPlan
+from pymc_bnn.data.gathering import ROWS
 from pymc_bnn.data.padding import room_of, round_up
 from pymc_bnn.data.shuffle import shuffled
 from pymc_bnn.inference.metrics import Metrics
@@ -79,7 +80,10 @@ class Program(ABC):
     def gradient(
         self, state: State, batch: Any, weights: Any, counts: Counts
     ) -> tuple[Metrics, Any]:
-        """Return metrics, and where the next step goes, by block of parameters."""
+        """Return metrics, and where the next step goes, by block of parameters.
+
+        Of latents that belong to rows it is that of the batch's, whose numbers stand beside.
+        """
 
     @abstractmethod
     def update(self, state: State, metrics: Metrics, gradient: Any) -> tuple[State, Metrics]:
@@ -176,7 +180,7 @@ class Program(ABC):
         """
         if self.batches is None:
             return dict(data), 1.0
-        rows = {d.name for d in self.problem.terms.data if d.per_example}
+        rows = {d.name for d in self.problem.terms.data if d.per_example} | {ROWS}
         if self.batches.per_epoch == 1:  # of all rows, as they are
             batch = {k: split_rows(v, self.mesh) if k in rows else v for k, v in data.items()}
             return batch, self.row_weights(counts.n, np.ones((), self.dtype))

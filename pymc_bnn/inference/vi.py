@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import pymc as pm
 from pymc_bnn._checks import check_int, check_positive, invalid
 from pymc_bnn.elbo import assemble, check_closed_forms, check_spec, needs_rows
 from pymc_bnn.elbo.choose import Spec
-from pymc_bnn.guides import Block, Guide, JointGuide, assign_guides
+from pymc_bnn.guides import Block, Guide, JointGuide, MeanField, assign_guides
 from pymc_bnn.inference.method import Method
 from pymc_bnn.inference.optimizer import adam
 from pymc_bnn.inference.plan import Plan
@@ -103,6 +103,11 @@ class VI(Method):
         """Raise for guides of other variables, and starts that are none of the model."""
         assign_guides(self.guide, [rv.name for rv in model.free_RVs])
         check_start(start, model)
+
+    def by_rows(self, model: pm.Model) -> Set[str]:
+        """Return the free variables whose guide has parameters for each number and no others."""
+        assigned = assign_guides(self.guide, [rv.name for rv in model.free_RVs])
+        return {name for name, (_, guide) in assigned.items() if type(guide) is MeanField}
 
     def blocks(self, terms: ModelTerms, start: Any, dtype: str, seed: int) -> tuple[Block, ...]:
         """Return the guides of all free variables, where they start."""

@@ -12,12 +12,14 @@ import numpy as np
 import optax
 
 from pymc_bnn.data.epochs import Counts
+from pymc_bnn.data.gathering import ROWS, seen_by
 from pymc_bnn.elbo import Elbo, ElboTerms
 from pymc_bnn.guides import JointGuide
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.optimizer import let_fall
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.redraw import redraw
+from pymc_bnn.inference.row_steps import faster, first_state, step_on_rows
 from pymc_bnn.inference.schedules import warmed
 from pymc_bnn.inference.state import State
 from pymc_bnn.posterior.of_guides import GuidePosterior
@@ -79,7 +81,8 @@ class VIProgram(Program):
         params = self.guide.first if params is None else params
         with precision(self.dtype):
             params = jax.tree.map(lambda a: jnp.asarray(a, self.dtype), params)
-            state = State(params, self.optimizer.init(params), jax.random.key(seed), jnp.int32(0))
+            opt_state = first_state(self.optimizer, params, self.elbo.latents)
+            state = State(params, opt_state, jax.random.key(seed), jnp.int32(0))
             return replicate(state, self.mesh)
 
     def another(self, seed: int, start: Any = None) -> State:
@@ -94,7 +97,12 @@ class VIProgram(Program):
         if self.method.optimizer is not None:
             return state, 0
         with precision(self.dtype):
-            fallen = let_fall(state.opt_state, steps)
+            if self.elbo.latents:
+                own, shared = state.opt_state["rows"], state.opt_state["shared"]
+                own = jax.vmap(lambda one: let_fall(one, steps, state.step))(own)
+                fallen = {"shared": let_fall(shared, steps), "rows": own}
+            else:
+                fallen = let_fall(state.opt_state, steps)
             return replace(state, opt_state=replicate(fallen, self.mesh)), steps
 
     def take_over(self, state: State, *, exactly: bool = False) -> State:
@@ -151,6 +159,8 @@ class VIProgram(Program):
         if parts.row is not None:
             log_likelihood += (parts.row * weights).sum()
         divergence, log_prior = parts.kl.sum() - parts.potential, parts.log_prior.sum()
+        if parts.row_kl is not None:
+            divergence += (parts.row_kl * weights).sum()
         loss = (kl_weight * (divergence - log_prior) - log_likelihood) / n
         return loss, Metrics(-log_likelihood, divergence, log_prior)
 
@@ -160,15 +170,30 @@ class VIProgram(Program):
         """Return metrics and gradient at the state's next step on a batch."""
         weight = self.kl_weight(state.step) if callable(self.kl_weight) else self.kl_weight
         weight *= warmed(state.step, counts.warmup)
+        params = seen_by(state.params, self.elbo.latents, batch)
+        own = {name: value for name, value in batch.items() if name != ROWS}
         (_, metrics), gradient = jax.value_and_grad(self.loss, has_aux=True)(
-            state.params, self.noise(state, counts), batch, weights, weight, counts.total
+            params, self.noise(state, counts), own, weights, weight, counts.total
         )
+        if ROWS in batch:  # those that fill up count as none
+            rows = jnp.where(weights > 0, batch[ROWS], self.guide.rows)
+            gradient[ROWS] = {"": rows, "faster": faster(counts.batches)}
         return metrics, gradient
 
     def update(self, state: State, metrics: Metrics, gradient: Any) -> tuple[State, Metrics]:
         """Advance the state by a gradient."""
-        updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        if ROWS in gradient:
+            params, opt_state = step_on_rows(
+                self.optimizer,
+                gradient,
+                state.opt_state,
+                state.params,
+                self.elbo.latents,
+                state.step,
+            )
+        else:
+            updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
+            params = optax.apply_updates(state.params, updates)
         kept = keep_replicated((params, opt_state, metrics), self.mesh)
         params, opt_state, metrics = kept
         return State(params, opt_state, state.key, state.step + 1), metrics

@@ -20,6 +20,7 @@ from pymc_bnn.model.inputs import data_as_inputs
 from pymc_bnn.model.likelihood import Term, sort_terms, stand_apart
 from pymc_bnn.model.numbers import widen
 from pymc_bnn.model.roots import length_of
+from pymc_bnn.model.row_latents import check_priors, of_any_rows
 from pymc_bnn.model.terms import FreeVariable, ModelTerms, Observed, Sample
 from pymc_bnn.model.undivided import Undivided
 from pymc_bnn.model.values import RandomValues
@@ -44,8 +45,8 @@ def decompose(
     model : pymc.Model
         A model with observed variables and continuous free variables.
     rows : iterable of Variable, optional
-        Roots whose first axis runs over the examples, from :func:`find_rows`. Empty: nothing is
-        taken row by row.
+        Roots whose first axis runs over the examples, from :func:`find_rows`, and free variables
+        that do. Empty: nothing is taken row by row.
     random_seed : int, optional
         Seed of random initial values, where the model asks for such.
     groups : sequence of Sample, optional
@@ -103,20 +104,31 @@ def divide(
         for i, group in enumerate(groups)
     ]
     graphs = whole.graphs.map(lambda flat: widen(substitute(flat, inputs)))
-    graphs = of_any_length(graphs, row_inputs.union(*(sample.data for sample in samples)))
+    own = [model.rvs_to_values[rv] for rv in model.free_RVs]
+    latents = {i: of_any_rows(own[i]) for i, rv in enumerate(model.free_RVs) if rv in rows}
+    graphs = of_any_length(
+        graphs,
+        row_inputs.union(*(sample.data for sample in samples)),
+        {graphs.free[i]: value for i, value in latents.items()},
+    )
+    row_inputs |= set(latents.values())
 
     # Random variables become values, and log-densities of them.
-    values = RandomValues.of(model, graphs)
+    values = RandomValues.of(model, graphs, [latents.get(i, v) for i, v in enumerate(own)])
     with shapes_must_agree(data):
         logps = values.log_densities()
     known, parameters = _known(values)
     start = whole.start
 
     # Terms are sorted by whose rows they are, or refused.
+    unsure = ""
+    terms = _terms(whole, logps.observed, known.potentials, rows - set(model.free_RVs))
     if rows:
         priors = _by_name(model.free_RVs, logps.free)
+        of_rows = {model.free_RVs[i].name: priors.pop(model.free_RVs[i].name) for i in latents}
         check_belonging(priors, [rv.name for rv in model.observed_RVs], row_inputs)
-    terms = _terms(whole, logps.observed, known.potentials, rows)
+        if latents:
+            unsure = check_priors(of_rows, [t.logp for t in terms if t.prior], row_inputs)
     apart = [
         group
         for group, sample in zip(groups, samples, strict=True)
@@ -141,6 +153,7 @@ def divide(
             family=family(graphs.free[i].owner.op) if parameters[i] else None,
             parameters=tuple(parameters[i]),
             transform=None if values.transforms[i] is None else type(values.transforms[i]),
+            per_example=i in latents,
         )
         for i, value in enumerate(values.free)
     ]
@@ -159,7 +172,7 @@ def divide(
         deterministics=_by_name(model.deterministics, known.deterministics),
         n_rows=next((d.value.shape[0] for d in data if d.per_example), None),
         n_found=whole.n_found,
-        unsure=found.unsure,
+        unsure=found.unsure or unsure,
         dims={k: v for k, v in model.named_vars_to_dims.items() if v and None not in v},
         coords={k: list(v) for k, v in model.coords.items() if v is not None},
         joint=_joint(model, values),

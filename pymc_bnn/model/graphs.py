@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from itertools import islice
 from typing import NamedTuple
 
@@ -66,8 +66,10 @@ def rewrite_together(rewrite: Rewrite, *lists: Sequence[Variable]) -> list[list[
     return [list(islice(rewritten, len(own))) for own in lists]
 
 
-def of_any_length(graphs: ModelGraphs, sampled: Set[Variable]) -> ModelGraphs:
-    """Rebuild observed variables whose size PyMC fixed to the number of rows observed.
+def of_any_length(
+    graphs: ModelGraphs, sampled: Set[Variable], latents: Mapping[Variable, Variable] | None = None
+) -> ModelGraphs:
+    """Rebuild random variables whose size PyMC fixed to the number of rows observed.
 
     Parameters
     ----------
@@ -76,6 +78,8 @@ def of_any_length(graphs: ModelGraphs, sampled: Set[Variable]) -> ModelGraphs:
     sampled : set of Variable
         Data of which any number of rows may be given; what is observed as one of them, or depends
         on it, is rebuilt.
+    latents : mapping from Variable to Variable, optional
+        Free variables with an entry for each of these rows, and their unconstrained values.
 
     Returns
     -------
@@ -92,17 +96,22 @@ def of_any_length(graphs: ModelGraphs, sampled: Set[Variable]) -> ModelGraphs:
     (None,)
     """
     rebuilt: dict[Variable, Variable] = {}
-    for rv, value in zip(graphs.observed, graphs.values, strict=True):
-        if sampled & set(ancestors([value])):
-            # In the model's order, as a later one may depend on an earlier one.
-            [own] = substitute([rv], rebuilt)
-            size = [value.shape[i] for i in range(own.ndim - own.owner.op.ndim_supp)]
-            rebuilt[rv] = change_dist_size(own, size) if size else own
+    observed = zip(graphs.observed, graphs.values, strict=True)
+    pairs = [*(latents or {}).items(), *((r, v) for r, v in observed if sampled & _behind(v))]
+    for rv, value in pairs:
+        # In the model's order, as a later one may depend on an earlier one.
+        [own] = substitute([rv], rebuilt)
+        size = [value.shape[i] for i in range(own.ndim - own.owner.op.ndim_supp)]
+        rebuilt[rv] = change_dist_size(own, size) if size else own
     free, potentials, deterministics = rewrite_together(
         lambda flat: substitute(flat, rebuilt),
         graphs.free,
         graphs.potentials,
         graphs.deterministics,
     )
-    observed = [rebuilt.get(rv, rv) for rv in graphs.observed]
-    return ModelGraphs(free, observed, potentials, deterministics, graphs.values)
+    again = [rebuilt.get(rv, rv) for rv in graphs.observed]
+    return ModelGraphs(free, again, potentials, deterministics, graphs.values)
+
+
+def _behind(value: Variable) -> set[Variable]:
+    return set(ancestors([value]))

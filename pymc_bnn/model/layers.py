@@ -64,10 +64,11 @@ def find_layers(terms: ModelTerms) -> Uses:
         for k, variable in enumerate(node.inputs):
             clients.setdefault(variable, []).append((node, k))
     row_inputs = {d.variable for d in terms.data if d.per_example}
+    row_inputs |= {f.value for f in terms.free if f.per_example}
     by_row = _descendants(nodes, row_inputs)
     slots: dict[tuple[Apply, int], Slot] = {}
     elsewhere: dict[str, str] = {}
-    for free in terms.free:
+    for free in (f for f in terms.free if not f.per_example):
         found, others = _follow(free, clients, by_row)
         if not found:
             continue
@@ -230,7 +231,12 @@ def _not_by_row(layers: Sequence[Layer], terms: ModelTerms) -> list[Layer]:
                 )
                 for d in terms.data
             ]
-            values = [jax.ShapeDtypeStruct(f.start.shape, np.float32) for f in terms.free]
+            values = [
+                jax.ShapeDtypeStruct(
+                    (rows, *f.start.shape[1:]) if f.per_example else f.start.shape, np.float32
+                )
+                for f in terms.free
+            ]
             with shapes_must_agree(terms.data):
                 shapes = jax.eval_shape(function, *values, *arrays)
             lengths.append([s.shape[:1] == (rows,) for s in shapes])

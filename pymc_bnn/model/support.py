@@ -123,6 +123,7 @@ prior that is positive (HalfNormal, Gamma)
             values = draw(i)
             if size < n:
                 index = (i * size + np.arange(size)) % n
+                values = self.terms.values_of(values, index)
                 arrays |= {name: value[index] for name, value in rows.items()}
             with precision("float64"):
                 flat = [np.asarray(values[f.name], f.value.type.dtype) for f in self.terms.free]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pymc as pm
@@ -35,6 +35,12 @@ class FreeVariable:
     family: type | None  # the op of its prior, where that is an elementary distribution
     parameters: tuple[TensorVariable, ...]  # of that op, as expressions of values and data
     transform: type | None  # of the constrained variable to `value`
+    per_example: bool = False  # its first axis runs over the examples, as that of their data
+
+    @property
+    def row_logp(self) -> TensorVariable:
+        """The log-prior of each entry along the first axis."""
+        return self.logp.sum(axis=tuple(range(1, self.logp.type.ndim)))
 
     @property
     def spread(self) -> float:
@@ -125,6 +131,18 @@ class ModelTerms:
                 found.setdefault(d.group, []).append(d)
         return tuple((frozenset(d.name for d in g), len(g[0].value)) for g in found.values())
 
+    @property
+    def latents(self) -> tuple[str, ...]:
+        """Names of the free variables that belong to the examples, an entry to each."""
+        return tuple(f.name for f in self.free if f.per_example)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the data's values by name."""
         return {d.name: d.value for d in self.data}
+
+    def values_of(self, values: Mapping[str, Any], rows: np.ndarray) -> dict[str, Any]:
+        """Return values of the free variables as some rows see them; beyond the last the last."""
+        seen = dict(values)
+        for name in self.latents:
+            seen[name] = values[name][np.minimum(rows, len(values[name]) - 1)]
+        return seen

@@ -48,10 +48,13 @@ class RandomValues:
     transforms: list[Any]  # of each free variable to it; None where there is none
 
     @classmethod
-    def of(cls, model: pm.Model, rvs: ModelGraphs) -> RandomValues:
-        """Read them off a model, for graphs that were made of its own."""
+    def of(
+        cls, model: pm.Model, rvs: ModelGraphs, values: Sequence[TensorVariable] = ()
+    ) -> RandomValues:
+        """Read them off a model, for graphs that were made of its own; values may be others."""
         transforms = [wide_transform(model.rvs_to_transforms[rv]) for rv in model.free_RVs]
-        return cls(rvs, [model.rvs_to_values[rv] for rv in model.free_RVs], transforms)
+        values = values or [model.rvs_to_values[rv] for rv in model.free_RVs]
+        return cls(rvs, list(values), transforms)
 
     def in_own_space(self, logps: LogDensities) -> list[TensorVariable]:
         """Take the Jacobian away again from the log-densities of free variables."""

@@ -20,6 +20,7 @@ from pymc_bnn.model.independence.compare import check_rows
 from pymc_bnn.model.layers import find_layers
 from pymc_bnn.model.names import array_name
 from pymc_bnn.model.roots import length_of, numbers_of
+from pymc_bnn.model.row_latents import latents_tried
 from pymc_bnn.model.rows import find_groups, find_rows
 from pymc_bnn.model.rules import DataRules
 from pymc_bnn.model.terms import ModelTerms, Sample
@@ -58,6 +59,7 @@ def take_apart(
     seed: int,
     layers: bool,
     whole_up_to: int = _AUTO_BATCH,
+    latents: Set[str] = frozenset(),
 ) -> TakenApart:
     """Take a model apart, whole or by rows; by rows for predictions in any case, if possible.
 
@@ -76,6 +78,8 @@ def take_apart(
         where all data are used in every step.
     whole_up_to : int, optional
         How many rows "auto" takes all at once.
+    latents : set of str, optional
+        Free variables that may be taken by rows, where they have an entry for each.
 
     Returns
     -------
@@ -125,13 +129,21 @@ def take_apart(
             terms = _checked_rows(whole, roots, size, rows is None)
             return TakenApart(terms, size, terms)
         except (ValueError, NotImplementedError) as error:
-            if not free_choice:
-                raise
             why = error
     row_terms = None
     with suppress(ValueError, NotImplementedError):  # something belongs to the examples
         if roots:
             row_terms = _without_tables(whole, roots, free_choice, strict=False)
+    if why is not None and roots:
+        terms = _with_latents(whole, roots, n, size)
+        if terms is not None and latents.issuperset(terms.latents):
+            return TakenApart(terms, size, row_terms or divide(whole))
+        if terms is not None:
+            rule = "be None where free variables belong to rows, and their guide is not MeanField()"
+            got = f"{batch_size!r} with {list(terms.latents)}, or `devices`"
+            why = invalid("batch_size", rule, got, "pass batch_size=None, or that guide for them")
+        if not free_choice:
+            raise why
     if layers and why is None and row_terms is not None and _has_layers(row_terms, seed):
         return TakenApart(row_terms, n, row_terms)
     terms = divide(whole)
@@ -159,7 +171,14 @@ def by_rows(model: pm.Model, rows: str | Sequence[str] | None, seed: int) -> Mod
         rule = f"hold a sample of at least {_LEAST_ROWS} examples"
         repair = "else their axis is taken for another one; observe a few more"
         raise invalid("model", rule, n, repair)
-    return _checked_rows(whole, roots, n, rows is None)
+    try:
+        return _checked_rows(whole, roots, n, rows is None)
+    except (ValueError, NotImplementedError):
+        terms = _with_latents(whole, roots, n, n)
+        if terms is None:
+            raise
+        rule, got = "be left out where free variables belong to rows", list(terms.latents)
+        raise invalid("data", rule, got, "hold all data in the model") from None
 
 
 def _rows_of(model: pm.Model, rows: str | Sequence[str] | None) -> tuple[set[Variable], int]:
@@ -194,6 +213,14 @@ def _checked_rows(
     DataRules.of(terms).check(terms.arrays())
     rows_stand_alone(terms, whole.random_seed, size)
     return terms
+
+
+def _with_latents(whole: Undivided, roots: Set[Variable], n: int, size: int) -> ModelTerms | None:
+    """Take apart by rows with the free variables that belong to them; None if that is not right."""
+    for own in latents_tried(whole, roots, n):
+        with suppress(ValueError, TypeError, NotImplementedError):
+            return _checked_rows(whole, own, size, False)
+    return None
 
 
 def _without_tables(
@@ -255,19 +282,26 @@ def rows_stand_alone(terms: ModelTerms, seed: int, size: int) -> None:
         return
     rng = np.random.default_rng(seed)
     # Away from constant starts, where much of a model may cancel.
-    values = [
-        f.start + (0.1 if f.spread else 1.0) * rng.standard_normal(f.start.shape)
+    values = {
+        f.name: f.start + (0.1 if f.spread else 1.0) * rng.standard_normal(f.start.shape)
         for f in terms.free
-    ]
+    }
     exact = any(f.value.dtype == "float64" for f in terms.free)  # what the graph itself can tell
     with precision("float64"):
-        lifted = jaxify([*terms.values, *terms.inputs], [terms.row_logp], "float64")
-        values = [jnp.asarray(v, "float64") for v in values]
-        logp = Compiled(lambda v, data: lifted(*v, *(data[d.name] for d in terms.data))[0])
+        by_row = sum((f.row_logp for f in terms.free if f.per_example), terms.row_logp)
+        lifted = jaxify([*terms.values, *terms.inputs], [by_row], "float64")
+        values = {name: jnp.asarray(v, "float64") for name, v in values.items()}
+        logp = Compiled(
+            lambda v, data: lifted(
+                *(data.get(f.name, v[f.name]) for f in terms.free),
+                *(data[d.name] for d in terms.data),
+            )[0]
+        )
         per_example = {d.name: narrow(d.value, "float64") for d in terms.data if d.per_example}
         rest = {d.name: narrow(d.value, "float64") for d in terms.data if not d.per_example}
         suspects = ", ".join(f"'{name}' {value.shape}" for name, value in per_example.items())
         as_many = [f.name for f in terms.free if f.start.shape[:1] == (terms.n_rows,)]
         if as_many:
             suspects += f" (free variables with as many rows: {as_many})"
+        per_example |= {name: np.asarray(values[name]) for name in terms.latents}
         check_rows(partial(logp, values), per_example, rest, rng, suspects, size, exact=exact)

@@ -120,7 +120,7 @@ class Predictor:
             graphs[DENSITY] = exact_rows(terms, terms.row_density)
 
         # The fit found the rows of the likelihood independent of each other.
-        checked = problem.terms.n_rows is not None and terms is problem.for_predictions
+        checked = problem.terms.n_rows is not None and terms is problem.terms
         trusted = [key for key in graphs if key.variable not in names] if checked else []
         row_inputs = [d.variable for d in terms.data if d.per_example]
         outputs = Outputs.of(graphs, trusted, row_inputs, mc_dropout)

@@ -94,7 +94,8 @@ class Rows:
         bound = [f.name for f in terms.free if f.start.ndim and len(f.start) in lengths]
         repair = "pass as many rows of each, or as many as the fit had"
         if bound:
-            repair = f"pass as many rows as the fit had: {bound} belong to them"
+            repair = f"pass as many rows as the fit had: {bound} belong to them (for new ones "
+            repair += f"pm.sample_posterior_predictive draws them anew: sample_vars={bound})"
         got = f"{shapes} ({first_line(error)})"
         return invalid("new_data", "have shapes that the model accepts", got, repair)
 

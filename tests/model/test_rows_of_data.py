@@ -4,6 +4,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
+import scipy.stats as st
 
 import pymc_bnn as bnn
 from tests.support.conjugate import QUIET, SIGMA, TAU, N, X, Y
@@ -39,16 +40,17 @@ def test_layers_that_mix_examples_are_caught():
         bnn.fit(model, steps=5, batch_size=50, progressbar=False)
 
 
-def test_an_effect_per_row_needs_all_rows():
+@pytest.mark.parametrize("batch_size", [50, None])
+def test_an_effect_per_row_has_the_exact_posterior(batch_size):
     with pm.Model() as model:
         z = pm.Normal("z", shape=N)
         pm.Normal("y", z, 1, observed=Y)
-    with pytest.raises(ValueError, match=r"batch_size=None"):
-        bnn.fit(model, steps=5, batch_size=50, progressbar=False)
-    fitted = bnn.fit(model, steps=5000, batch_size=None, **QUIET)
+    fitted = bnn.fit(model, steps=4000, batch_size=batch_size, **QUIET)
     np.testing.assert_allclose(fitted.mean["z"], Y / 2, atol=0.1)
-    np.testing.assert_allclose(fitted.std["z"], np.sqrt(0.5), rtol=0.1)
+    np.testing.assert_allclose(fitted.std["z"], np.sqrt(0.5), rtol=0.2 if batch_size else 0.1)
     np.testing.assert_allclose(fitted.std["z"].mean(), np.sqrt(0.5), rtol=0.01)
+    evidence, found = st.norm.logpdf(Y, 0, np.sqrt(2)).sum(), fitted.elbo(100, random_seed=1)
+    assert abs(found["elbo"] - evidence) < 4 * found["elbo_se"] + 0.2
 
 
 @pytest.mark.filterwarnings(

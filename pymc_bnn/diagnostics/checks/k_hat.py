@@ -161,7 +161,7 @@ def _parts(problem: Problem) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
     """Yield the data, some rows at a time, and which of these count; of other samples all."""
     terms, data = problem.terms, problem.terms.data
     n = terms.n_rows if terms.row_logp is not None else None
-    if not n:
+    if not n or terms.latents:
         yield [d.value for d in data], np.ones(1, bool)
         return
     numbers = sum(d.value.size for d in data if d.per_example) / n

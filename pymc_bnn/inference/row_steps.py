@@ -1,0 +1,131 @@
+"""Steps of an optimiser that leave alone what belongs to rows that a batch does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import Any
+
+import jax
+import optax
+
+from pymc_bnn.data.gathering import ROWS, gather, put_back
+from pymc_bnn.inference.optimizer import is_location
+
+__all__ = ["faster", "first_state", "step_on_rows"]
+
+_FASTER = 10.0  # at most so many times as fast do locations move that few steps see
+
+
+def faster(batches: Any) -> Any:
+    """Return how many times as fast locations of rows move that one step of so many sees.
+
+    Their scales do not: they have less far to go, and each row's noise would stay in them.
+
+    Examples
+    --------
+    >>> float(faster(4)), float(faster(400))
+    (4.0, 10.0)
+    """
+    return jax.numpy.clip(jax.numpy.asarray(batches, float), 1.0, _FASTER)
+
+
+def first_state(optimizer: optax.GradientTransformation, params: Any, latents: Set[str]) -> Any:
+    """Return an optimiser's first state: each row of the latents has one of its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> params = {"b": {"loc": np.zeros(2)}, "u": {"loc": np.zeros(5)}}
+    >>> first_state(optax.adam(0.1), params, {"u"})["rows"][0].count.shape
+    (5,)
+    """
+    if not latents:
+        return optimizer.init(params)
+    shared, own = _apart(params, latents)
+    return {"shared": optimizer.init(shared), "rows": jax.vmap(optimizer.init)(own)}
+
+
+def step_on_rows(
+    optimizer: optax.GradientTransformation,
+    gradient: Any,
+    opt_state: Any,
+    params: Any,
+    latents: Set[str],
+    step: Any,
+) -> tuple[Any, Any]:
+    """Return parameters and state after a step that the rows of a batch make, and no others.
+
+    Each row has the optimiser to itself: moments, and counts of the steps that corrected them, are
+    those of the steps that saw it. Schedules go by the steps of the fit.
+
+    Parameters
+    ----------
+    optimizer : optax.GradientTransformation
+        For all parameters that belong to no row, and for those of each row.
+    gradient : dict
+        By block; of latents (room, …), for rows whose numbers are under ``ROWS``, at least that of
+        all rows where one does not count; and how many times as fast their locations move.
+    opt_state, params : Any
+        From :func:`first_state`, and what it was made of.
+    latents : set of str
+        Blocks that belong to rows.
+    step : jax.Array
+        () steps before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> params = {"b": {"loc": np.zeros(2)}, "u": {"loc": np.zeros(3)}}
+    >>> gradient = {"b": {"loc": np.ones(2)}, "u": {"loc": np.array([-2.0, 3.0])}}
+    >>> gradient |= {ROWS: {"": np.array([2, 3]), "faster": 1.0}}  # the last row, and none
+    >>> state = first_state(optax.adam(0.1), params, {"u"})
+    >>> after, state = step_on_rows(optax.adam(0.1), gradient, state, params, {"u"}, 0)
+    >>> np.allclose(after["u"]["loc"], [0, 0, 0.1]), state["rows"][0].count.tolist()
+    (True, [0, 0, 1])
+    """
+    gradient, of_batch = dict(gradient), gradient[ROWS][""]
+    speed = jax.numpy.asarray(gradient.pop(ROWS)["faster"])
+    (shared, own), (slope, slopes) = _apart(params, latents), _apart(gradient, latents)
+    moved, shared_state = optimizer.update(slope, opt_state["shared"], shared)
+
+    def of_a_row(slope: Any, state: Any, own: Any) -> tuple[Any, Any]:
+        updates, state = optimizer.update(slope, _at(state, step), own)
+        return optax.apply_updates(own, _hastened(updates, speed)), state
+
+    part = gather(own, of_batch), gather(opt_state["rows"], of_batch)
+    found = jax.vmap(of_a_row)(slopes, part[1], part[0])
+    own, rows = put_back((own, opt_state["rows"]), found, of_batch)
+    params = {**optax.apply_updates(shared, moved), **own}
+    return params, {"shared": shared_state, "rows": rows}
+
+
+def _apart(tree: Any, latents: Set[str]) -> tuple[Any, Any]:
+    """Return what belongs to no row, and what does."""
+    return (
+        {name: own for name, own in tree.items() if name not in latents},
+        {name: own for name, own in tree.items() if name in latents},
+    )
+
+
+def _hastened(updates: Any, speed: Any) -> Any:
+    """Return updates whose locations move so many times as far."""
+
+    def of(role: str, update: Any) -> Any:
+        return update * speed.astype(update.dtype) if is_location(role) else update
+
+    return {
+        name: {role: of(role, update) for role, update in roles.items()}
+        for name, roles in updates.items()
+    }
+
+
+def _at(state: Any, step: Any) -> Any:
+    """Return a state whose schedules are at a step of the fit."""
+
+    def of_schedule(path: Any, _: Any) -> bool:
+        owner = getattr(path[-1], "tuple_name", "")
+        return owner == "ScaleByScheduleState" or owner.startswith("Inject")
+
+    if not optax.tree_utils.tree_get_all_with_path(state, "count", of_schedule):
+        return state
+    return optax.tree_utils.tree_set(state, of_schedule, count=jax.numpy.asarray(step, "int32"))
