@@ -31,6 +31,7 @@ from pymc_bnn.runtime.precision import narrow, precision
 __all__ = ["TakenApart", "by_rows", "rows_stand_alone", "take_apart"]
 
 _AUTO_BATCH = 256
+_WHOLE_WITH_LATENTS = 10_000  # rows, of which each has free variables: batches see them too seldom
 _MOST_TABLES = 6  # of which one is tried to be none of the examples' data
 _LEAST_ROWS = 5  # more than axes that anything has: the length of a shape
 
@@ -136,13 +137,16 @@ def take_apart(
             row_terms = _without_tables(whole, roots, free_choice, strict=False)
     if why is not None and roots:
         terms = _with_latents(whole, roots, n, size)
-        if terms is not None and latents.issuperset(terms.latents):
+        taken = terms is not None and latents.issuperset(terms.latents)
+        if taken and (batch_size != "auto" or n > _WHOLE_WITH_LATENTS):
             return TakenApart(terms, size, row_terms or divide(whole))
-        if terms is not None:
+        if taken:
+            why = None
+        elif terms is not None:
             rule = "be None where free variables belong to rows, and their guide is not MeanField()"
             got = f"{batch_size!r} with {list(terms.latents)}, or `devices`"
             why = invalid("batch_size", rule, got, "pass batch_size=None, or that guide for them")
-        if not free_choice:
+        if why is not None and not free_choice:
             raise why
     if layers and why is None and row_terms is not None and _has_layers(row_terms, seed):
         return TakenApart(row_terms, n, row_terms)

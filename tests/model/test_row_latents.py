@@ -134,9 +134,12 @@ def test_the_same_rule_decides_how_many_rows_a_step_takes():
     allowed = VI().by_rows(model)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert take_apart(model, "auto", None, 0, False, 256, allowed).batch_size == 256
+        assert take_apart(model, 100, None, 0, False, 256, allowed).batch_size == 100
+        assert take_apart(model, "auto", None, 0, False, 256, allowed).batch_size is None
         assert take_apart(model, "auto", None, 0, False, 1024, allowed).batch_size is None
         assert take_apart(model, None, None, 0, False, 256, allowed).terms.latents == ()
+        many = errors_in_variables(*measured(10_001))
+        assert take_apart(many, "auto", None, 0, False, 256, allowed).batch_size == 256
 
 
 def test_other_guides_and_streams_are_refused_in_one_sentence():
