@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pymc as pm
 
+from pymc_bnn.priors.base import Place
 from pymc_bnn.priors.checks import Per
 from pymc_bnn.priors.distribution import Argument, Distribution
 from pymc_bnn.priors.fan_in import FanIn
@@ -54,14 +56,25 @@ class Normal(Distribution):
     sigma: Any = 1.0
     per: Per | None = None
 
+    def start(self, place: Place) -> np.ndarray | None:
+        """Return the start value; see :meth:`Prior.start`: random numbers that decay as σ does."""
+        start = super().start(place)
+        decay = self.sigma.decay if isinstance(self.sigma, FanIn) else 0.0
+        if place.path or not decay:
+            return start
+        sizes = place.argument("sigma", FanIn(1.0, decay)) / place.fan_in_scale
+        return start * sizes
 
-def fan_in_normal(scale: float = 1.0) -> Normal:
+
+def fan_in_normal(scale: float = 1.0, decay: float = 0.0) -> Normal:
     """Return Normal(0, scale/√fan_in), under which signals keep their size from layer to layer.
 
     Parameters
     ----------
     scale : float, optional
         Positive; 1 to 3 is usual. Default 1.0.
+    decay : float, optional
+        How fast it falls from unit to unit, 0 or more; see :class:`FanIn`. Default 0.0: not at all.
 
     Returns
     -------
@@ -70,11 +83,11 @@ def fan_in_normal(scale: float = 1.0) -> Normal:
     Raises
     ------
     ValueError, TypeError
-        If `scale` is not one positive number.
+        If `scale` is not one positive number, or `decay` not one that is 0 or more.
 
     Examples
     --------
     >>> fan_in_normal(2.0)
-    Normal(mu=0.0, sigma=FanIn(scale=2.0), per=None)
+    Normal(mu=0.0, sigma=FanIn(scale=2.0, decay=0.0), per=None)
     """
-    return Normal(0.0, FanIn(scale))
+    return Normal(0.0, FanIn(scale, decay))
