@@ -91,8 +91,7 @@ def bayesian(
     that the last layer comes first. (Where some of these layers lack a bias, a layer's parameters
     get one number here; a checkpoint counts weights and biases apart.)
 
-    Matrices and kernels start at N(0, 1/fan_in) (under a prior that decays from unit to unit, in
-    proportion to it), each from a stream of its own, given by the seed
+    Matrices and kernels start at N(0, 1/fan_in), each from a stream of its own, given by the seed
     and the name; vectors and scalars at what their layer declares, zeros for biases. The values
     that the network's own parameters hold are not used. These starts are the support points of the
     random variables, as PyMC calls them: ``model.initial_point``, ``pm.find_MAP``, ``pm.fit`` and

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pymc as pm
 
-from pymc_bnn.priors.base import Place
 from pymc_bnn.priors.checks import Per
 from pymc_bnn.priors.distribution import Argument, Distribution
 from pymc_bnn.priors.fan_in import FanIn
@@ -55,15 +53,6 @@ class Normal(Distribution):
     mu: Any = 0.0
     sigma: Any = 1.0
     per: Per | None = None
-
-    def start(self, place: Place) -> np.ndarray | None:
-        """Return the start value; see :meth:`Prior.start`: random numbers that decay as σ does."""
-        start = super().start(place)
-        decay = self.sigma.decay if isinstance(self.sigma, FanIn) else 0.0
-        if place.path or not decay:
-            return start
-        sizes = place.argument("sigma", FanIn(1.0, decay)) / place.fan_in_scale
-        return start * sizes
 
 
 def fan_in_normal(scale: float = 1.0, decay: float = 0.0) -> Normal:

@@ -9,7 +9,6 @@ JSON for each fit goes to --log; fits that are in it are not made again. A table
 
 import argparse
 import json
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -46,11 +45,11 @@ SETS = {
 NETS = ("10", "50", "50-50", "100-100-100")
 
 
-def layered(first, later, bias=Normal(0, 1)):
+def layered(first, later):
     """Priors of the first matrix, of the others (by their number of inputs) and of biases."""
 
     def prior(sizes):
-        chosen = {"*_b": bias, "dense1_W": first}
+        chosen = {"*_b": Normal(0, 1), "dense1_W": first}
         for k, fan_in in enumerate(sizes[1:-1], start=2):
             chosen[f"dense{k}_W"] = later(fan_in)
         return chosen

@@ -90,13 +90,6 @@ def test_scales_that_decay_from_unit_to_unit():
         + stats.norm.logpdf(c["dense1_b"], 0, 2 / np.sqrt(5)).sum()  # sums nothing
     )
     assert log_density(model, values) == pytest.approx(expected, rel=1e-8)
-    start = model.initial_point()
-    for name, n, positions in (("conv1_W", 3, 4), ("dense1_W", 5, 1)):
-        ratio = decayed(n, 1.0, 1.5, positions) * np.sqrt(FAN_IN[name])
-        assert start[name][..., 0].reshape(-1, n) == pytest.approx(
-            np.tile(0.25 * ratio, (positions, 1))
-        )
-    assert np.array_equal(start["dense1_b"], np.full(2, 0.25))
 
 
 def test_learned_scales_may_decay_from_unit_to_unit():
