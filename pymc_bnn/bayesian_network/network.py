@@ -18,8 +18,9 @@ from pymc_bnn.bayesian_network.inputs import as_source, current_model, data_of, 
 from pymc_bnn.bayesian_network.parameters import fan_ins, number_names, trainable_parameters
 from pymc_bnn.bayesian_network.record import NetworkInput, record_of
 from pymc_bnn.bayesian_network.sites import check_names, describe
+from pymc_bnn.bayesian_network.units import kinds
 from pymc_bnn.graphs.dropout import mark
-from pymc_bnn.priors import Prior, assign, build, fan_in_normal
+from pymc_bnn.priors import Prior, assign, build, default_prior
 from pymc_bnn.runtime.noise import seed_of
 
 __all__ = ["bayesian"]
@@ -54,8 +55,11 @@ def bayesian(
     prior : Prior or mapping from str to Prior, optional
         One prior for all parameters, or one by name pattern, such as
         ``{"*_W": Normal(sigma=HalfNormal(1)), "*_b": Normal(0, 1)}``; the first pattern that
-        matches the parameter's name without prefix wins. Default ``fan_in_normal()``, that is
-        Normal(0, 1/√fan_in); for a network that the model has already, the prior it has.
+        matches the parameter's name without prefix wins. Default :func:`priors.default_prior` of
+        each: of a dense layer Normal(0, s) with Σs² = 4 over what a unit sums, equal for inputs and
+        falling as 1/i^1.5 from hidden unit to hidden unit, so that width and depth do no harm, and
+        Normal(0, 1) for biases; else Normal(0, 1/√fan_in). For a network that the model has
+        already, the prior it has.
     name : str, optional
         Prefix, with an underscore, of all names and dims; needed where a model has two networks
         whose names would clash. Default none.
@@ -145,18 +149,19 @@ def bayesian(
     names = number_names(parameters, output)
     known = [p for p in parameters if p in record.variables]
     fresh = [p for p in parameters if p not in record.variables]
-    chosen = None
-    if prior is not None or fresh:
-        chosen = assign(fan_in_normal() if prior is None else prior, list(names.values()))
+    chosen = None if prior is None else assign(prior, list(names.values()))
     for parameter in known:
         _check_same(
             names[parameter],
             record.priors[parameter],
-            None if prior is None else chosen[names[parameter]],
+            None if chosen is None else chosen[names[parameter]],
             None if name is None else prefix,
         )
     if fresh:
-        every = describe(parameters, names, fan_ins(parameters, names, output), prefix, seed, model)
+        counts, of = fan_ins(parameters, names, output), kinds(parameters, output)
+        every = describe(parameters, names, counts, of, prefix, seed, model)
+        if chosen is None:
+            chosen = {site.parameter: default_prior(site) for site in every}
         sites = [site for p, site in zip(parameters, every, strict=True) if p in fresh]
         check_names(sites, model)
         for site in sites:

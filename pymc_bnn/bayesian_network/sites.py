@@ -12,6 +12,7 @@ from pytensor_ml.params import TrainableParameter
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.priors import Site
+from pymc_bnn.priors.site import Kind
 
 __all__ = ["check_names", "describe", "layer_of"]
 
@@ -22,6 +23,7 @@ def describe(
     parameters: Sequence[TrainableParameter],
     names: Mapping[TrainableParameter, str],
     fan_ins: Sequence[int],
+    kinds: Sequence[Kind],
     prefix: str,
     seed: int,
     model: pm.Model,
@@ -29,7 +31,7 @@ def describe(
     """Describe each parameter to its prior."""
     sites: list[Site] = []
     sizes: dict[str, int] = {}
-    for parameter, fan_in in zip(parameters, fan_ins, strict=True):
+    for parameter, fan_in, kind in zip(parameters, fan_ins, kinds, strict=True):
         name, shape = names[parameter], parameter.get_value(borrow=True).shape
         layer = layer_of(parameter, name)
         dims = _dims(name, layer, len(shape))
@@ -47,6 +49,7 @@ def describe(
                 fan_in=fan_in,
                 input_axis=len(shape) - 2 if len(shape) > 1 else 0 if shape else None,
                 start=_start(parameter, fan_in, seed, prefix + name),
+                kind=kind,
             )
         )
     return sites

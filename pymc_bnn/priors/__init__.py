@@ -5,6 +5,7 @@ Specs compose: an argument of a prior is a number, an array, :class:`FanIn` or a
 
 from pymc_bnn.priors.base import Place, Prior
 from pymc_bnn.priors.beta import Beta
+from pymc_bnn.priors.default import default_prior
 from pymc_bnn.priors.distribution import Argument, Distribution
 from pymc_bnn.priors.fan_in import FanIn
 from pymc_bnn.priors.flat import Flat
@@ -41,6 +42,7 @@ __all__ = [
     "StudentT",
     "assign",
     "build",
+    "default_prior",
     "fan_in_normal",
     "from_posterior",
     "spike_and_slab",

@@ -55,13 +55,15 @@ class Normal(Distribution):
     per: Per | None = None
 
 
-def fan_in_normal(scale: float = 1.0) -> Normal:
+def fan_in_normal(scale: float = 1.0, decay: float = 0.0) -> Normal:
     """Return Normal(0, scale/√fan_in), under which signals keep their size from layer to layer.
 
     Parameters
     ----------
     scale : float, optional
         Positive; 1 to 3 is usual. Default 1.0.
+    decay : float, optional
+        How fast it falls from unit to unit, 0 or more; see :class:`FanIn`. Default 0.0: not at all.
 
     Returns
     -------
@@ -70,11 +72,11 @@ def fan_in_normal(scale: float = 1.0) -> Normal:
     Raises
     ------
     ValueError, TypeError
-        If `scale` is not one positive number.
+        If `scale` is not one positive number, or `decay` not one that is 0 or more.
 
     Examples
     --------
     >>> fan_in_normal(2.0)
-    Normal(mu=0.0, sigma=FanIn(scale=2.0), per=None)
+    Normal(mu=0.0, sigma=FanIn(scale=2.0, decay=0.0), per=None)
     """
-    return Normal(0.0, FanIn(scale))
+    return Normal(0.0, FanIn(scale, decay))

@@ -135,7 +135,7 @@ class PlaceInNetwork(Place):
             if self.per == "network":
                 rule = "not depend on the layer in a prior per='network'"
                 raise invalid(name, rule, value, "pass a number, or per='layer'")
-            return float(value.scale / np.sqrt(self.site.fan_in))
+            return self._of_fan_in(value)
         check_number(name, value, positive, unit)
         array = np.asarray(value, dtype=config.floatX)
         try:
@@ -147,6 +147,24 @@ class PlaceInNetwork(Place):
             repair = "pass a number, or give this parameter a prior of its own by name"
             raise invalid(name, rule, f"shape {array.shape}", repair)
         return array if array.ndim else float(array)
+
+    def _of_fan_in(self, value: FanIn) -> float | np.ndarray:
+        """Return a number, or one per input unit that broadcasts to what is here."""
+        site = self.site
+        if not value.decay or len(site.shape) < 2:
+            return float(value.scale / np.sqrt(site.fan_in))
+        if self._unit_axis is None:
+            rule = "have no decay where units share one number"
+            raise invalid(self.path[-1], rule, value, "pass per='unit', or FanIn without decay")
+        n = site.shape[site.input_axis]
+        shape = [1] * len(self.shape)
+        shape[self._unit_axis] = n
+        return value.of_units(n, site.fan_in).astype(config.floatX).reshape(shape)
+
+    @property
+    def _unit_axis(self) -> int | None:
+        """Which axis of the random variable runs over the layer's inputs."""
+        return self.site.input_axis if self.per == "weight" else 0 if self.per == "unit" else None
 
     def _child(self, name: str, prior: Prior, start: Any, above: Any, below: Any) -> PlaceInNetwork:
         """Return the place of an argument's prior."""

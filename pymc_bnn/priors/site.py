@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-__all__ = ["Site"]
+__all__ = ["Kind", "Site"]
+
+Kind = Literal["inputs", "units", "other"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,9 @@ class Site:
         The axis of the input units; for vectors their only one; None for scalars.
     start : ndarray
         Where optimisers start, of `shape`.
+    kind : {"inputs", "units", "other"}
+        What a dense layer's matrix sums, or its bias is added to: other things or the units of
+        another dense layer, in which no order is given; "other" of all other parameters.
     """
 
     name: str
@@ -44,3 +50,4 @@ class Site:
     fan_in: int
     input_axis: int | None
     start: np.ndarray
+    kind: Kind = "other"

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
-from pytensor_ml.layers import Embedding
+from pytensor_ml.layers import Dropout, Embedding, Linear, Sequential
+from scipy import stats
 
-from pymc_bnn import networks
+from pymc_bnn import fit, networks
 from pymc_bnn.bayesian_network import bayesian
 from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.priors import Horseshoe, Normal, fan_in_normal
@@ -24,17 +26,78 @@ def test_patterns_see_names_without_the_prefix():
         assert value == pytest.approx(np.full(variable.type.shape, 5.988816743)), variable.name
 
 
-def test_the_default_prior_is_scaled_by_fan_in():
-    def total(**settings):
-        model = make_model(networks.mlp((4, 3, 2)), TABLE, **settings)
-        point = {v.name: np.full(v.type.shape, 0.3) for v in model.free_RVs}
-        return float(model.compile_fn(model.logp(), mode="JAX")(point))
+def log_prior(network, x, value=0.3, **settings):
+    """The log-prior where every number is `value`, by parameter."""
+    model = make_model(network, x, **settings)
+    function = model.compile_fn(model.logp(sum=False), mode="JAX")
+    values = function({v.name: np.full(v.type.shape, value) for v in model.free_RVs})
+    return {v.name: a for v, a in zip(model.free_RVs, values, strict=True)}
 
-    expected = 0.0
-    for n, fan_in in ((4 * 3 + 3, 4), (3 * 2 + 2, 3)):
-        expected += n * (-0.5 * 0.3**2 * fan_in - 0.5 * np.log(2 * np.pi / fan_in))
-    assert total() == pytest.approx(expected, rel=1e-8)
-    assert total(prior=fan_in_normal(1.0)) == pytest.approx(expected, rel=1e-8)
+
+def test_the_prior_scaled_by_fan_in():
+    found = log_prior(networks.mlp((4, 3, 2)), TABLE, prior=fan_in_normal(1.0))
+    for name, fan_in in {"dense1_W": 4, "dense1_b": 4, "dense2_W": 3, "dense2_b": 3}.items():
+        assert found[name] == pytest.approx(stats.norm.logpdf(0.3, 0, fan_in**-0.5)), name
+
+
+def test_the_default_prior_falls_from_hidden_unit_to_hidden_unit():
+    found = log_prior(networks.mlp((4, 3, 2)), TABLE)
+    assert found["dense1_W"] == pytest.approx(stats.norm.logpdf(0.3, 0, 1.0))  # 2/√4
+    shares = np.array([1, 1 / 8, 1 / 27]) / (1 + 1 / 8 + 1 / 27)
+    expected = stats.norm.logpdf(0.3, 0, 2 * np.sqrt(shares))
+    assert found["dense2_W"] == pytest.approx(np.repeat(expected[:, None], 2, axis=1))
+    for bias in ("dense1_b", "dense2_b"):
+        assert found[bias] == pytest.approx(stats.norm.logpdf(0.3)), bias
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_prior_predictions_know_no_width_and_no_depth(activation):
+    x = np.random.default_rng(1).normal(size=(20, 8))
+    for hidden in [(10,), (300,), (100, 100, 100)]:
+        model = make_model(networks.mlp((8, *hidden, 2), activation), x)
+        drawn = pm.draw(model["output"], 200, random_seed=1, mode=INTERPRETED)
+        assert 1.0 < np.median(np.abs(drawn)) < 1.7, hidden
+        assert 0.35 < np.median(drawn.std(axis=1)) < 2.0, hidden  # from row to row
+        logit = np.abs(drawn[..., 0] - drawn[..., 1])
+        assert 0.1 < np.mean(logit > 3) < 0.5, hidden  # sure of a class, in some draws
+
+
+def test_only_sums_of_hidden_units_decay_by_default():
+    first, second = (Linear(name, n_in=4, n_out=4) for name in ("first", "second"))
+    last = Linear("last", n_in=4, n_out=4)
+
+    def network(x):
+        hidden = pt.tanh(first(x))
+        hidden = hidden + Dropout(p=0.1)(pt.tanh(second(hidden)))  # units, a residual block
+        return last(hidden) + Linear("skip", n_in=4, n_out=4)(hidden + x)  # ... and inputs
+
+    found = log_prior(network, TABLE)
+    flat = {name for name, a in found.items() if np.ptp(a) == 0}
+    assert flat == {f"{n}_b" for n in ("first", "second", "last", "skip")} | {"first_W", "skip_W"}
+    images = np.ones((2, 8, 8, 1))
+    found = log_prior(networks.convnet((8, 8, 1), 3, filters=4, kernel_size=3, dense=6), images)
+    assert {name for name, a in found.items() if np.ptp(a) > 0} == {"dense2_W"}
+    assert found["conv1_W"] == pytest.approx(stats.norm.logpdf(0.3, 0, 1 / 3))
+    shared = Linear("shared", n_in=4, n_out=4)
+    found = log_prior(Sequential(shared, pt.tanh, shared), TABLE)  # once of inputs
+    assert np.ptp(found["shared_W"]) == 0
+
+
+def test_a_wide_deep_network_is_not_worse_than_none():
+    """Under Normal(0, 1/√fan_in) the best mean-field answer is the base rate, log 2 = 0.69."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 2))
+    y = (x[:, 0] + 0.5 * x[:, 1] > 0).astype(int)
+    nll = {}
+    for label, prior in {"default": None, "fan_in": fan_in_normal()}.items():
+        network = networks.mlp((2, 40, 40, 40, 2), "relu")
+        with pm.Model() as model:
+            logits = bayesian(network, pm.Data("x", x), prior)
+            pm.Categorical("y", logit_p=logits, observed=y, shape=logits.shape[0])
+        fitted = fit(model, steps=1000, random_seed=1, progressbar=False)
+        nll[label] = fitted.elbo(20, random_seed=1)["nll"] / 80
+    assert nll["default"] < 0.2
+    assert nll["fan_in"] > 0.6
 
 
 def test_an_embedding_has_a_fan_in_of_one():

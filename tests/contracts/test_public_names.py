@@ -53,7 +53,7 @@ PUBLIC = {
     "pymc_bnn.priors": """
         Argument Beta Distribution Exponential FanIn Flat HalfCauchy HalfNormal Horseshoe
         InverseGamma Laplace LogNormal Normal Place Posterior Prior ScaleMixture Site StudentT
-        assign build fan_in_normal from_posterior spike_and_slab
+        assign build default_prior fan_in_normal from_posterior spike_and_slab
     """,
     "pymc_bnn.report": "compare make_folder write_report",
     "pymc_bnn.uncertainty": """

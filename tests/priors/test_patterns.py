@@ -31,7 +31,7 @@ def test_the_first_matching_pattern_wins():
         ({3: Normal()}, TypeError, "`prior` must have strings as keys, got 3"),
         (1.0, TypeError, "`prior` must be a prior, or a dict .* got 1.0"),
         (Normal, TypeError, r"`prior` must be a prior.*create one, as in Normal\(\)"),
-        (FanIn(2.0), TypeError, r"`prior` must be a prior.*pass Normal\(sigma=FanIn\(scale=2.0\)"),
+        (FanIn(2.0), TypeError, r"`prior` must be a prior.*pass Normal\(sigma=FanIn\(scale=2.0"),
         (HalfNormal(1.0, per="layer"), ValueError, "`prior` must have a number per weight, got p"),
     ],
 )

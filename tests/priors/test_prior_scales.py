@@ -75,6 +75,36 @@ def test_fan_in_of_a_kernel_and_of_a_bias():
     assert log_density(model, values) == pytest.approx(expected, rel=1e-8)
 
 
+def decayed(n, scale, exponent, positions=1):
+    """Scales of n units, whose squares, over all positions, add up to scale²."""
+    sizes = np.array([i**-exponent for i in range(1, n + 1)])
+    return scale * sizes / np.sqrt(positions * (sizes**2).sum())
+
+
+def test_scales_that_decay_from_unit_to_unit():
+    model = make_model(fan_in_normal(2.0, decay=1.5))
+    values, c = random_point(model)
+    expected = (
+        stats.norm.logpdf(c["conv1_W"], 0, decayed(3, 2.0, 1.5, 4).reshape(1, 1, 3, 1)).sum()
+        + stats.norm.logpdf(c["dense1_W"], 0, decayed(5, 2.0, 1.5).reshape(5, 1)).sum()
+        + stats.norm.logpdf(c["dense1_b"], 0, 2 / np.sqrt(5)).sum()  # sums nothing
+    )
+    assert log_density(model, values) == pytest.approx(expected, rel=1e-8)
+
+
+def test_learned_scales_may_decay_from_unit_to_unit():
+    model = make_model(Normal(sigma=HalfNormal(FanIn(3.0, decay=1.0), per="unit")))
+    values, c = random_point(model)
+    expected = stats.halfnorm.logpdf(c["dense1_W_sigma"], scale=decayed(5, 3.0, 1.0)).sum()
+    expected += stats.halfnorm.logpdf(c["conv1_W_sigma"], scale=decayed(3, 3.0, 1.0, 4)).sum()
+    expected += stats.halfnorm.logpdf(c["dense1_b_sigma"], scale=3 / np.sqrt(5)).sum()
+    for name in SHAPES:
+        expected += stats.norm.logpdf(c[name], 0, scale_of("unit", name, c)).sum()
+    assert log_density(model, values) == pytest.approx(expected, rel=1e-8)
+    with pytest.raises(ValueError, match="`sigma` must have no decay where units share one"):
+        make_model(Normal(sigma=HalfNormal(FanIn(3.0, decay=1.0), per="layer")))
+
+
 def test_hyperpriors_nest_three_deep():
     prior = Normal(sigma=HalfNormal(HalfNormal(HalfNormal(0.5), per="network"), per="layer"))
     model = make_model(prior)

@@ -85,6 +85,8 @@ def test_equality_and_hash_are_by_value():
         (lambda: HalfNormal(1.0, "neuron"), ValueError, "`per` must be one of .* got 'neuron'"),
         (lambda: FanIn(0.0), ValueError, "`scale` must be positive and finite, got 0.0"),
         (lambda: FanIn(Normal()), TypeError, "`scale` must be a number"),
+        (lambda: FanIn(1.0, decay=-1), ValueError, "`decay` must be 0 or more, got -1"),
+        (lambda: FanIn(1.0, decay="1"), TypeError, "`decay` must be a number, got '1'"),
         (lambda: fan_in_normal(-1), ValueError, "`scale` must be positive and finite, got -1"),
     ],
 )
