@@ -241,7 +241,7 @@ def _compiled(
     batch_size: int | str | None,
 ) -> tuple[Problem, Program]:
     """Return the fit's problem by rows, where it has them, and its program for an estimator."""
-    method = fitted.program.method
+    method = fitted.program.method if isinstance(fitted, Approximation) else fitted
     if not isinstance(method, VI):
         rule, repair = "be fitted by variational inference", "fit it by bnn.VI"
         raise invalid("fitted", rule, f"one by {type(method).__name__}", repair)

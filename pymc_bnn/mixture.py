@@ -19,6 +19,7 @@ from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.posterior.stacking import stacking_weights
+from pymc_bnn.result import Result
 from pymc_bnn.runtime.noise import seed_of
 
 __all__ = ["Mixture", "starts_of"]
@@ -177,10 +178,10 @@ def starts_of(start: Any, members: Any, streamed: bool = False) -> list[Any]:
             rule = f"be a mixture of as many members, {members}"
             raise invalid("start", rule, f"{start!r}", repair)
         return [member.posterior for member in start.members]
-    if isinstance(start, Approximation | Posterior) and members > 1:
+    if isinstance(start, Result | Posterior) and members > 1:
         rule, repair = "hold values, or be a mixture, where there are members", "leave it out"
         raise invalid("start", rule, f"{start!r}, from which all would be one", repair)
-    return [start.posterior if isinstance(start, Approximation) else start] * members
+    return [start.posterior if isinstance(start, Result) else start] * members
 
 
 def _by_member(frames: Sequence[Any]) -> Any:

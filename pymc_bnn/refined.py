@@ -212,6 +212,26 @@ class Refined(Result):
         """Raise: nothing was maximised."""
         raise self._lacks("a history", "look at sample().sample_stats, or at the fit's history")
 
+    @property
+    def objective(self) -> str:
+        """Raise: nothing was maximised."""
+        raise self._lacks("an objective", "look at the fit's")
+
+    @property
+    def converged(self) -> bool:
+        """Whether no verdict on the chains is bad; see :attr:`convergence`."""
+        return bool((self.convergence["verdict"] != "bad").all())
+
+    def diagnose(self, *args: Any, **options: Any) -> pd.DataFrame:
+        """Raise: chains are judged by whether they agree."""
+        raise self._lacks(
+            "a run to be diagnosed", "look at convergence, or at the fit's diagnose()"
+        )
+
+    def refine(self, *args: Any, **options: Any) -> Any:
+        """Raise: there is nothing left to refine."""
+        raise self._lacks("a guide to be refined", "call refine of the fit, with more draws")
+
     @staticmethod
     def _lacks(what: str, repair: str) -> Exception:
         return invalid("refined", f"have {what}", "draws by NUTS", repair, TypeError)

@@ -14,8 +14,11 @@ import pandas as pd
 from pymc_bnn import plots, uncertainty
 from pymc_bnn._checks import check_int, check_positive, invalid, make_folder
 from pymc_bnn.approximation import Approximation
+from pymc_bnn.mixture import Mixture
 from pymc_bnn.plots.images import check_images
 from pymc_bnn.prediction import Prediction
+from pymc_bnn.refined import Refined
+from pymc_bnn.result import Result
 
 __all__ = ["compare", "make_folder", "write_report"]
 
@@ -28,7 +31,7 @@ _COMPARED = (
 
 def write_report(
     folder: str | os.PathLike[str],
-    fitted: Approximation,
+    fitted: Approximation | Refined,
     prediction: Prediction,
     y: Any,
     *,
@@ -40,11 +43,14 @@ def write_report(
 ) -> dict[str, Any]:
     """Write everything about a fitted classifier of images or rows into a folder.
 
+    Of a mixture of fits `variables.csv` has the rows of each member, and `scale_ratio` their
+    medians; of draws by NUTS there are no ELBO, steps and elbo.png, and `kl_weight` is 1.
+
     Parameters
     ----------
     folder : path
         Where to write; made if it is not there.
-    fitted : Approximation
+    fitted : Approximation, Mixture or Refined
         The fit.
     prediction : Prediction
         Its predictions for test data.
@@ -113,9 +119,6 @@ def write_report(
     scores = uncertainty.evaluate(prediction, y, repeats=500)
     labels = frame["label"].to_numpy()
     agreed = prediction.class_votes[np.arange(len(labels)), labels]  # draws that are right
-    elbo = fitted.elbo(elbo_draws, data=data, batch_size=1000)
-    total = "elbo" if "elbo" in elbo else "objective"
-    n_train = fitted.n_examples
     summary = fitted.summary()
     summary.to_csv(folder / "variables.csv")
     report = {
@@ -125,18 +128,10 @@ def write_report(
         "accuracy_single_draw": float(agreed.mean() / prediction.draws),
         **scores["value"].drop("accuracy").to_dict(),
         "intervals": {name: [row.low, row.high] for name, row in scores.iterrows()},
-        total: elbo[total],
-        f"{total}_se": elbo[f"{total}_se"],
-        f"{total}_per_example": elbo[total] / n_train,
-        "train_nll": elbo["nll"] / n_train,
-        "kl": elbo["kl"],
-        **({"log_prior": elbo["log_prior"]} if fitted.points else {}),
+        **_of_training(fitted, elbo_draws, data, seconds),
         "kl_weight": fitted.kl_weight,
-        "scale_ratio": summary["scale_ratio"].to_dict(),
-        "estimator": summary["estimator"].to_dict(),
+        "scale_ratio": summary.groupby("variable", sort=False)["scale_ratio"].median().to_dict(),
         "seconds": seconds,
-        "steps": len(fitted.history),
-        "steps_per_second": len(fitted.history) / seconds,
         **detection.drop("accuracy").to_dict(),
     }
     report = {k: _plain(v) for k, v in report.items()}
@@ -200,7 +195,29 @@ def compare(folder: str | os.PathLike[str]) -> pd.DataFrame:
     return table[columns]
 
 
-def _write_scales(folder: Path, fitted: Approximation) -> None:
+def _of_training(
+    fitted: Approximation | Refined, draws: int, data: Iterable[Any] | None, seconds: float
+) -> dict[str, Any]:
+    """Return what only a fit has, and draws by NUTS have not."""
+    if isinstance(fitted, Refined):
+        return {}
+    elbo, n = fitted.elbo(draws, data=data, batch_size=1000), fitted.n_examples
+    total, steps = "elbo" if "elbo" in elbo else "objective", len(fitted.history)
+    estimators = fitted.summary()["estimator"]
+    return {
+        total: elbo[total],
+        f"{total}_se": elbo[f"{total}_se"],
+        f"{total}_per_example": elbo[total] / n,
+        "train_nll": elbo["nll"] / n,
+        "kl": elbo["kl"],
+        **({"log_prior": elbo["log_prior"]} if fitted.points else {}),
+        "estimator": estimators.groupby("variable", sort=False).first().to_dict(),
+        "steps": steps,
+        "steps_per_second": steps / seconds,
+    }
+
+
+def _write_scales(folder: Path, fitted: Result) -> None:
     names = pd.Series([f.name for f in fitted.problem.terms.free])
     if not names.str.contains(_SCALES).any():
         return
@@ -211,15 +228,20 @@ def _write_scales(folder: Path, fitted: Approximation) -> None:
 
 def _draw(
     folder: Path,
-    fitted: Approximation,
+    fitted: Result,
     prediction: Prediction,
     frame: pd.DataFrame,
     images: Any,
 ) -> None:
     n_classes = prediction.mean_probs.shape[1]
-    n_train = fitted.n_examples
-    ax = plots.elbo_curve(fitted.history, n_train, n_classes=n_classes, parts=True)
-    plots.save(ax, folder / "elbo.png")
+    if isinstance(fitted, Mixture) and not fitted.points:
+        curves = {f"member {i}": m.history for i, m in enumerate(fitted.members)}
+        ax = plots.elbo_curves(curves, fitted.n_examples, n_classes=n_classes)
+        plots.save(ax, folder / "elbo.png")
+    elif isinstance(fitted, Approximation):
+        history = fitted.members[0].history if isinstance(fitted, Mixture) else fitted.history
+        ax = plots.elbo_curve(history, fitted.n_examples, n_classes=n_classes, parts=True)
+        plots.save(ax, folder / "elbo.png")
     ax = plots.confusion_matrix(frame["label"], frame["predicted"], n_classes)
     plots.save(ax, folder / "confusion.png")
     for column, name in (("chi_square", "chi_square.png"), ("entropy_bits", "entropy.png")):

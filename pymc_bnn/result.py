@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from pymc_bnn._checks import check_int
+from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.diagnostics.summary import prior_stds, scale_ratio
 from pymc_bnn.posterior.constrained import constrained_moments
 from pymc_bnn.posterior.sampling import choose_names, sample, to_dataset
@@ -101,6 +101,11 @@ class Result(Predicts):
         terms = self.problem.terms
         means, stds = constrained_moments(self.problem, self.posterior)
         return to_dataset(terms, means), to_dataset(terms, stds)
+
+    def stack(self, *args: Any, **options: Any) -> Any:
+        """Raise: only the members of a mixture have weights (``fit(members=…)``)."""
+        rule, repair = "be a mixture of fits to be stacked", "pass members=4 to fit, say"
+        raise invalid("fitted", rule, f"a {type(self).__name__}", repair, TypeError)
 
     def sample(
         self,
