@@ -85,6 +85,7 @@ CALLS = {
     "refine": refined,
     "sample": lambda f: f.sample(3, random_seed=1).posterior.to_dataset(),
     "scale_ratio": lambda f: f.scale_ratio(),
+    "stack": lambda f: None,  # of mixtures only
     "summary": lambda f: f.summary(),
     "to_datatree": lambda p: p.to_datatree().predictions.to_dataset(),
 }

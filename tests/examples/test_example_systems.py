@@ -1,4 +1,4 @@
-"""Two of the examples of systems 2 to 4, run small; their figures add up."""
+"""An example of the systems, run small; its figures add up. The others: tests/long/examples.py."""
 
 import json
 
@@ -46,23 +46,3 @@ def test_cnn_vs_bayesian_cnn(tmp_path):
     assert table.loc["honest", "scale_ratios"].count("/") == 3
     steps = (f"held_out_honest_{step}" for step in (1, 30, 60))
     check_pictures(tmp_path, "reliability", "weights_honest", *steps)
-
-
-def test_corrupted_mnist(tmp_path):
-    _, table = run_quickly("corrupted_mnist.py", tmp_path)
-    assert list(table.index) == ["point", "honest"]
-    scores = pd.read_csv(tmp_path / "scores.csv", index_col=[0, 1, 2])
-    assert set(scores.index.droplevel(2)) == {
-        (name, data) for name in table.index for data in ("clean", "spattered")
-    }
-    for name, row in table.iterrows():
-        assert scores.loc[(name, "clean", "accuracy"), "value"] == pytest.approx(row["accuracy"])
-    findings = pd.read_csv(tmp_path / "findings.csv", index_col=[0, 1])
-    assert (findings["low"] <= findings["value"]).all()
-    assert (findings["value"] <= findings["high"]).all()
-    clean = pd.read_csv(tmp_path / "honest" / "predictions.csv")
-    means = clean.groupby("correct")["entropy_bits"].mean()
-    gap = findings.loc[("honest", "wrong - right, clean"), "value"]
-    assert gap == pytest.approx(means[False] - means[True])
-    intervals = [f"intervals_honest_{data}" for data in ("clean", "spattered")]
-    check_pictures(tmp_path, "entropy_honest", "reliability", "spike_and_slab", *intervals)

@@ -197,7 +197,8 @@ def test_map_estimate_is_as_good_as_from_initial_values():
     x = rng.uniform(-2, 2, (120, 2))
     y = np.sin(2 * x[:, 0]) * x[:, 1] + 0.1 * rng.normal(size=120)
     with pm.Model() as model:
-        out = bnn.bayesian(networks.mlp((2, 8, 8, 1)), pm.Data("x", x))
+        prior = bnn.priors.fan_in_normal()
+        out = bnn.bayesian(networks.mlp((2, 8, 8, 1)), pm.Data("x", x), prior)
         pm.Normal("y", out[:, 0], 0.3, observed=y)
     logp = model.compile_logp(mode="JAX")
     start = model.initial_point()

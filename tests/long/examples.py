@@ -1,6 +1,6 @@
 """Run examples with options that the tests leave out: ``python tests/long/examples.py``.
 
-Two systems whole, a dense network with a fixed prior, scores of validation images only, and the
+Three systems whole, a dense network with a fixed prior, scores of validation images only, and the
 tutorial's fit. MNIST and its corrupted digits have to be in the folder that PYMC_BNN_DATA names.
 """
 
@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -38,6 +39,26 @@ def the_original_regression(folder):
     assert row["log_prior"] == 0  # of flat means
     assert "objective" in printed
     check_pictures(folder, "regression_learned_means_original")
+
+
+def corrupted_mnist(folder):
+    _, table = test_example_systems.run_quickly("corrupted_mnist.py", folder)
+    assert list(table.index) == ["point", "honest"]
+    scores = pd.read_csv(folder / "scores.csv", index_col=[0, 1, 2])
+    assert set(scores.index.droplevel(2)) == {
+        (name, data) for name in table.index for data in ("clean", "spattered")
+    }
+    for name, row in table.iterrows():
+        assert scores.loc[(name, "clean", "accuracy"), "value"] == pytest.approx(row["accuracy"])
+    findings = pd.read_csv(folder / "findings.csv", index_col=[0, 1])
+    assert (findings["low"] <= findings["value"]).all()
+    assert (findings["value"] <= findings["high"]).all()
+    clean = pd.read_csv(folder / "honest" / "predictions.csv")
+    means = clean.groupby("correct")["entropy_bits"].mean()
+    gap = findings.loc[("honest", "wrong - right, clean"), "value"]
+    assert gap == pytest.approx(means[False] - means[True])
+    intervals = [f"intervals_honest_{data}" for data in ("clean", "spattered")]
+    check_pictures(folder, "entropy_honest", "reliability", "spike_and_slab", *intervals)
 
 
 def local_reparameterisation(folder):
@@ -74,6 +95,7 @@ def lenet5_refusal(folder):
 
 if __name__ == "__main__":
     for check in (
+        corrupted_mnist,
         local_reparameterisation,
         lenet5_refusal,
         dense_network_with_a_fixed_prior,
