@@ -67,6 +67,12 @@ class VIProgram(Program):
         """Whether the network has dropout, random in training."""
         return self.elbo.dropout
 
+    @property
+    def counts(self) -> Counts:
+        """What steps have to know of sizes, and the KL's weight: no program is made for each."""
+        weight = 1.0 if callable(self.kl_weight) else self.kl_weight
+        return Counts.of(self.batches, self.problem.n, self.dtype, self.warmup, weight)
+
     def kl_weight_at(self, steps: Any) -> np.ndarray:
         """Return the KL's weight at an array of steps."""
         return self.weights_at(steps)
@@ -138,7 +144,7 @@ class VIProgram(Program):
         self, state: State, batch: Any, weights: Any, counts: Counts
     ) -> tuple[Metrics, Any]:
         """Return metrics and gradient at the state's next step on a batch."""
-        weight = self.kl_weight(state.step) if callable(self.kl_weight) else self.kl_weight
+        weight = self.kl_weight(state.step) if callable(self.kl_weight) else counts.kl_weight
         weight *= warmed(state.step, counts.warmup)
         (_, metrics), gradient = jax.value_and_grad(self.loss, has_aux=True)(
             state.params, self.noise(state, counts), batch, weights, weight, counts.total
