@@ -82,7 +82,7 @@ def write_report(
     -----
     Files: report.json, predictions.csv, variables.csv (``fitted.summary()``), posterior.nc and
     scales.png (only where the prior is hierarchical), elbo.png, confusion.png, chi_square.png,
-    entropy.png, uncertain.png.
+    entropy.png, uncertain.png; kl_path.csv where ``kl_weight="auto"`` chose a weight.
 
     Examples
     --------
@@ -118,6 +118,8 @@ def write_report(
     n_train = fitted.n_examples
     summary = fitted.summary()
     summary.to_csv(folder / "variables.csv")
+    if fitted.kl_path is not None:
+        fitted.kl_path.to_csv(folder / "kl_path.csv")
     report = {
         **(extra or {}),
         "accuracy": float(frame["correct"].mean()),
