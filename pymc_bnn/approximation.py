@@ -47,6 +47,9 @@ class Approximation(Result):
         After the last step, in host memory: parameters, the optimiser's state, random key, step.
     record : Record
         What the steps left: metrics, and whether Ctrl-C ended them.
+    kl_path : pandas.DataFrame or None
+        Of ``fit(kl_weight="auto")``: a row for each weight that was tried, with its held-out score
+        (:func:`pymc_bnn.inference.tempering.path_frame`).
     posterior : Posterior
         That the state stands for: draws, moments, density, unconstrained.
 
@@ -64,6 +67,7 @@ class Approximation(Result):
     program: Program
     state: State
     record: Record
+    kl_path: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         """Say what it is in a line."""

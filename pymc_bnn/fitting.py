@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,26 +11,21 @@ import optax
 import pymc as pm
 
 from pymc_bnn.approximation import Approximation
+from pymc_bnn.choose_kl_weight import fit_at_best_weight
 from pymc_bnn.data.prefetcher import STALL_S
-from pymc_bnn.diagnostics.checks.case import Case
-from pymc_bnn.diagnostics.diagnose import warn_of_bad
 from pymc_bnn.elbo.choose import Spec
 from pymc_bnn.errors import NonFiniteError
+from pymc_bnn.fit_task import Task
 from pymc_bnn.guides import Guide
-from pymc_bnn.inference.diagnosis import explain
-from pymc_bnn.inference.loop import Loop
-from pymc_bnn.inference.members import Records, member_seed, run_members
+from pymc_bnn.inference.holding_out import check_auto
 from pymc_bnn.inference.method import Method, chosen
-from pymc_bnn.inference.plan import Length, Plan
+from pymc_bnn.inference.plan import Length
 from pymc_bnn.inference.prepare import DataOptions, prepare
-from pymc_bnn.inference.program import Program
-from pymc_bnn.inference.record import Record
 from pymc_bnn.inference.run import RunOptions
-from pymc_bnn.inference.state import State, on_host
 from pymc_bnn.inference.vi import VI
-from pymc_bnn.mixture import Mixture, starts_of
-from pymc_bnn.model.checks import check_model, shapes_must_agree
-from pymc_bnn.model.support import Support
+from pymc_bnn.mixture import starts_of
+from pymc_bnn.model.checks import check_model
+from pymc_bnn.model.noise import warn_of_cold_noise
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.noise import seed_of
 from pymc_bnn.runtime.precision import precision
@@ -58,7 +52,8 @@ def fit(
     optimizer: optax.GradientTransformation | None = None,
     learning_rate: float | None = None,
     scale_learning_rate: float | None = None,
-    kl_weight: float | Callable[[Any], Any] = 1.0,
+    kl_weight: float | str | Callable[[Any], Any] = 1.0,
+    validation: float | Mapping[str, Any] | None = None,
     kl_warmup: int | str = "auto",
     random_seed: int | np.random.Generator | None = None,
     progressbar: bool = True,
@@ -148,11 +143,23 @@ def fit(
         Of the default optimiser's locations and of everything else (log-scales), above 0; 0.01
         and 0.03 if not given. Without a `learning_rate`, locations whose posterior scale s is above
         1 move s times as fast, so that variables far from scale 1 need no rates of their own.
-    kl_weight : float or callable, optional
+    kl_weight : float, callable or "auto", optional
         Weight w of the KL, and of the log prior of points: a number above 0, or a schedule
         (optax's, say) that maps the step, counted from 0, to a number of at least 0, above 0 at
         the last step. 1 is the posterior, below 1 a cold posterior, which has to be labelled so.
-        The history holds the unweighted ELBO.
+        The history holds the unweighted ELBO. A number below 1 beside a network whose noise is
+        learned is warned of. "auto" chooses among 1, 0.5, 0.25, 0.1, 0.05, 0.025 and 0.01 by the
+        log score of rows that are held out, then fits all rows at that weight; the posterior is a
+        cold one unless 1 is chosen, and ``fitted.kl_path`` has the scores
+        (:func:`pymc_bnn.choose_kl_weight.fit_at_best_weight`). Three to five fits more, half as
+        long but for the first; it needs a likelihood that comes apart by rows, and no `data`.
+        Callbacks see the last fit alone. Of `members` the first one chooses. Where `steps` are too
+        few, colder weights win by the steps made before them: the path's elbo then rises.
+    validation : float or mapping, optional
+        With ``kl_weight="auto"``: the share of the rows held out, in (0, 1), or other data that
+        they are scored on, observed variables included (all rows are then fitted throughout). By
+        default a tenth of the rows, but 10 at least, drawn by the seed, of classes in
+        proportion.
     kl_warmup : int or "auto", optional
         First steps, in which the KL's weight rises from half of `kl_weight` to all of it: a
         likelihood whose scale is learned then does not explain away what the network has not
@@ -238,6 +245,7 @@ def fit(
     of_vi |= {"scale_learning_rate": scale_learning_rate, "kl_weight": kl_weight}
     of_vi |= {"kl_warmup": kl_warmup}
     method = chosen(method, VI, of_vi)
+    check_auto(method, validation, data)
     mesh, seed = mesh_of(devices), seed_of(random_seed)
     check_model(model)
     starts = starts_of(start, members, streamed=data is not None)
@@ -256,36 +264,9 @@ def fit(
             seed=seed,
         )
         with source:
-            plan = Plan.of(source.batches, length, mesh)
-            program = method.compile(problem, plan, starts[0], seed)
-            begins, loop = program.stages[0], None
-            state = begins.init(seed)
-            support = Support(problem.terms, held=not problem.streamed)
-            support.check_start(begins.posterior(state).looks(seed), source.shown)
-            with shapes_must_agree(problem.terms.data):
-                for stage in reversed(program.stages):
-                    loop = Loop(stage, source, stage.init(seed), then=loop)
-
-            def first(member: int) -> State:
-                own = member_seed(seed, member)
-                return begins.another(own, starts[member]) if member else state
-
-            def result(state: State, record: Record, of: Program = program) -> Approximation:
-                return Approximation(problem, of, on_host(state), record)
-
-            def mixture(states: Sequence[State], records: Sequence[Record], cut: bool) -> Any:
-                if members == 1:
-                    return result(states[0], records[0])
-                return Mixture.of(problem, program, states, Records(tuple(records), cut))
-
-            why = partial(explain, problem)
-            fitted = mixture(*run_members(members, first, loop, plan, shown, result, mixture, why))
-            try:
-                support.warn_at_end(fitted.posterior.looks(seed), source.shown)
-                if fitted.converged is not None:  # it was to go on until it has
-                    case = Case(problem, program, fitted.posterior, fitted.record)
-                    warn_of_bad(case, time.perf_counter() - began)
-            except BaseException as error:  # a warning that is an error, or Ctrl-C
-                error.approximation = fitted
-                raise
-            return fitted
+            task = Task(problem, source, length, mesh, seed, shown, starts, began)
+            weight = getattr(method, "kl_weight", 1.0)
+            if isinstance(weight, str):
+                return fit_at_best_weight(task, method, validation)
+            warn_of_cold_noise(problem.for_predictions, weight)
+            return task.fit(method)

@@ -59,11 +59,16 @@ class Mixture(Approximation):
 
     @classmethod
     def of(
-        cls, problem: Problem, program: Program, states: Sequence[State], records: Records
+        cls,
+        problem: Problem,
+        program: Program,
+        states: Sequence[State],
+        records: Records,
+        kl_path: pd.DataFrame | None = None,
     ) -> Mixture:
         """Return the mixture with equal weights."""
         equal = (1 / len(states),) * len(states)
-        return cls(problem, program, stack_states(states), records, equal)
+        return cls(problem, program, stack_states(states), records, kl_path, weights=equal)
 
     def __repr__(self) -> str:
         """Say what it is in a line."""
@@ -77,7 +82,7 @@ class Mixture(Approximation):
     def members(self) -> tuple[Approximation, ...]:
         """Each fit alone."""
         return tuple(
-            Approximation(self.problem, self.program, state_of(self.state, i), record)
+            Approximation(self.problem, self.program, state_of(self.state, i), record, self.kl_path)
             for i, record in enumerate(self.record.members)
         )
 

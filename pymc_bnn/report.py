@@ -88,7 +88,7 @@ def write_report(
     -----
     Files: report.json, predictions.csv, variables.csv (``fitted.summary()``), posterior.nc and
     scales.png (only where the prior is hierarchical), elbo.png, confusion.png, chi_square.png,
-    entropy.png, uncertain.png.
+    entropy.png, uncertain.png; kl_path.csv where ``kl_weight="auto"`` chose a weight.
 
     Examples
     --------
@@ -121,6 +121,8 @@ def write_report(
     agreed = prediction.class_votes[np.arange(len(labels)), labels]  # draws that are right
     summary = fitted.summary()
     summary.to_csv(folder / "variables.csv")
+    if (path := getattr(fitted, "kl_path", None)) is not None:
+        path.to_csv(folder / "kl_path.csv")
     report = {
         **(extra or {}),
         "accuracy": float(frame["correct"].mean()),

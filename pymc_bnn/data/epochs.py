@@ -32,6 +32,7 @@ class Counts:
     batches: Any  # () of an epoch
     capacity: Any  # () rows of the largest batch
     warmup: Any  # () first steps, in which the KL's weight rises
+    kl_weight: Any  # () that it rises to, a float
 
     @classmethod
     def of(
@@ -40,13 +41,15 @@ class Counts:
         n: int = 1,
         dtype: str = "float32",
         warmup: int = 0,
+        kl_weight: float = 1.0,
     ) -> Counts:
         """Return those of a plan for `n` examples; without one they come whole."""
         numbers = [1, 0, 0]
         if batches is not None:
             held = batches.n if isinstance(batches, EpochPlan) else 1
             numbers = [held, batches.per_epoch, batches.capacity]
-        return cls(np.asarray(n, dtype), *(np.int32(number) for number in (*numbers, warmup)))
+        whole = (np.int32(number) for number in (*numbers, warmup))
+        return cls(np.asarray(n, dtype), *whole, np.asarray(kl_weight, dtype))
 
     def at(self, words: jax.Array, step: Any, room: int) -> tuple[jax.Array, jax.Array]:
         """Return the rows of the batch of a step.

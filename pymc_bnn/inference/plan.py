@@ -51,6 +51,18 @@ class Length:
         """
         return 256 if self.steps or self.epochs else 1024
 
+    @property
+    def half(self) -> Length:
+        """Half as long, for a fit that starts where another one ended.
+
+        Examples
+        --------
+        >>> Length(steps=100).half, Length().half
+        (Length(steps=50, epochs=None), Length(steps=None, epochs=None))
+        """
+        parts = (None if asked is None else -(-asked // 2) for asked in (self.steps, self.epochs))
+        return Length(*parts)
+
     def steps_of(self, per_epoch: int) -> int | None:
         """Return the number of steps, where an epoch has so many; None if none was asked for.
 
@@ -79,14 +91,18 @@ class Plan:
 
     @classmethod
     def of(
-        cls, batches: EpochPlan | StreamPlan | None, length: Length, mesh: Mesh | None = None
+        cls,
+        batches: EpochPlan | StreamPlan | None,
+        length: Length,
+        mesh: Mesh | None = None,
+        ends: Convergence | None = None,
     ) -> Plan:
         """Return the plan of a fit as long as was asked for."""
         plan = cls(batches, 1, mesh)
         steps = length.steps_of(plan.per_epoch)
         if steps is not None:
             return replace(plan, steps=steps)
-        ends = Convergence()
+        ends = ends or Convergence()
         return replace(plan, steps=ends.most_steps, convergence=ends)
 
     @property

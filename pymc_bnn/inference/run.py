@@ -44,6 +44,7 @@ class RunOptions:
     progressbar: bool = True
     member: int = 0
     members: int = 1
+    label: str = ""  # said before the bar
 
     def __post_init__(self):
         if self.chunk_steps is not None:
@@ -126,7 +127,7 @@ def run(
     stops = {step for steps_asked in asked for step in steps_asked or ()}
     try:
         shown = options.progressbar and jax.process_index() == 0
-        label = f"{options.member + 1}/{options.members}" if options.members > 1 else ""
+        label = f"{options.member + 1}/{options.members}" if options.members > 1 else options.label
         with (
             Progress(ends.known, per_epoch, label, enabled=shown) as bar,
             interrupts() as interrupted,

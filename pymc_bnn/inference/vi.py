@@ -49,12 +49,16 @@ class VI(Method):
     optimizer: optax.GradientTransformation | None = None
     learning_rate: float | None = None
     scale_learning_rate: float | None = None
-    kl_weight: float | Callable[[Any], Any] = 1.0
+    kl_weight: float | str | Callable[[Any], Any] = 1.0
     kl_warmup: int | str = "auto"
 
     def __post_init__(self):
         check_int("particles", self.particles, 1, None, "pass particles=1, or a few")
-        if not callable(self.kl_weight):
+        if isinstance(self.kl_weight, str):  # "auto" is for `fit`, which looks for a number
+            if self.kl_weight != "auto":
+                rule, repair = 'be a number above 0, a schedule or "auto"', "pass kl_weight=1.0"
+                raise invalid("kl_weight", rule, repr(self.kl_weight), repair)
+        elif not callable(self.kl_weight):
             check_positive("kl_weight", self.kl_weight)
         if self.kl_warmup != "auto":
             repair = "pass kl_warmup=2000, or 0 for none"

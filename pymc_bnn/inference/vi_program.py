@@ -72,6 +72,12 @@ class VIProgram(Program):
         """Whether the network has dropout, random in training."""
         return self.elbo.dropout
 
+    @property
+    def counts(self) -> Counts:
+        """What steps have to know of sizes, and the KL's weight: no program is made for each."""
+        weight = 1.0 if callable(self.kl_weight) else self.kl_weight
+        return Counts.of(self.batches, self.problem.n, self.dtype, self.warmup, weight)
+
     def kl_weight_at(self, steps: Any) -> np.ndarray:
         """Return the KL's weight at an array of steps."""
         return self.weights_at(steps)
@@ -168,7 +174,7 @@ class VIProgram(Program):
         self, state: State, batch: Any, weights: Any, counts: Counts
     ) -> tuple[Metrics, Any]:
         """Return metrics and gradient at the state's next step on a batch."""
-        weight = self.kl_weight(state.step) if callable(self.kl_weight) else self.kl_weight
+        weight = self.kl_weight(state.step) if callable(self.kl_weight) else counts.kl_weight
         weight *= warmed(state.step, counts.warmup)
         params = seen_by(state.params, self.elbo.latents, batch)
         own = {name: value for name, value in batch.items() if name != ROWS}

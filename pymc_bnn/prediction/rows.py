@@ -100,7 +100,7 @@ class Rows:
         return invalid("new_data", "have shapes that the model accepts", got, repair)
 
 
-def need_density(predictor: Predictor, rows: Rows) -> None:
+def need_density(predictor: Predictor, rows: Rows, argument: str = "new_data") -> None:
     """Raise unless the data hold what was observed."""
     if predictor.with_density:
         return
@@ -110,6 +110,6 @@ def need_density(predictor: Predictor, rows: Rows) -> None:
         raise invalid("model", "have observed variables", "potentials only", repair)
     if terms.row_density is None or len({o.n for o in terms.observed}) > 1:
         rule = "be of a model whose log-likelihood has one value for each row"
-        raise invalid("new_data", rule, got, "compute it from predictions")
+        raise invalid(argument, rule, got, "compute it from predictions")
     repair = f"add {[o.name for o in terms.observed]}"
-    raise invalid("new_data", "contain the observed variables", got, repair)
+    raise invalid(argument, "contain the observed variables", got, repair)

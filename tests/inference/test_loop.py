@@ -11,7 +11,7 @@ import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
-from pymc_bnn import fitting
+from pymc_bnn import fit_task
 from pymc_bnn.inference import loop, run
 from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.plan import Plan
@@ -50,7 +50,7 @@ def test_keeping_the_last_good_state_takes_a_twentieth_at_most(monkeypatch, copy
 
     monkeypatch.setattr(run, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     monkeypatch.setattr(loop, "copy_state", copy)
-    monkeypatch.setattr(fitting, "Loop", Timed)
+    monkeypatch.setattr(fit_task, "Loop", Timed)
     with pm.Model() as model:
         pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
     fitted = bnn.fit(model, steps=4000, random_seed=1, progressbar=False)

@@ -98,9 +98,16 @@ def test_another_seed_and_other_data_of_the_same_shapes_compile_nothing(compilat
     assert np.allclose(used, network_model(seed=2)[1])
 
 
-@pytest.mark.parametrize(
-    "change", [{"kl_weight": 0.5}, {"optimizer": optax.sgd(0.1)}, {"estimator": "flipout"}]
-)
+def test_another_weight_of_the_kl_compiles_nothing(compilations):
+    model, x = network_model(seed=3)
+    plain = use(model, x)
+    compilations()
+    cold = use(model, x, kl_weight=0.5)
+    assert compilations() == 0
+    assert not np.array_equal(plain.params["dense1_W"]["loc"], cold.params["dense1_W"]["loc"])
+
+
+@pytest.mark.parametrize("change", [{"optimizer": optax.sgd(0.1)}, {"estimator": "flipout"}])
 def test_another_fit_is_another_program(compilations, change):
     model, x = network_model(seed=3)
     plain = use(model, x)

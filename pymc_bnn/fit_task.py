@@ -1,0 +1,100 @@
+"""A fit of a problem that is prepared: compiled, run, and made a result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from jax.sharding import Mesh
+
+from pymc_bnn.approximation import Approximation
+from pymc_bnn.diagnostics.checks.case import Case
+from pymc_bnn.diagnostics.diagnose import warn_of_bad
+from pymc_bnn.inference.convergence import Convergence
+from pymc_bnn.inference.diagnosis import explain
+from pymc_bnn.inference.loop import Loop
+from pymc_bnn.inference.members import Records, member_seed, run_members
+from pymc_bnn.inference.method import Method
+from pymc_bnn.inference.plan import Length, Plan
+from pymc_bnn.inference.program import Program
+from pymc_bnn.inference.record import Record
+from pymc_bnn.inference.run import RunOptions
+from pymc_bnn.inference.sources import Source
+from pymc_bnn.inference.state import State, on_host
+from pymc_bnn.mixture import Mixture
+from pymc_bnn.model.checks import shapes_must_agree
+from pymc_bnn.model.problem import Problem
+from pymc_bnn.model.support import Support
+
+__all__ = ["Task"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is to be fitted, how long, from where, and what is shown: all but the method.
+
+    Examples
+    --------
+    >>> Task.__name__
+    'Task'
+    """
+
+    problem: Problem
+    source: Source
+    length: Length
+    mesh: Mesh | None
+    seed: int
+    options: RunOptions
+    starts: Sequence[Any]  # of each member
+    began: float  # as of ``time.perf_counter()``
+    ends: Convergence | None = None  # where the length was not given; None: the default
+
+    def fit(self, method: Method, kl_path: pd.DataFrame | None = None) -> Approximation:
+        """Compile, run, judge, and return the result, in which `kl_path` is kept.
+
+        Call it inside ``precision(dtype)``, and within the source's context.
+        """
+        fitted = self.run(method, kl_path)
+        support = Support(self.problem.terms, held=not self.problem.streamed)
+        try:
+            support.warn_at_end(fitted.posterior.looks(self.seed), self.source.shown)
+            if fitted.converged is not None:  # it was to go on until it has
+                case = Case(self.problem, fitted.program, fitted.posterior, fitted.record)
+                warn_of_bad(case, time.perf_counter() - self.began)
+        except BaseException as error:  # a warning that is an error, or Ctrl-C
+            error.approximation = fitted
+            raise
+        return fitted
+
+    def run(self, method: Method, kl_path: pd.DataFrame | None = None) -> Approximation:
+        """Do the same without a last look at the result."""
+        problem, source, seed = self.problem, self.source, self.seed
+        plan = Plan.of(source.batches, self.length, self.mesh, self.ends)
+        program = method.compile(problem, plan, self.starts[0], seed)
+        begins, loop = program.stages[0], None
+        state = begins.init(seed)
+        support = Support(problem.terms, held=not problem.streamed)
+        support.check_start(begins.posterior(state).looks(seed), source.shown)
+        with shapes_must_agree(problem.terms.data):
+            for stage in reversed(program.stages):
+                loop = Loop(stage, source, stage.init(seed), then=loop)
+
+        def first(member: int) -> State:
+            own = member_seed(seed, member)
+            return begins.another(own, self.starts[member]) if member else state
+
+        def result(state: State, record: Record, of: Program = program) -> Approximation:
+            return Approximation(problem, of, on_host(state), record, kl_path)
+
+        def mixture(states: Sequence[State], records: Sequence[Record], cut: bool) -> Any:
+            if len(self.starts) == 1:
+                return result(states[0], records[0])
+            return Mixture.of(problem, program, states, Records(tuple(records), cut), kl_path)
+
+        why = partial(explain, problem)
+        count, shown = len(self.starts), self.options
+        return mixture(*run_members(count, first, loop, plan, shown, result, mixture, why))
