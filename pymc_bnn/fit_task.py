@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import pandas as pd
@@ -53,15 +53,19 @@ class Task:
     began: float  # as of ``time.perf_counter()``
     ends: Convergence | None = None  # where the length was not given; None: the default
 
+    @cached_property
+    def support(self) -> Support:
+        """What is looked at before the first step, and after the last one."""
+        return Support(self.problem.terms, held=not self.problem.streamed)
+
     def fit(self, method: Method, kl_path: pd.DataFrame | None = None) -> Approximation:
         """Compile, run, judge, and return the result, in which `kl_path` is kept.
 
         Call it inside ``precision(dtype)``, and within the source's context.
         """
         fitted = self.run(method, kl_path)
-        support = Support(self.problem.terms, held=not self.problem.streamed)
         try:
-            support.warn_at_end(fitted.posterior.looks(self.seed), self.source.shown)
+            self.support.warn_at_end(fitted.posterior.looks(self.seed), self.source.shown)
             if fitted.converged is not None:  # it was to go on until it has
                 case = Case(self.problem, fitted.program, fitted.posterior, fitted.record)
                 warn_of_bad(case, time.perf_counter() - self.began)
@@ -77,11 +81,11 @@ class Task:
         program = method.compile(problem, plan, self.starts[0], seed)
         begins, loop = program.stages[0], None
         state = begins.init(seed)
-        support = Support(problem.terms, held=not problem.streamed)
-        support.check_start(begins.posterior(state).looks(seed), source.shown)
+        self.support.check_start(begins.posterior(state).looks(seed), source.shown)
         with shapes_must_agree(problem.terms.data):
             for stage in reversed(program.stages):
-                loop = Loop(stage, source, stage.init(seed), then=loop)
+                shapes = state if stage is begins else stage.init(seed)
+                loop = Loop(stage, source, shapes, then=loop)
 
         def first(member: int) -> State:
             own = member_seed(seed, member)

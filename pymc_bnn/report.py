@@ -130,7 +130,7 @@ def write_report(
         "accuracy_single_draw": float(agreed.mean() / prediction.draws),
         **scores["value"].drop("accuracy").to_dict(),
         "intervals": {name: [row.low, row.high] for name, row in scores.iterrows()},
-        **_of_training(fitted, elbo_draws, data, seconds),
+        **_of_training(fitted, summary, elbo_draws, data, seconds),
         "kl_weight": fitted.kl_weight,
         "scale_ratio": summary.groupby("variable", sort=False)["scale_ratio"].median().to_dict(),
         "seconds": seconds,
@@ -198,14 +198,17 @@ def compare(folder: str | os.PathLike[str]) -> pd.DataFrame:
 
 
 def _of_training(
-    fitted: Approximation | Refined, draws: int, data: Iterable[Any] | None, seconds: float
+    fitted: Approximation | Refined,
+    summary: pd.DataFrame,
+    draws: int,
+    data: Iterable[Any] | None,
+    seconds: float,
 ) -> dict[str, Any]:
     """Return what only a fit has, and draws by NUTS have not."""
     if isinstance(fitted, Refined):
         return {}
     elbo, n = fitted.elbo(draws, data=data, batch_size=1000), fitted.n_examples
     total, steps = "elbo" if "elbo" in elbo else "objective", len(fitted.history)
-    estimators = fitted.summary()["estimator"]
     return {
         total: elbo[total],
         f"{total}_se": elbo[f"{total}_se"],
@@ -213,7 +216,7 @@ def _of_training(
         "train_nll": elbo["nll"] / n,
         "kl": elbo["kl"],
         **({"log_prior": elbo["log_prior"]} if fitted.points else {}),
-        "estimator": estimators.groupby("variable", sort=False).first().to_dict(),
+        "estimator": summary.groupby("variable", sort=False)["estimator"].first().to_dict(),
         "steps": steps,
         "steps_per_second": steps / seconds,
     }

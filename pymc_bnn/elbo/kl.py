@@ -18,17 +18,18 @@ from pytensor.tensor.random.basic import (
 )
 from pytensor.tensor.variable import TensorVariable
 
+from pymc_bnn.guides.base import LOG_2PI
 from pymc_bnn.model.terms import FreeVariable
 
 __all__ = ["CLOSED_FORMS", "closed_form", "expected_log_prior"]
 
-_HALF_LOG_2PI = float(0.5 * np.log(2 * np.pi))
+HALF_LOG_2PI = 0.5 * LOG_2PI
 T = TensorVariable
 
 
 def _normal(m: T, v: T, mu: T, sigma: T) -> T:
     r"""Return :math:`-\log\sigma - \tfrac12\log 2\pi - ((m-\mu)^2 + v)/2\sigma^2`."""
-    return -(((m - mu) ** 2 + v) / (2 * sigma**2)) - pt.log(sigma) - _HALF_LOG_2PI
+    return -(((m - mu) ** 2 + v) / (2 * sigma**2)) - pt.log(sigma) - HALF_LOG_2PI
 
 
 def _laplace(m: T, v: T, mu: T, b: T) -> T:

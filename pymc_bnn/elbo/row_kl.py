@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn.elbo.kl import closed_form
+from pymc_bnn.elbo.kl import HALF_LOG_2PI, closed_form
 from pymc_bnn.guides import GuideDraw
 from pymc_bnn.model.terms import FreeVariable
 
 __all__ = ["row_kl"]
-
-_HALF_LOG_2PI = float(0.5 * np.log(2 * np.pi))
 
 
 def row_kl(
@@ -46,7 +43,7 @@ def row_kl(
 
     Examples
     --------
-    >>> import pymc as pm
+    >>> import numpy as np, pymc as pm
     >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
     ...     u = pm.Normal("u", 0, 2, shape=3)
@@ -56,7 +53,7 @@ def row_kl(
     >>> row_kl(free, GuideDraw(mean, mean, scale, mean), None)[0].eval().round(3).tolist()
     [0.0, 0.5, 0.318]
     """
-    entropy = _by_row(pt.log(drawn.scale) + _HALF_LOG_2PI + 0.5)
+    entropy = _by_row(pt.log(drawn.scale) + HALF_LOG_2PI + 0.5)
     closed = closed_form(free)
     if closed is not None:
         expected = closed(drawn.mean, drawn.scale**2, *free.parameters)
@@ -65,7 +62,7 @@ def row_kl(
     if held is not None:
         method = "Monte Carlo, sticking the landing"
         entropy = (
-            _by_row(pt.log(held.scale) + _HALF_LOG_2PI + 0.5)
+            _by_row(pt.log(held.scale) + HALF_LOG_2PI + 0.5)
             - _by_row(_log_normal(drawn.draw, held))
             + _by_row(_log_normal(held.draw, held))
         )
@@ -73,7 +70,7 @@ def row_kl(
 
 
 def _log_normal(value: TensorVariable, own: GuideDraw) -> TensorVariable:
-    return -0.5 * ((value - own.mean) / own.scale) ** 2 - pt.log(own.scale) - _HALF_LOG_2PI
+    return -0.5 * ((value - own.mean) / own.scale) ** 2 - pt.log(own.scale) - HALF_LOG_2PI
 
 
 def _by_row(x: TensorVariable) -> TensorVariable:

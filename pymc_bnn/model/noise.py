@@ -66,7 +66,8 @@ def warn_of_cold_noise(terms: ModelTerms, kl_weight: Any) -> None:
     """
     if callable(kl_weight) or not kl_weight < 1:
         return
-    for name, of in learned_noise(terms).items():
+    if noise := learned_noise(terms):
+        name, of = next(iter(noise.items()))
         warn(
             f"`kl_weight` is {kl_weight:g} and '{name}', the scale of the noise of '{of}', is "
             "learned: a cold network may follow every row, and call the noise tiny. On 150 rows of "
@@ -74,4 +75,3 @@ def warn_of_cold_noise(terms: ModelTerms, kl_weight: Any) -> None:
             'intervals, where weight 1 gave 2.65; pass kl_weight="auto", which held-out rows '
             "choose, or fix the scale"
         )
-        return
