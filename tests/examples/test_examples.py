@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from pymc_bnn import datasets
-from tests.support.example_parts import check_pictures, run, run_here
+from tests.support.example_parts import EXAMPLES, check_pictures, run, run_here
 
 REPORTED = {
     "accuracy", "nll", "elbo", "elbo_per_example", "kl_weight", "scale_ratio", "seconds",
@@ -71,3 +71,11 @@ def test_a_folder_that_cannot_be_made_fails_before_the_fit(tmp_path):
     done = run_here("digits.py", "--quick", "--out", tmp_path / "file" / "below")
     assert done.returncode != 0
     assert "`folder` must be a folder that can be written to" in done.stderr
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_every_example_says_what_it_takes(script):
+    """Those that no test here runs: python tests/long/examples.py."""
+    done = run_here(script, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "--out" in done.stdout
