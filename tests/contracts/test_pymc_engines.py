@@ -1,7 +1,7 @@
 """PyMC's own engines on the package's models, dense and convolutional.
 
-Everything compiles to JAX, which takes seconds where the default takes tens of seconds, but for one
-test that leaves the defaults alone.
+Everything compiles to JAX, which takes seconds where the default takes tens of seconds; by the
+default: python tests/long/default_compilation.py.
 """
 
 import numpy as np
@@ -90,14 +90,6 @@ def test_prior_predictive(case):
     other = "dense1_W" if kind == "dense" else "conv1_W"
     assert prior.prior[other].dims[2:] == model.named_vars_to_dims[other]
     assert len(np.unique(prior.prior[other])) == prior.prior[other].size
-
-
-def test_default_compilation():
-    model = make_model("conv")
-    with model:
-        prior = pm.sample_prior_predictive(2, random_seed=1, var_names=["logits", "conv1_W", "y"])
-    assert prior.prior["logits"].shape == (1, 2, 30, N_CLASSES)
-    assert prior.prior_predictive["y"].shape == (1, 2, 30)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pymc_bnn import datasets
 from tests.examples.test_examples import check_mnist
-from tests.support.example_parts import check_pictures, run_here
+from tests.support.example_parts import check_pictures, run, run_here
 
 # ---------------------------------------------------------------- one report
 
@@ -114,6 +115,19 @@ def test_priors(tmp_path):
     assert learned["sigma_1"] > learned["sigma_2"] > 0
     assert 0 < learned["weight"] < 1
     check_pictures(tmp_path, "priors", "mixture")
+
+
+def test_memory_stays_flat_on_a_large_file(tmp_path):
+    size = ["--gigabytes", "0.8", "--batch-size", "1024", "--predict", "9000"]
+    done = run("larger_than_memory.py", *size, "--out", tmp_path)  # a process of its own
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["read_gb"] == pytest.approx(0.8, rel=1e-3)
+    assert report["peak_gb_of_fit"] < 1.1
+    # An eighth of the file's bytes kept, or every thirtieth batch that was sent, would show.
+    assert report["peak_gb_of_fit"] - report["peak_gb_after_10_steps"] < 0.12
+    assert report["predicted"] == 9000
+    np.testing.assert_allclose(report["probabilities"], [0.4, 0.3, 0.2, 0.1], atol=0.03)
 
 
 # ---------------------------------------------------------------- systems
