@@ -199,7 +199,7 @@ def variance_parts(means: Any, noise_stds: Any) -> VarianceParts:
     ----------
     means : array_like of shape (draws, n), or prediction of one variable
         Mean function of each posterior draw, at least two of them.
-    noise_stds : array_like of shape (draws, n), (draws, 1) or ()
+    noise_stds : array_like of shape (draws, n), (draws, 1) or (), or prediction of one variable
         Standard deviation of the noise, 0 or more: of each draw, for each example or for all, or
         a known number. Draws of it need not be paired with those of the mean.
 
