@@ -1,4 +1,9 @@
-"""What tests and the examples of docstrings share: no screen, no open figure, what JAX compiled."""
+"""What tests and the examples of docstrings share: no screen, no open figure, what JAX compiled.
+
+Programs of tests run once or twice, so that XLA is told to spend little on them, which takes a
+fifth off the time of all tests. Modules that use the fixture ``optimised``, and the examples that
+are run in a process of their own, have the programs that users have.
+"""
 
 import gc
 import os
@@ -8,6 +13,7 @@ from collections import Counter
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 # Graphs are full of cycles that live on: looking for dead ones took an eighth of the time.
 gc.set_threshold(20_000, 20, 20)
 
@@ -27,6 +33,16 @@ def plot_settings_untouched():
     settings = dict(matplotlib.rcParams)
     yield
     assert dict(matplotlib.rcParams) == settings
+
+
+@pytest.fixture(scope="module")
+def optimised():
+    """Programs are optimised as they are outside of tests."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")

@@ -2,20 +2,10 @@
 
 import random
 
-import jax
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.support.random_models import check, random_spec, specs
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _compiled_fast():
-    """Tiny programs, each of which runs once."""
-    name = "jax_disable_most_optimizations"
-    jax.config.update(name, True)
-    yield
-    jax.config.update(name, False)
 
 
 @pytest.mark.slow

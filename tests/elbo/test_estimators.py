@@ -22,6 +22,8 @@ from tests.support.elbo_parts import (
 )
 from tests.support.parts import posterior_of
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 UNBIASED = {"local": {"once"}, "flipout": {"once", "positions"}}  # a new estimator joins by a row
 SPECS = {
     **{name: name for name in ("pathwise", "local", "flipout", "local_approx")},

@@ -29,6 +29,8 @@ from pymc_bnn.runtime.noise import no_noise
 from pymc_bnn.runtime.precision import precision
 from tests.support.parts import posterior_of
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 RNG = np.random.default_rng(4)
 MEAN = np.array([-1.0, 0.0, 0.3, 2.0])  # of the guide, in the unconstrained space
 SCALE = np.array([1.0, 0.05, 0.7, 0.4])

@@ -16,6 +16,8 @@ from tests.support.conjugate import (
     conjugate,
 )
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 @pytest.mark.parametrize("batch_size", [None, 50, "pm.Minibatch"])
 def test_conjugate_posterior(batch_size):

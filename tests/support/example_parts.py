@@ -24,7 +24,7 @@ def run(script, *arguments):
         text=True,
         timeout=900,
         check=False,
-        env={**os.environ, "MPLBACKEND": "Agg"},
+        env={**os.environ, "MPLBACKEND": "Agg", "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"},
     )
 
 
