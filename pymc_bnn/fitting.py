@@ -118,7 +118,8 @@ def fit(
         posteriors start. Where neither `steps` nor `epochs` nor an earlier fit is given, guides
         that contain independent Normals (FullRank, LowRank) start where a fit of these has
         converged, with at least 8 `particles` from there on; ``fitted.record.gain`` says how much
-        ELBO that gained, and if it lost some the result is what they started from, with a warning.
+        ELBO that gained; if it lost some, or a step was not finite, the result is what they started
+        from, with a warning.
     estimator : str, Estimator or mapping, optional
         How the ELBO's gradient is estimated: "pathwise", "local" (local reparameterisation, for
         dense layers), "flipout", "local_approx" (biased), or "auto", the default, which takes
@@ -198,7 +199,8 @@ def fit(
     ValueError, TypeError
         For a bad argument, model or data, before anything is compiled.
     NonFiniteError
-        When NaN or infinity turns up; its `approximation` is the last finite state.
+        When NaN or infinity turns up; its `approximation` is the last finite state. Not where a
+        fit of independent Normals has come first: it is then the result, with a warning.
     StreamError
         When `data` fails, stalls or ends before the steps are done; it and the errors of bad
         batches have what was learned as their `approximation`, too.
