@@ -155,7 +155,8 @@ def fit(
         (:func:`pymc_bnn.choose_kl_weight.fit_at_best_weight`). Three to five fits more, half as
         long but for the first; it needs a likelihood that comes apart by rows, and no `data`.
         Callbacks see the last fit alone. Of `members` the first one chooses. Where `steps` are too
-        few, colder weights win by the steps made before them: the path's elbo then rises.
+        few, colder weights win by the steps made before them: the path's elbo then rises, of which
+        a warning tells.
     validation : float or mapping, optional
         With ``kl_weight="auto"``: the share of the rows held out, in (0, 1), or other data that
         they are scored on, observed variables included (all rows are then fitted throughout). By

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-__all__ = ["Convergence", "Rise", "rise"]
+__all__ = ["Convergence", "Rise", "enough", "rise"]
 
 _BLOCKS = 20  # of a third, within which noise that hangs together averages out
 _LEVEL = 0.05  # share of looks at an ELBO that has stopped rising which say that it rises
@@ -61,8 +61,18 @@ def rise(elbo: np.ndarray, n_examples: int = 1) -> Rise:
     blocks = np.asarray(elbo, float)[len(elbo) - 3 * _BLOCKS * size :]
     _, before, after = blocks.reshape(3, _BLOCKS, size).mean(axis=2)
     error = np.sqrt((before.var(ddof=1) + after.var(ddof=1)) / _BLOCKS)
-    enough = max(_NATS, _NATS_PER_EXAMPLE * n_examples)
-    return Rise(float(after.mean() - before.mean()), float(error), enough)
+    return Rise(float(after.mean() - before.mean()), float(error), enough(n_examples))
+
+
+def enough(n_examples: int) -> float:
+    """Return the rise of an ELBO, in nats, from which on it is worth going on for.
+
+    Examples
+    --------
+    >>> enough(1), enough(1000)
+    (0.25, 2.5)
+    """
+    return max(_NATS, _NATS_PER_EXAMPLE * n_examples)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,19 @@ class Length:
         parts = (None if asked is None else -(-asked // 2) for asked in (self.steps, self.epochs))
         return Length(*parts)
 
+    def longer(self, steps: int) -> str:
+        """Say how to make a fit longer that had so many steps.
+
+        Examples
+        --------
+        >>> Length(epochs=9).longer(900), Length().longer(900)
+        ('pass more epochs, or none to go on until the ELBO has stopped rising', 'pass steps=1800')
+        """
+        if self.steps is None and self.epochs is None:
+            return f"pass steps={2 * steps}"
+        asked = "epochs" if self.steps is None else "steps"
+        return f"pass more {asked}, or none to go on until the ELBO has stopped rising"
+
     def steps_of(self, per_epoch: int) -> int | None:
         """Return the number of steps, where an epoch has so many; None if none was asked for.
 
