@@ -12,8 +12,8 @@ from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
+from pymc_bnn.elbo.block_kl import divergence
 from pymc_bnn.elbo.choose import Choice, Spec, choose
-from pymc_bnn.elbo.divergence import divergence
 from pymc_bnn.elbo.function import Elbo, ElboTerms, Params
 from pymc_bnn.elbo.pathwise import pathwise
 from pymc_bnn.graphs.dropout import markers
