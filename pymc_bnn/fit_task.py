@@ -80,7 +80,8 @@ class Task:
     def run(self, method: Method, kl_path: pd.DataFrame | None = None) -> Approximation:
         """Do the same without a last look at the result."""
         problem, source, seed = self.problem, self.source, self.seed
-        plan = Plan.of(source.batches, self.length, self.mesh, self.ends)
+        latents = bool(problem.terms.latents)
+        plan = Plan.of(source.batches, self.length, self.mesh, self.ends, latents)
         program = method.compile(problem, plan, self.starts[0], seed)
         begins, loop = program.stages[0], None
         state = begins.init(seed)

@@ -83,9 +83,10 @@ def fit(
         How long to train; give one of them, or none. An epoch shows every example once: of `data`,
         one pass over it. With none the fit goes on until the ELBO has stopped rising (a test that
         takes noise for a rise in 5 % of looks; :mod:`pymc_bnn.inference.convergence`), and then
-        for half as many steps with learning rates that fall. ``fitted.converged`` says whether it
-        had; if it rises still after some 60,000 steps a warning does, as one does where the
-        noise swallowed the signal (:meth:`pymc_bnn.Approximation.diagnose`).
+        for half as many steps with learning rates that fall (as many, and later, where free
+        variables come in batches with their rows). ``fitted.converged`` says whether it had; if it
+        rises still after some 60,000 steps a warning does, as one does where the noise swallowed
+        the signal (:meth:`pymc_bnn.Approximation.diagnose`).
     data : iterable, optional
         Batches of data that do not fit into memory: a torch ``DataLoader``, a `grain` loader, a
         generator over memory-mapped files. The model then holds a small sample, of which names,

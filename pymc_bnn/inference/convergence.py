@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -104,6 +104,22 @@ class Convergence:
         while constant + int(hold) <= steps:
             hold *= self.growth
         return constant + int(hold)
+
+    def seen_by_rows(self, steps: int, faster: float) -> Convergence:
+        """Return one for latents of rows, each of which one step in so many sees.
+
+        That step moves them so many times as far: the first look waits until they have come as far
+        as all that every step moves. Rates fall over twice as many steps, as the noise of each row
+        is averaged by the steps that see it alone.
+
+        Examples
+        --------
+        >>> ends = Convergence().seen_by_rows(80, faster=10.0)
+        >>> ends.first, ends.falling
+        (20000, 1.0)
+        """
+        first = min(int(self.first * steps / faster), self.most)
+        return replace(self, first=first, falling=2 * self.falling)
 
     def fall_after(self, steps: int) -> int:
         """Return over how many steps rates fall after so many."""

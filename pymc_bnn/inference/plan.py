@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.data.epochs import EpochPlan, StreamPlan
 from pymc_bnn.inference.convergence import Convergence
+from pymc_bnn.inference.row_steps import faster
 
 __all__ = ["Length", "Plan"]
 
@@ -109,13 +110,16 @@ class Plan:
         length: Length,
         mesh: Mesh | None = None,
         ends: Convergence | None = None,
+        latents: bool = False,
     ) -> Plan:
-        """Return the plan of a fit as long as was asked for."""
+        """Return the plan of a fit as long as was asked for, with `latents` of the rows or not."""
         plan = cls(batches, 1, mesh)
         steps = length.steps_of(plan.per_epoch)
         if steps is not None:
             return replace(plan, steps=steps)
         ends = ends or Convergence()
+        if latents:
+            ends = ends.seen_by_rows(plan.per_epoch, float(faster(plan.per_epoch)))
         return replace(plan, steps=ends.most_steps, convergence=ends)
 
     @property
