@@ -29,7 +29,7 @@ __all__ = ["fit_at_best_weight"]
 
 _DRAWS = 200  # of the posterior, whose predictive densities are averaged
 _WARM = Convergence(warmup=0, first=1000)  # of fits that start where the last weight's ended
-_LAST = 0.1  # share of the steps whose mean is the ELBO that is told
+_LAST, _FEW = 0.1, 10  # share of the steps whose mean is the ELBO that is told, and the fewest
 
 
 def fit_at_best_weight(
@@ -93,9 +93,9 @@ def fit_at_best_weight(
             return None
         options = {"keep_draws": False, "random_seed": task.seed}
         density = predict(fitted.posterior, *asked, _DRAWS, **options).log_density
-        metrics = fitted.record.metrics
-        elbo = metrics.last(max(1, int(_LAST * fitted.record.steps))).elbo.mean()
-        return Tried(weight, density, float(elbo))
+        last_steps = max(_FEW, int(_LAST * fitted.record.steps))
+        elbo = fitted.record.metrics.last(last_steps).elbo
+        return Tried(weight, density, float(elbo.mean()), float(elbo.std() / np.sqrt(len(elbo))))
 
     tried = walk(attempt)
     path = path_frame(tried) if tried else None

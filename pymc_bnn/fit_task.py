@@ -25,6 +25,7 @@ from pymc_bnn.inference.record import Record
 from pymc_bnn.inference.run import RunOptions
 from pymc_bnn.inference.sources import Source
 from pymc_bnn.inference.state import State, on_host
+from pymc_bnn.inference.tempering import warn_of_rise
 from pymc_bnn.mixture import Mixture
 from pymc_bnn.model.checks import shapes_must_agree
 from pymc_bnn.model.problem import Problem
@@ -65,6 +66,8 @@ class Task:
         """
         fitted = self.run(method, kl_path)
         try:
+            if kl_path is not None:
+                warn_of_rise(kl_path, self.problem.n, self.length.longer(fitted.record.steps))
             self.support.warn_at_end(fitted.posterior.looks(self.seed), self.source.shown)
             if fitted.converged is not None:  # it was to go on until it has
                 case = Case(self.problem, fitted.program, fitted.posterior, fitted.record)
@@ -77,7 +80,8 @@ class Task:
     def run(self, method: Method, kl_path: pd.DataFrame | None = None) -> Approximation:
         """Do the same without a last look at the result."""
         problem, source, seed = self.problem, self.source, self.seed
-        plan = Plan.of(source.batches, self.length, self.mesh, self.ends)
+        latents = bool(problem.terms.latents)
+        plan = Plan.of(source.batches, self.length, self.mesh, self.ends, latents)
         program = method.compile(problem, plan, self.starts[0], seed)
         begins, loop = program.stages[0], None
         state = begins.init(seed)

@@ -83,9 +83,10 @@ def fit(
         How long to train; give one of them, or none. An epoch shows every example once: of `data`,
         one pass over it. With none the fit goes on until the ELBO has stopped rising (a test that
         takes noise for a rise in 5 % of looks; :mod:`pymc_bnn.inference.convergence`), and then
-        for half as many steps with learning rates that fall. ``fitted.converged`` says whether it
-        had; if it rises still after some 60,000 steps a warning does, as one does where the
-        noise swallowed the signal (:meth:`pymc_bnn.Approximation.diagnose`).
+        for half as many steps with learning rates that fall (as many, and later, where free
+        variables come in batches with their rows). ``fitted.converged`` says whether it had; if it
+        rises still after some 60,000 steps a warning does, as one does where the noise swallowed
+        the signal (:meth:`pymc_bnn.Approximation.diagnose`).
     data : iterable, optional
         Batches of data that do not fit into memory: a torch ``DataLoader``, a `grain` loader, a
         generator over memory-mapped files. The model then holds a small sample, of which names,
@@ -118,7 +119,8 @@ def fit(
         posteriors start. Where neither `steps` nor `epochs` nor an earlier fit is given, guides
         that contain independent Normals (FullRank, LowRank) start where a fit of these has
         converged, with at least 8 `particles` from there on; ``fitted.record.gain`` says how much
-        ELBO that gained, and if it lost some the result is what they started from, with a warning.
+        ELBO that gained; if it lost some, or a step was not finite, the result is what they started
+        from, with a warning.
     estimator : str, Estimator or mapping, optional
         How the ELBO's gradient is estimated: "pathwise", "local" (local reparameterisation, for
         dense layers), "flipout", "local_approx" (biased), or "auto", the default, which takes
@@ -154,7 +156,8 @@ def fit(
         (:func:`pymc_bnn.choose_kl_weight.fit_at_best_weight`). Three to five fits more, half as
         long but for the first; it needs a likelihood that comes apart by rows, and no `data`.
         Callbacks see the last fit alone. Of `members` the first one chooses. Where `steps` are too
-        few, colder weights win by the steps made before them: the path's elbo then rises.
+        few, colder weights win by the steps made before them: the path's elbo then rises, of which
+        a warning tells.
     validation : float or mapping, optional
         With ``kl_weight="auto"``: the share of the rows held out, in (0, 1), or other data that
         they are scored on, observed variables included (all rows are then fitted throughout). By
@@ -198,7 +201,8 @@ def fit(
     ValueError, TypeError
         For a bad argument, model or data, before anything is compiled.
     NonFiniteError
-        When NaN or infinity turns up; its `approximation` is the last finite state.
+        When NaN or infinity turns up; its `approximation` is the last finite state. Not where a
+        fit of independent Normals has come first: it is then the result, with a warning.
     StreamError
         When `data` fails, stalls or ends before the steps are done; it and the errors of bad
         batches have what was learned as their `approximation`, too.

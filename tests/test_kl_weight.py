@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 import pymc_bnn as bnn
 from pymc_bnn.inference.holding_out import hold_out
 from pymc_bnn.inference.prepare import DataOptions, prepare
-from pymc_bnn.inference.tempering import Tried, path_frame, walk
+from pymc_bnn.inference.tempering import Tried, path_frame, walk, warn_of_rise
 from pymc_bnn.model.noise import learned_noise, warn_of_cold_noise
 from tests.support.parts import by_rows
 
@@ -22,7 +22,7 @@ QUIET = {"random_seed": 1, "progressbar": False}
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(60, 12))
 Y = X @ RNG.normal(size=12) + RNG.normal(size=60)
-COLUMNS = ["log_score", "log_score_se", "behind", "behind_se", "elbo", "chosen"]
+COLUMNS = ["log_score", "log_score_se", "behind", "behind_se", "elbo", "elbo_se", "chosen"]
 
 
 def linear(x=X, y=Y, noise=lambda: 1.0):
@@ -107,6 +107,14 @@ def test_a_cold_weight_is_chosen_where_it_predicts_better(digits, capsys):
     assert cold.nll(new) < one.nll(new) - 0.1
 
 
+def test_fits_that_are_too_short_are_warned_of():
+    said = r"ELBO rose from -.* at kl_weight 1 to .* at 0\.\d+, .*; pass more steps, or none"
+    with pytest.warns(UserWarning, match=said):
+        short = bnn.fit(linear(), kl_weight="auto", validation=0.3, steps=60, **QUIET)
+    elbo = short.kl_path["elbo"]
+    assert elbo.iloc[0] == elbo.min()
+
+
 # Its parts ---------------------------------------------------------------------------------------
 
 
@@ -124,6 +132,19 @@ def test_no_weight_is_colder_than_two_standard_errors_ask_for():
         path = path_frame([Tried(1.0, other, 0.0), Tried(0.5, rows, 0.0)])
         assert path.index[path["chosen"]].tolist() == [chosen]
         assert path["behind"].iloc[0] == pytest.approx(0.05)
+
+
+def test_a_rise_of_the_elbo_counts_beyond_noise_and_where_it_matters():
+    rows = np.zeros(9)
+
+    def path(elbo, error):
+        return path_frame([Tried(w, rows, e, error) for w, e in elbo.items()])
+
+    warn_of_rise(path({1.0: -20.0, 0.5: -21.0, 0.25: -24.0}, 0.1), 60, "")
+    warn_of_rise(path({1.0: -20.0, 0.5: -18.0}, 0.5), 60, "")
+    warn_of_rise(path({1.0: -20.0, 0.5: -18.0}, 0.0), 2000, "")
+    with pytest.warns(UserWarning, match="from -21 at kl_weight 0.5 to -18 at 0.1, where"):
+        warn_of_rise(path({1.0: -20.0, 0.5: -21.0, 0.25: -19.0, 0.1: -18.0}, 0.1), 60, "")
 
 
 def test_impossible_rows_are_never_chosen():

@@ -60,12 +60,9 @@ def evaluate_elbo(
                 # Batches from outside must not pile up while the device is behind.
                 per_batch.append(found if data is None else jax.device_get(found))
                 seen += int(counted.sum())
-            row, other, kl, prior, *each = np.asarray(jax.device_get(per_batch), float).T
-            of_rows = np.isin(elbo.names, elbo.latents)
-            kls[draw] = np.where(of_rows, np.sum(each, axis=1), np.mean(each, axis=1))
-            kl = kl + kls[draw][of_rows].sum()
+            row, other, potential, prior, *kls[draw] = elbo.of_all(jax.device_get(per_batch))
             scale = problem.n / seen if problem.streamed else 1.0
-            visits[draw] = -row.sum() * scale - other.mean(), kl.mean(), -prior.mean()
+            visits[draw] = -row * scale - other, kls[draw].sum() - potential, -prior
     check_sign(elbo.kl_methods, elbo.sizes, kls.mean(axis=0))
     nll, kl, negative_log_prior = visits.mean(axis=0)
     name = objective_name(points=points)  # dropout is absent here

@@ -12,16 +12,15 @@ from pytensor.graph.traversal import ancestors, toposort
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
+from pymc_bnn.elbo.block_kl import divergence
 from pymc_bnn.elbo.choose import Choice, Spec, choose
 from pymc_bnn.elbo.function import Elbo, ElboTerms, Params
-from pymc_bnn.elbo.kl import closed_form, expected_log_prior
 from pymc_bnn.elbo.pathwise import pathwise
-from pymc_bnn.elbo.row_kl import row_kl
 from pymc_bnn.graphs.dropout import markers
 from pymc_bnn.graphs.masks import mask_of
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.graphs.to_jax import jaxify
-from pymc_bnn.guides import Block, JointGuide
+from pymc_bnn.guides import JointGuide
 from pymc_bnn.model.counts import exact_rest, exact_rows
 from pymc_bnn.model.layers import Layer, NormalWeight, Slot
 from pymc_bnn.model.terms import ModelTerms
@@ -74,34 +73,25 @@ def assemble(
     """
     choices = choose(terms, posterior, estimator)
     rewritten, extra = _rewrite_rows(terms, posterior, choices)
-    held: dict[str, dict[str, TensorVariable]] = {}
-    kls, log_priors, methods, row_kls = [], [], {}, {}
-    for block in posterior.blocks:
-        if block.rows:
-            still = None
-            if closed_form(block.variables[0]) is None:
-                held[block.name], still = posterior.held(block)
-                [still] = still.values()
-            [f] = block.variables
-            row_kls[block.name], methods[block.name] = row_kl(f, posterior.drawn[f.name], still)
-            kls.append(pt.constant(0.0))
-            log_priors.append(pt.constant(0.0))
-            continue
-        kl, log_prior, methods[block.name] = _divergence(block, posterior, choices, held)
-        kls.append(kl)
-        log_priors.append(log_prior)
+    found = {
+        b.name: divergence(b, posterior, all(choices[f.name].layer is None for f in b.variables))
+        for b in posterior.blocks
+    }
+    zero = pt.constant(0.0)
+    row_kls = {b.name: found[b.name].kl for b in posterior.blocks if b.rows}
     rows = [] if rewritten is None else [exact_rows(terms, rewritten)]
     outputs = pathwise(
         [
             *rows,
             exact_rest(terms),
-            pt.stack(kls),
-            pt.stack(log_priors),
+            pt.stack([zero if name in row_kls else own.kl for name, own in found.items()]),
+            pt.stack([own.log_prior for own in found.values()]),
             terms.potential_logp,
             *([pt.stack(list(row_kls.values()))] if row_kls else ()),
         ],
         {f.value: posterior.drawn[f.name].draw for f in terms.free},
     )
+    held = {name: own.held for name, own in found.items()}
     roles = [(b.name, role) for b in posterior.blocks for role in b.params]
     held_roles = [(name, role) for name, roots in held.items() for role in roots]
     used = set(ancestors(outputs))
@@ -127,67 +117,12 @@ def assemble(
         tuple(b.name for b in posterior.blocks),
         tuple(noise),
         choices,
-        methods,
+        {name: own.method for name, own in found.items()},
         {b.name: sum(f.start.size for f in b.variables) for b in posterior.blocks},
         any(n.law == "keep" for n in extra),
         dtype,
         tuple(row_kls),
     )
-
-
-def _divergence(
-    block: Block,
-    posterior: JointGuide,
-    choices: Mapping[str, Choice],
-    held: dict[str, dict[str, TensorVariable]],
-) -> tuple[TensorVariable, TensorVariable, str]:
-    r"""Write the KL of a block, the log prior of a point, and name the method.
-
-    Monte Carlo takes the log prior at the draw. Where the likelihood sees the same draw, the
-    gradient of the entropy leaves the score of the parameters out ("sticking the landing": at the
-    optimum the gradient no longer varies); the entropy's value is exact all the same.
-
-    References
-    ----------
-    Roeder, Wu and Duvenaud, *Sticking the landing*, NeurIPS 2017, eq. 8.
-    """
-    variables, drawn, zero = block.variables, posterior.drawn, pt.constant(0.0)
-    if block.guide.point:
-        return zero, pt.add(zero, *(f.density.sum() for f in variables)), "none: a point"
-    own = {f.value for f in variables}
-    closed = {
-        f.name: closed_form(f) is not None
-        and block.guide.normal
-        and (drawn[f.name].noise is not None or not own & set(ancestors(f.parameters)))
-        for f in variables
-    }
-    expected = [
-        expected_log_prior(f, drawn[f.name].mean, drawn[f.name].scale)
-        if closed[f.name]
-        else f.logp.sum()
-        for f in variables
-    ]
-    roots = posterior.roots[block.name]
-    entropy = block.guide.entropy(variables, roots)
-    method = "closed form"
-    if not all(closed.values()):
-        method = "Monte Carlo, exact entropy"
-        if all(choices[f.name].layer is None for f in variables):
-            method = "Monte Carlo, sticking the landing"
-            held[block.name], still = posterior.held(block)
-            entropy = (
-                block.guide.entropy(variables, held[block.name])
-                - _log_density(block, drawn, held[block.name])
-                + _log_density(block, still, held[block.name])
-            )
-        if any(closed.values()):
-            method += f" (closed form: {', '.join(n for n, c in closed.items() if c)})"
-    return -entropy - pt.add(zero, *expected), zero, method
-
-
-def _log_density(block: Block, drawn: Mapping[str, Any], params: Any) -> TensorVariable:
-    values = {f.name: drawn[f.name].draw for f in block.variables}
-    return block.guide.log_density(block.variables, values, params)
 
 
 def _rewrite_rows(

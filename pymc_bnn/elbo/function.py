@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pymc_bnn.data.gathering import seen_by
 from pymc_bnn.elbo.choose import Choice
@@ -74,8 +75,8 @@ class Elbo:
         """The compiled ``on_rows(params, key, data, counted, size)``: sums over rows that count.
 
         Noise is that of batches of `size` rows. Without dropout, at one draw: (4 + blocks,)
-        log-likelihood of the rows, the rest of it, KL but for latents of the rows, log prior of
-        points, the KL of each block, of latents on these rows.
+        log-likelihood of the rows, the rest of it, potentials, log prior of points, the KL of each
+        block, of latents on these rows. :meth:`of_all` puts those of several batches together.
         """
 
         def evaluate(
@@ -84,10 +85,16 @@ class Elbo:
             noise = self.draw_noise(key, len(counted), dropout=False, counted=size)
             parts = self(params, noise, data)
             row = 0.0 if parts.row is None else jnp.where(counted, parts.row, 0.0).sum()
-            kl, log_prior = parts.kl.sum() - parts.potential, parts.log_prior.sum()
-            return jnp.stack([row, parts.rest, kl, log_prior, *self._kl(parts, counted)])
+            of_no_row = parts.rest, parts.potential, parts.log_prior.sum()
+            return jnp.stack([row, *of_no_row, *self._kl(parts, counted)])
 
         return Compiled(evaluate)
+
+    def of_all(self, batches: Any) -> np.ndarray:
+        """Return what :attr:`on_rows` would find on all rows, from (batches, 4 + blocks)."""
+        batches = np.asarray(batches, float)
+        by_row = [True, False, False, False, *(name in self.latents for name in self.names)]
+        return np.where(by_row, batches.sum(axis=0), batches.mean(axis=0))
 
     @cached_property
     def kl(self) -> Compiled:

@@ -176,10 +176,16 @@ class Factorised(Guide):
         """Write the sum of Normal log-densities."""
         total = pt.constant(0.0)
         for v in variables:
-            mean, scale = self.mean_and_scale(v, params)
-            z = (values[v.name] - mean) / scale
-            total += (-0.5 * z**2 - pt.log(scale) - 0.5 * LOG_2PI).sum()
+            total += self.log_densities(v, values[v.name], params).sum()
         return total
+
+    def log_densities(
+        self, variable: FreeVariable, value: TensorVariable, params: Graphs
+    ) -> TensorVariable:
+        """Write the Normal log-density of each number of a variable."""
+        mean, scale = self.mean_and_scale(variable, params)
+        z = (value - mean) / scale
+        return -0.5 * z**2 - pt.log(scale) - 0.5 * LOG_2PI
 
 
 @dataclass(frozen=True)

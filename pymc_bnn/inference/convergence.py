@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
-__all__ = ["Convergence", "Rise", "rise"]
+__all__ = ["Convergence", "Rise", "enough", "rise"]
 
 _BLOCKS = 20  # of a third, within which noise that hangs together averages out
 _LEVEL = 0.05  # share of looks at an ELBO that has stopped rising which say that it rises
@@ -61,8 +61,18 @@ def rise(elbo: np.ndarray, n_examples: int = 1) -> Rise:
     blocks = np.asarray(elbo, float)[len(elbo) - 3 * _BLOCKS * size :]
     _, before, after = blocks.reshape(3, _BLOCKS, size).mean(axis=2)
     error = np.sqrt((before.var(ddof=1) + after.var(ddof=1)) / _BLOCKS)
-    enough = max(_NATS, _NATS_PER_EXAMPLE * n_examples)
-    return Rise(float(after.mean() - before.mean()), float(error), enough)
+    return Rise(float(after.mean() - before.mean()), float(error), enough(n_examples))
+
+
+def enough(n_examples: int) -> float:
+    """Return the rise of an ELBO, in nats, from which on it is worth going on for.
+
+    Examples
+    --------
+    >>> enough(1), enough(1000)
+    (0.25, 2.5)
+    """
+    return max(_NATS, _NATS_PER_EXAMPLE * n_examples)
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,22 @@ class Convergence:
         while constant + int(hold) <= steps:
             hold *= self.growth
         return constant + int(hold)
+
+    def seen_by_rows(self, steps: int, faster: float) -> Convergence:
+        """Return one for latents of rows, each of which one step in so many sees.
+
+        That step moves them so many times as far: the first look waits until they have come as far
+        as all that every step moves. Rates fall over twice as many steps, as the noise of each row
+        is averaged by the steps that see it alone.
+
+        Examples
+        --------
+        >>> ends = Convergence().seen_by_rows(80, faster=10.0)
+        >>> ends.first, ends.falling
+        (20000, 1.0)
+        """
+        first = min(int(self.first * steps / faster), self.most)
+        return replace(self, first=first, falling=2 * self.falling)
 
     def fall_after(self, steps: int) -> int:
         """Return over how many steps rates fall after so many."""

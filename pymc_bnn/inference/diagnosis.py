@@ -101,8 +101,7 @@ def explain(problem: Problem, loop: Loop, state: State) -> str:
     return (
         f"fit stopped at step {int(state.step) + 1}: {why or where + ' became NaN or infinite'} "
         f"(negative log-likelihood {nll:.6g}, KL {kl:.6g} at that step).\n"
-        f"{repair[0].upper()}{repair[1:]}.\n"
-        f"The state after step {int(state.step)} is kept in this error's `approximation`."
+        f"{repair[0].upper()}{repair[1:]}."
     )
 
 

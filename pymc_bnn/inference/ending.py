@@ -31,8 +31,8 @@ class Ending:
         The step from which on it does.
     last : bool, optional
         Whether no other program goes on from there.
-    inner : State, optional
-        Of the program: what the one before it had found, to which it falls back.
+    inner : tuple of State and Ending, optional
+        Of the program: what the one before it had found, to which it falls back, and how it ended.
 
     Attributes
     ----------
@@ -54,9 +54,11 @@ class Ending:
         program: Program,
         begun: int = 0,
         last: bool = True,
-        inner: State | None = None,
+        inner: tuple[State, Ending] | None = None,
     ):
-        self._begun, self._last, self._inner = begun, last, inner
+        self._begun, self._last = begun, last
+        self._inner, self._before = inner or (None, None)
+        self._why = ""
         self.gain: Gain | None = None
         self.steps = self.next = plan.steps
         self.rise: Rise | None = None
@@ -106,8 +108,19 @@ class Ending:
         self.gain = Gain.of(elbo[: self._begun], elbo[self._begun :])
         return replace(self._inner, step=state.step) if self.gain.lost else state
 
+    @property
+    def falls_back(self) -> bool:
+        """Whether there is an inner program, whose state is the result where a step fails."""
+        return self._inner is not None
+
+    def fall_back(self, state: State, why: str) -> State:
+        """Return the state of the inner program, as the step after another one is not finite."""
+        self.rise, self.settled = self._before.rise, self._before.settled
+        self.gain, self._why = Gain(-np.inf, 0.0), why
+        return replace(self._inner, step=state.step)
+
     def warn(self, done: int) -> None:
-        """Say that the fit ended though it still rose, or while the KL's weight did."""
+        """Say what is wrong with the end: a cold one, one that still rose, a stage that failed."""
         warmup, weight_at = self._program.warmup, self._program.kl_weight_at
         if 0 < done < warmup:
             now, whole = weight_at(np.array([done - 1, warmup]))
@@ -116,7 +129,9 @@ class Ending:
                 f"risen to {now:.2g} of {whole:g}: the posterior is a cold one, too sure; let it "
                 "go on, or pass kl_warmup=0"
             )
-        if self.gain is not None and self.gain.lost:
+        if self._why:
+            warn(f"{self._why}\nThe result is the fit of independent Normals before it.")
+        elif self.gain is not None and self.gain.lost:
             warn(
                 f"the ELBO ended {-self.gain.nats:.3g} nats (standard error {self.gain.error:.2g}) "
                 "below that of independent Normals: the result is theirs; leave `guide` out, or "

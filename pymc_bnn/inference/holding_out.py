@@ -12,8 +12,8 @@ from pymc.distributions.discrete import Bernoulli
 from pymc_bnn._checks import invalid
 from pymc_bnn.model.labels import label_classes
 from pymc_bnn.model.problem import Problem
+from pymc_bnn.model.stand_alone import rows_stand_alone
 from pymc_bnn.model.terms import ModelTerms
-from pymc_bnn.model.whole_or_rows import rows_stand_alone
 
 __all__ = ["check_auto", "hold_out"]
 

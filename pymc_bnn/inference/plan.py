@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.data.epochs import EpochPlan, StreamPlan
 from pymc_bnn.inference.convergence import Convergence
+from pymc_bnn.inference.row_steps import faster
 
 __all__ = ["Length", "Plan"]
 
@@ -63,6 +64,19 @@ class Length:
         parts = (None if asked is None else -(-asked // 2) for asked in (self.steps, self.epochs))
         return Length(*parts)
 
+    def longer(self, steps: int) -> str:
+        """Say how to make a fit longer that had so many steps.
+
+        Examples
+        --------
+        >>> Length(epochs=9).longer(900), Length().longer(900)
+        ('pass more epochs, or none to go on until the ELBO has stopped rising', 'pass steps=1800')
+        """
+        if self.steps is None and self.epochs is None:
+            return f"pass steps={2 * steps}"
+        asked = "epochs" if self.steps is None else "steps"
+        return f"pass more {asked}, or none to go on until the ELBO has stopped rising"
+
     def steps_of(self, per_epoch: int) -> int | None:
         """Return the number of steps, where an epoch has so many; None if none was asked for.
 
@@ -96,13 +110,16 @@ class Plan:
         length: Length,
         mesh: Mesh | None = None,
         ends: Convergence | None = None,
+        latents: bool = False,
     ) -> Plan:
-        """Return the plan of a fit as long as was asked for."""
+        """Return the plan of a fit as long as was asked for, with `latents` of the rows or not."""
         plan = cls(batches, 1, mesh)
         steps = length.steps_of(plan.per_epoch)
         if steps is not None:
             return replace(plan, steps=steps)
         ends = ends or Convergence()
+        if latents:
+            ends = ends.seen_by_rows(plan.per_epoch, float(faster(plan.per_epoch)))
         return replace(plan, steps=ends.most_steps, convergence=ends)
 
     @property

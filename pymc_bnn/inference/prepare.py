@@ -24,8 +24,10 @@ from pymc_bnn.model.columns import with_columns
 from pymc_bnn.model.labels import warn_of_few
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.scales import warn_of_scales
+from pymc_bnn.model.stand_alone import rows_stand_alone
+from pymc_bnn.model.taking_rows import by_rows
 from pymc_bnn.model.terms import ModelTerms
-from pymc_bnn.model.whole_or_rows import by_rows, rows_stand_alone, take_apart
+from pymc_bnn.model.whole_or_rows import take_apart
 from pymc_bnn.runtime.precision import narrow
 from pymc_bnn.runtime.sharding import replicate
 

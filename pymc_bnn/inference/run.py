@@ -113,7 +113,7 @@ def run(
     Raises
     ------
     NonFiniteError
-        When a step is not finite.
+        When a step is not finite, and no stage before it has ended.
     Exception
         What a callback or a stream raised, with an `approximation`.
     """
@@ -145,8 +145,12 @@ def run(
                     kept, before = loop.last_finite(kept, now)
                     found.append(before)
                     why = explain(loop, kept)
+                    if ends.falls_back:
+                        state = ends.fall_back(kept, why)
+                        break
+                    where = f"after step {int(kept.step)} is kept in this error's `approximation`."
                     kept = loop.whole(kept)
-                    raise NonFiniteError(why, _so_far(keep, kept, found))
+                    raise NonFiniteError(f"{why}\nThe state {where}", _so_far(keep, kept, found))
                 now = len(metrics.nll)
                 if not now:
                     continue  # interrupted while it waited
@@ -184,7 +188,7 @@ def run(
                 if complete:
                     in_chunk = 0
                 if ends.over(done) and loop.then is not None:
-                    inner, loop = loop.whole(state), loop.then
+                    inner, loop = (loop.whole(state), ends), loop.then
                     state, piece = loop.program.take_over(state), 1
                     ends = Ending(plan, loop.program, done, loop.then is None, inner)
             else:

@@ -43,6 +43,8 @@ relative_to='start')}
 class Gain:
     """How much higher the ELBO ended than that of the independent Normals it started from.
 
+    By −∞ where a step was not finite.
+
     Examples
     --------
     >>> Gain.of(np.zeros(1500), np.ones(1500))

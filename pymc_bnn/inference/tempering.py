@@ -8,7 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-__all__ = ["KL_WEIGHTS", "Tried", "path_frame", "walk"]
+from pymc_bnn._checks import warn
+from pymc_bnn.inference.convergence import enough
+
+__all__ = ["KL_WEIGHTS", "Tried", "path_frame", "walk", "warn_of_rise"]
 
 KL_WEIGHTS = (1.0, 0.5, 0.25, 0.1, 0.05, 0.025, 0.01)
 _WORSE = 2  # in a row, after which colder weights are not tried
@@ -16,10 +19,13 @@ _WORSE = 2  # in a row, after which colder weights are not tried
 # for the better one in 43 % of 2,000 draws of these rows where one error was enough, in 16 % where
 # two were asked for. Few rows are wrong and lose much, so that errors look small without them.
 _ERRORS = 2.0  # standard errors by which a colder weight has to be better
+_CLEAR = 3.0  # standard errors by which a colder weight's ELBO is the higher one: of many pairs
 
 
 class Tried(NamedTuple):
     """A weight, the log-density (rows,) of each held-out row, and the ELBO of the other rows.
+
+    The ELBO is unweighted, in nats, and comes with its standard error.
 
     Examples
     --------
@@ -30,6 +36,7 @@ class Tried(NamedTuple):
     kl_weight: float
     log_density: np.ndarray
     elbo: float
+    elbo_se: float = 0.0
 
     @property
     def score(self) -> float:
@@ -89,7 +96,7 @@ def path_frame(tried: Sequence[Tried]) -> pd.DataFrame:
     pandas.DataFrame
         Index kl_weight; columns log_score (mean log-density of a held-out row, nats), log_score_se
         (its standard error), behind (how much lower than the best), behind_se (its standard error),
-        elbo (unweighted, nats, of the rows that were fitted) and chosen.
+        elbo (unweighted, nats, of the rows that were fitted), elbo_se and chosen.
 
     Examples
     --------
@@ -115,6 +122,39 @@ def path_frame(tried: Sequence[Tried]) -> pd.DataFrame:
         "behind": behind,
         "behind_se": behind_errors,
         "elbo": [t.elbo for t in tried],
+        "elbo_se": [t.elbo_se for t in tried],
         "chosen": chosen,
     }
     return pd.DataFrame(columns, pd.Index([t.kl_weight for t in tried], name="kl_weight"))
+
+
+def warn_of_rise(path: pd.DataFrame, n_examples: int, repair: str) -> None:
+    """Warn where a colder weight has a higher ELBO than a warmer one, whose fit was too short.
+
+    Of fits that have converged the ELBO falls with the weight. A rise counts by which a fit of no
+    given length would go on, and of three standard errors.
+
+    Examples
+    --------
+    >>> path = path_frame([Tried(w, np.zeros(9), -w) for w in (1.0, 0.5)])
+    >>> warn_of_rise(path, 9, "pass more steps")
+    Traceback (most recent call last):
+        ...
+    UserWarning: the ELBO rose from -1 at kl_weight 1 to -0.5 at 0.5, where it falls between fits \
+that have converged: colder weights may have been chosen for the steps made before them; pass more \
+steps
+    """
+    elbo, variance = path["elbo"].to_numpy(), path["elbo_se"].to_numpy() ** 2
+    rises = elbo[None] - elbo[:, None]  # from a weight to another
+    error = np.sqrt(variance[None] + variance[:, None])
+    least = np.maximum(_CLEAR * error, enough(n_examples))
+    clear = np.triu(np.where(rises > least, rises, 0.0), 1)
+    if clear.any():
+        warm, cold = np.unravel_index(np.argmax(clear), clear.shape)
+        weights = path.index
+        warn(
+            f"the ELBO rose from {elbo[warm]:,.6g} at kl_weight {weights[warm]:g} to "
+            f"{elbo[cold]:,.6g} at {weights[cold]:g}, where it falls between fits that have "
+            "converged: colder weights may have been chosen for the steps made before them; "
+            f"{repair}"
+        )

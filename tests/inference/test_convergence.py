@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
+from pymc_bnn.data.epochs import EpochPlan
 from pymc_bnn.inference.convergence import Convergence, rise
+from pymc_bnn.inference.plan import Length, Plan
 
 STEPS = 3000
 
@@ -46,3 +48,14 @@ def test_looks_come_at_steps_that_grow():
         looks.append(ends.look_after(looks[-1]))
     assert looks == [1100, 2100, 4100, 8100]
     assert ends.most_steps == 8100 + 4050
+
+
+@pytest.mark.parametrize(
+    ("rows", "first"), [(2_000, 2500), (20_000, 19_750), (10**6, Convergence().most)]
+)
+def test_latents_of_rows_come_as_far_as_what_every_step_moves(rows, first):
+    """They move at most ten times as far in the one step of an epoch that sees them."""
+    batches = EpochPlan(rows, 256)
+    ends = Plan.of(batches, Length(), latents=True).convergence
+    assert (ends.first, ends.fall_after(ends.first)) == (first, first)
+    assert Plan.of(batches, Length()).convergence == Convergence()

@@ -70,6 +70,29 @@ def test_where_the_rest_only_adds_noise_the_result_is_what_it_started_from():
     assert full.record.gain.lost
 
 
+def test_a_step_that_is_not_finite_leaves_what_it_started_from():
+    with pm.Model() as model:
+        w = pm.Normal("w", 0, 1, shape=3)
+        pm.Normal("y", w.sum(), 0.5, observed=np.ones(4))
+
+    def part(params):
+        return {name: {role: role for role in roles} for name, roles in params.items()}
+
+    rates = {"loc": 0.01, "log_scale": 0.01, "lower": 1e30}  # of covariances far too large
+    optimizer = optax.partition({role: optax.sgd(rate) for role, rate in rates.items()}, part)
+    options = {"optimizer": optimizer, "kl_warmup": 0, **QUIET}
+    alone = bnn.fit(model, **options)
+    said = r"stopped at step 2\d{3}: .*\n.*\nThe result is the fit of independent Normals"
+    with pytest.warns(UserWarning, match=said):
+        full = bnn.fit(model, guide=FullRank(), **options)
+    assert (full.params["w"]["lower"] == 0).all()
+    assert (full.mean["w"] == alone.mean["w"]).all()
+    assert full.record.gain.lost
+    assert (full.converged, full.record.settled) == (alone.converged, alone.record.settled)
+    assert full.record.steps == int(full.state.step) > alone.record.steps
+    assert np.isfinite(full.history.to_numpy()).all()
+
+
 class Stop:
     def __init__(self, step):
         self.at_steps = frozenset([step])
