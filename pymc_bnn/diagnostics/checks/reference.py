@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from pymc_bnn.prediction.predict import predict, predictor_for
 from pymc_bnn.prediction.requests import Request
 from pymc_bnn.runtime.precision import precision
 
-__all__ = ["judged_density", "judged_shift", "judged_width", "reference"]
+__all__ = ["compared", "judged_density", "judged_shift", "judged_width", "reference"]
 
 # Of a Normal the fit's 90 % interval then holds 86 and 74 % of the reference.
 _SHIFTED = (0.5, 1.0)  # standard deviations
@@ -56,6 +56,36 @@ def reference(case: Case) -> Iterator[Finding]:
     yield mixed
     for finding in compared:
         yield finding if mixed.verdict == GOOD else finding._replace(verdict=LOOK)
+
+
+def compared(
+    what: str, own: np.ndarray, drawn: np.ndarray, weights: Sequence[float]
+) -> Iterator[Finding]:
+    """Yield the shift and the width of what the fit predicts beside the reference.
+
+    Parameters
+    ----------
+    what : str
+        What is predicted.
+    own, drawn : numpy.ndarray
+        (chains, draws, numbers) of the fit and of NUTS.
+    weights : sequence of float
+        Shares of the chains of NUTS; those of the fit are equal.
+
+    Examples
+    --------
+    >>> z = np.random.default_rng(0).normal(size=(2, 4, 500, 9))
+    >>> [finding.verdict for finding in compared("mean of y", z[0] / 3, z[1], [0.25] * 4)]
+    ['good', 'bad']
+    """
+    moves = np.ptp(drawn, axis=(0, 1)) > 0
+    if not moves.any():
+        return
+    mean, std = _moments(own[..., moves], [1 / len(own)] * len(own))
+    center, spread = _moments(drawn[..., moves], weights)
+    shift = np.sqrt(np.mean((mean - center) ** 2) / np.mean(spread**2))
+    yield judged_shift(what, float(shift))
+    yield judged_width(what, float(np.median(std / spread)))
 
 
 def judged_shift(what: str, shift: float) -> Finding:
@@ -128,14 +158,7 @@ def _beside(case: Case, drawn: KeptDraws) -> Iterator[Finding]:
     parts = {k: v.astype(float) for k, v in predicted(problem, both, request).items()}
     yield _mixed(drawn, [of_chains(v[chains:]) for v in parts.values()])
     for what, values in parts.items():
-        (mean, _, std), (center, moves, spread) = (
-            _moments(part, posterior.weights)
-            for part, posterior in ((values[:chains], own), (values[chains:], drawn))
-        )
-        if moves.any():
-            far = np.mean((mean - center)[moves] ** 2) / np.mean(spread[moves] ** 2)
-            yield judged_shift(what, float(np.sqrt(far)))
-            yield judged_width(what, float(np.median(std[moves] / spread[moves])))
+        yield from compared(what, values[:chains], values[chains:], drawn.weights)
     if not problem.for_predictions.observed:
         return
     predictor, data = predictor_for(problem, request, None)
@@ -156,13 +179,11 @@ def _like(case: Case, drawn: KeptDraws) -> KeptDraws:
     return KeptDraws(apart, (1 / chains,) * chains)
 
 
-def _moments(
-    values: np.ndarray, weights: tuple[float, ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return means of numbers (chains, draws, numbers), whether they vary, and how much."""
+def _moments(values: np.ndarray, weights: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and standard deviations of numbers (chains, draws, numbers)."""
     mean = np.average(values.mean(axis=1), axis=0, weights=weights)
     variance = np.average(((values - mean) ** 2).mean(axis=1), axis=0, weights=weights)
-    return mean, np.ptp(values, axis=(0, 1)) > 0, np.sqrt(variance)
+    return mean, np.sqrt(variance)
 
 
 def _mixed(drawn: KeptDraws, found: list[tuple[float, float, str]]) -> Finding:
