@@ -56,6 +56,6 @@ def classes(rng, rows=500, draws=400, cells=20, train=10, sure=1.0):
     return each.mean(axis=0)[cell], observe(each), observe(truth)
 
 
-def densities(means, y):
-    """Return the log predictive density (rows,) of draws of means (draws, rows), nats."""
-    return np.log(st.norm.pdf(y, means, NOISE).mean(axis=0))
+def densities(means, y, chains=4):
+    """Return log predictive densities (chains, rows) of draws of means (draws, rows), nats."""
+    return np.log(st.norm.pdf(y, means.reshape(chains, -1, len(y)), NOISE).mean(axis=1))

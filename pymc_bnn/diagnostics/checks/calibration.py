@@ -8,7 +8,7 @@ import numpy as np
 
 from pymc_bnn.diagnostics.checks.case import BAD, GOOD, LOOK, Case, Finding
 from pymc_bnn.prediction.predict import predict
-from pymc_bnn.uncertainty.calibration import calibration_error
+from pymc_bnn.uncertainty.calibration import expected_calibration_error
 from pymc_bnn.uncertainty.intervals import tails
 from pymc_bnn.uncertainty.regression import value_interval
 
@@ -131,10 +131,12 @@ def judged_classes(name: str, probs: np.ndarray, drawn: np.ndarray, labels: np.n
     """
     n = len(labels)
     bins = int(np.clip(n // _ROWS, 1, _BINS))
-    error, *own = (calibration_error(probs, y, bins) for y in (labels, *drawn))
+    sure, top = probs.max(axis=-1), probs.argmax(axis=-1)
+    error, *own = (
+        expected_calibration_error(sure, top == y, bins, "mass") for y in (labels, *drawn)
+    )
     at_most, usual = np.quantile(own, tails(_EXPECTED)[1]), np.mean(own)
-    confidence = float(probs.max(axis=-1).mean())
-    accuracy = float((probs.argmax(axis=-1) == labels).mean())
+    confidence, accuracy = float(sure.mean()), float((top == labels).mean())
     says = (
         f"expected calibration error {error:.3f} of '{name}' in {n:,} held-out rows, at most "
         f"{at_most:.3f} if the fit is right; {accuracy:.1%} are right where {confidence:.1%} are "

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from scipy.special import logsumexp
 
 from pymc_bnn._checks import first_line
 from pymc_bnn.diagnostics.checks.case import BAD, GOOD, LOOK, Case, Finding
 from pymc_bnn.diagnostics.convergence import LEAST_ESS, MOST_RHAT, of_chains, predicted
 from pymc_bnn.inference.refine import NutsOptions, check_refinable, refine
-from pymc_bnn.posterior.of_draws import KeptDraws
+from pymc_bnn.posterior.of_draws import Chain, KeptDraws
 from pymc_bnn.prediction.predict import predict, predictor_for
 from pymc_bnn.prediction.requests import Request
 from pymc_bnn.runtime.precision import precision
@@ -118,20 +119,40 @@ def judged_width(what: str, ratio: float) -> Finding:
     return Finding(f"reference: width of {what}", ratio, verdict, says)
 
 
-def judged_density(differences: np.ndarray, rows: str = "rows") -> Finding:
-    """Return the verdict on log-densities of rows (rows,), the fit's less the reference's, nats.
+def judged_density(
+    own: np.ndarray, drawn: np.ndarray, weights: Sequence[float], rows: str = "rows"
+) -> Finding:
+    """Return the verdict on the log-density per row, the fit's less the reference's.
 
-    "bad" needs 0.05 nats and three standard errors, "look" 0.02 and two.
+    "bad" needs 0.05 nats and three standard errors, "look" 0.02 and two. The error is that of the
+    rows, and of the draws: how much chains differ, as all rows see the same draws.
+
+    Parameters
+    ----------
+    own, drawn : numpy.ndarray
+        (chains, rows) log predictive densities of draws of the fit and of NUTS, nats.
+    weights : sequence of float
+        Shares of the chains of NUTS; those of the fit are equal.
+    rows : str, optional
+        What rows these are.
 
     Examples
     --------
-    >>> noise = np.random.default_rng(0).normal(size=400)
-    >>> judged_density(0.1 * noise).verdict, judged_density(0.1 * noise - 0.3).verdict
-    ('good', 'bad')
+    >>> noise = 0.1 * np.random.default_rng(0).normal(size=(4, 400))
+    >>> [judged_density(own, noise, [0.25] * 4).verdict for own in (noise[::-1], noise - 0.3)]
+    ['good', 'bad']
     """
-    n, gap = len(differences), float(differences.mean())
-    with np.errstate(invalid="ignore"):
-        error = float(differences.std(ddof=1) / np.sqrt(n)) if n > 1 else np.inf
+    chains, n = own.shape
+    with np.errstate(invalid="ignore"):  # densities of 0
+        whole = [
+            logsumexp(v, axis=0, b=np.reshape(shares, (-1, 1)))
+            for v, shares in ((own, [1 / chains] * chains), (drawn, weights))
+        ]
+        differences = np.where(whole[0] == whole[1], 0.0, whole[0] - whole[1])
+        gap, each = float(differences.mean()), np.mean(own - drawn, axis=1)
+        of_rows = differences.std(ddof=1) / np.sqrt(n) if n > 1 else np.inf
+        of_draws = each.std(ddof=1) / np.sqrt(chains) if chains > 1 else 0.0
+        error = float(np.hypot(of_rows, of_draws))
     says = (
         f"log-density {gap:+.3g} nats per row beside NUTS's (standard error {error:.2g}, {n:,} "
         f"{rows})"
@@ -148,7 +169,7 @@ def _beside(case: Case, drawn: KeptDraws) -> Iterator[Finding]:
     """Yield whether chains agree, and then each comparison."""
     problem, held = case.problem, case.held_out
     own = _like(case, drawn)
-    chains = len(drawn.weights)
+    chains, n = drawn.shape
     request, rows = _FIT, "rows of the fit"
     if held is not None and held.predictor.with_density:
         request, rows = held.request, "held-out rows"
@@ -163,9 +184,18 @@ def _beside(case: Case, drawn: KeptDraws) -> Iterator[Finding]:
         return
     predictor, data = predictor_for(problem, request, None)
     if predictor.with_density:
-        draws, options = chains * drawn.shape[1], {"keep_draws": False, "random_seed": case.seed}
-        each = [predict(p, predictor, data, draws, **options).log_density for p in (own, drawn)]
-        yield judged_density(np.where(each[0] == each[1], 0.0, each[0] - each[1]), rows)
+        options = {"keep_draws": False, "random_seed": case.seed}
+        densities = [
+            [predict(c, predictor, data, n, **options).log_density for c in _chains(posterior)]
+            for posterior in (own, drawn)
+        ]
+        yield judged_density(*map(np.stack, densities), drawn.weights, rows)
+
+
+def _chains(posterior: KeptDraws) -> Iterator[Chain]:
+    """Yield each chain, whatever its share."""
+    for c in range(len(posterior.weights)):
+        yield Chain({name: v[c] for name, v in posterior.values.items()})
 
 
 def _like(case: Case, drawn: KeptDraws) -> KeptDraws:
