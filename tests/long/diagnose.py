@@ -63,8 +63,8 @@ CASES = {
     "counts, overdispersed": lambda rng: of_values(rng, counts, spread=0.5),
     "classes, exact, 500 rows": lambda rng: of_classes(rng),
     "classes, exact, 2,000 rows": lambda rng: of_classes(rng, rows=2000),
-    "classes, cold": lambda rng: of_classes(rng, sure=3),
-    "classes, too warm": lambda rng: of_classes(rng, sure=0.3),
+    "classes, cold": lambda rng: of_classes(rng, sure=3, cells=100),
+    "classes, too warm": lambda rng: of_classes(rng, sure=0.3, cells=100),
     "reference, exact, 400 draws": lambda rng: of_reference(rng),
     "reference, exact, 400 draws, 12 rows fitted": lambda rng: of_reference(rng, **FEW),
     "reference, half the width": lambda rng: of_reference(rng, sure=2),
@@ -94,7 +94,8 @@ def fits(name, number):
     for seed in range(number):
         model, new = correlated(seed)
         fitted = bnn.fit(model, steps=3000, random_seed=seed, progressbar=False, **GUIDES[name])
-        refined = fitted.refine(random_seed=seed, progressbar=False)
+        options = {"max_tree_depth": 6, "max_minutes": None, "progressbar": False}
+        refined = fitted.refine(random_seed=seed, **options)
         table = fitted.diagnose(10, data=new, reference=refined, random_seed=seed)
         yield [r for r in table.reset_index().itertuples() if r.check.startswith("reference")]
 
