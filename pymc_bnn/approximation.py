@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pymc_bnn._checks import check_int
+from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.diagnostics.checks.case import Case
+from pymc_bnn.diagnostics.checks.held_out import HeldOut
 from pymc_bnn.diagnostics.diagnose import diagnose
 from pymc_bnn.diagnostics.full_elbo import evaluate_elbo, evaluate_kl
 from pymc_bnn.diagnostics.history import history_frame
@@ -223,7 +224,14 @@ class Approximation(Result):
         """
         return summary(self.problem, self.posterior, self._prior_stds)
 
-    def diagnose(self, draws: int = 1000, *, random_seed: Any = 0) -> pd.DataFrame:
+    def diagnose(
+        self,
+        draws: int = 1000,
+        *,
+        data: Mapping[str, Any] | None = None,
+        reference: bool | Refined = False,
+        random_seed: Any = 0,
+    ) -> pd.DataFrame:
         """Say of what can be measured whether it is good: a row per check.
 
         - converged: rise of the ELBO from the second to the last third of its steps [nats];
@@ -231,7 +239,14 @@ class Approximation(Result):
         - pruned: share of the network's weights (Normal priors) given back to the prior;
         - signal in y: what the network explains of each observed variable, beside a linear fit of
           the same inputs, on at most 1,000 rows;
-        - k_hat: Pareto k-hat of the posterior's importance weights, evaluated on all data.
+        - k_hat: Pareto k-hat of the posterior's importance weights, evaluated on all data;
+        - calibration of y, with held-out `data`: the share of values inside 90 % predictive
+          intervals, of classes the expected calibration error, beside what they are if it is right;
+        - reference, with `reference`: the largest R-hat of predictions of draws by NUTS;
+          reference: shift, width: how far the mean of what is predicted is from theirs, in their
+          standard deviations, and how widely it varies over draws beside theirs; reference:
+          log-density: of a row, beside theirs [nats]. They are of `data` if given, else of rows of
+          the fit; without observed variables of the free ones.
 
         Rows that cannot be computed are left out: k_hat with points, dropout or streams, or below
         100 draws; signal of streams, below 40 rows, or without a network.
@@ -240,6 +255,11 @@ class Approximation(Result):
         ----------
         draws : int, optional
             Draws for k_hat.
+        data : mapping from str to array_like, optional
+            Data that the fit has not seen, by name, as in :meth:`nll`: observed variables included.
+        reference : bool or Refined, optional
+            True runs NUTS as :meth:`refine` does, with its defaults; where it is refused or would
+            take too long a row says why. Draws that are there already are taken as they are.
         random_seed : int or numpy.random.Generator, optional
             Seed of the draws.
 
@@ -247,6 +267,11 @@ class Approximation(Result):
         -------
         pandas.DataFrame
             value; verdict: "good", "look" or "bad"; says: a sentence, with the repair.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a bad argument, and where `data` hold no observed variable.
 
         Examples
         --------
@@ -257,10 +282,24 @@ class Approximation(Result):
         >>> fitted.diagnose()["verdict"].to_dict()
         {'converged': 'good', 'unmoved': 'good', 'k_hat': 'good'}
         """
+        return diagnose(self._case(draws, data, reference, random_seed))
+
+    def _case(self, draws: Any, data: Any, reference: Any, random_seed: Any) -> Case:
+        """Return what is to be diagnosed, after all checks."""
         check_int("draws", draws, 1, None, "pass draws=1000")
+        if isinstance(reference, Refined):
+            reference = reference.posterior
+            shapes = {f.name: f.start.shape for f in self.problem.terms.free}
+            if {name: v.shape[2:] for name, v in reference.values.items()} != shapes:
+                rule, got = "be draws of the same model", f"draws of {list(reference.values)}"
+                raise invalid("reference", rule, got, "pass fitted.refine(), or True")
+        elif not isinstance(reference, bool):
+            rule, got = "be True or what fitted.refine() returned", f"a {type(reference).__name__}"
+            raise invalid("reference", rule, got, "pass reference=True", TypeError)
+        held_out = None if data is None else HeldOut.of(self.problem, data)
         warn_of_changed_data(self.problem.terms, "diagnose", rows=not self.streamed)
-        seed = seed_of(random_seed)
-        return diagnose(Case(self.problem, self.program, self.posterior, self.record, draws, seed))
+        fit = self.problem, self.program, self.posterior, self.record
+        return Case(*fit, draws, seed_of(random_seed), held_out, reference)
 
     def refine(
         self,

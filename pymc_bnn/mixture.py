@@ -12,6 +12,7 @@ import pandas as pd
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.approximation import Approximation
+from pymc_bnn.diagnostics.diagnose import OF_PREDICTIONS, diagnose
 from pymc_bnn.inference.members import Records, stack_states, state_of
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.state import State
@@ -19,8 +20,8 @@ from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.posterior.stacking import stacking_weights
+from pymc_bnn.refined import Refined
 from pymc_bnn.result import Result
-from pymc_bnn.runtime.noise import seed_of
 
 __all__ = ["Mixture", "starts_of"]
 
@@ -116,10 +117,25 @@ class Mixture(Approximation):
         """Return :meth:`Approximation.summary` of each member, one below the other."""
         return _by_member([member.summary() for member in self.members])
 
-    def diagnose(self, draws: int = 1000, *, random_seed: Any = 0) -> pd.DataFrame:
-        """Return :meth:`Approximation.diagnose` of each member, one below the other."""
-        seed = seed_of(random_seed)
-        return _by_member([member.diagnose(draws, random_seed=seed) for member in self.members])
+    def diagnose(
+        self,
+        draws: int = 1000,
+        *,
+        data: Mapping[str, Any] | None = None,
+        reference: bool | Refined = False,
+        random_seed: Any = 0,
+    ) -> pd.DataFrame:
+        """Return :meth:`Approximation.diagnose` of each member, one below the other.
+
+        What is said with `data` and `reference` is of the mixture as a whole, under "mixture".
+        """
+        case = self._case(draws, data, reference, random_seed)
+        found = {
+            i: member.diagnose(draws, random_seed=case.seed)
+            for i, member in enumerate(self.members)
+        }
+        whole = diagnose(case, OF_PREDICTIONS)
+        return _joined({**found, "mixture": whole} if len(whole) else found)
 
     def scale_ratio(self) -> pd.Series:
         """Return :meth:`Approximation.scale_ratio` of each member, one below the other."""
@@ -190,7 +206,10 @@ def starts_of(start: Any, members: Any, streamed: bool = False) -> list[Any]:
 
 
 def _by_member(frames: Sequence[Any]) -> Any:
-    attributes = frames[0].attrs
-    joined = pd.concat(frames, keys=range(len(frames)), names=["member"])
-    joined.attrs = dict(attributes)
+    return _joined(dict(enumerate(frames)))
+
+
+def _joined(frames: Mapping[Any, Any]) -> Any:
+    joined = pd.concat(frames, names=["member"])
+    joined.attrs = dict(next(iter(frames.values())).attrs)
     return joined

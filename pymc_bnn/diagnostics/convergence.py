@@ -17,21 +17,26 @@ from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import Observed
 from pymc_bnn.posterior.of_draws import KeptDraws
+from pymc_bnn.prediction.requests import Request, terms_for
 from pymc_bnn.prediction.sampler import is_class, probabilities
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import narrow, precision
 
-__all__ = ["complaint", "convergence", "predicted"]
+__all__ = ["LEAST_ESS", "MOST_RHAT", "complaint", "convergence", "of_chains", "predicted"]
 
 _NUMBERS = 100  # of a variable that are looked at, evenly spaced
-_RHAT = (1.05, 1.2)  # up to which chains agree, and nearly do
-_ESS = 100  # draws that independent ones are worth: a mean to within a tenth of the spread
+MOST_RHAT, _FAIR_RHAT = 1.05, 1.2  # up to which chains agree, and nearly do
+LEAST_ESS = 100  # draws that independent ones are worth: a mean to within a tenth of the spread
 _DIVERGENT = 0.01  # share of draws
 _LEAST_DRAWS = 4  # of a chain, that ArviZ needs
 
 
-def predicted(problem: Problem, posterior: KeptDraws) -> dict[str, np.ndarray]:
+def predicted(
+    problem: Problem, posterior: KeptDraws, request: Request | None = None
+) -> dict[str, np.ndarray]:
     """Return (chains, draws, numbers) what each draw predicts for some rows of the fit's data.
+
+    With a `request` for some of its rows, which then have to have a density.
 
     Of each observed variable its mean, of classes probabilities, given what else was observed;
     where PyMC knows no mean, or it is the same for all draws, the log-density of what was observed.
@@ -47,7 +52,9 @@ def predicted(problem: Problem, posterior: KeptDraws) -> dict[str, np.ndarray]:
     >>> predicted(Problem.of(decompose(model), None, "float32"), posterior)["mean of y"].shape
     (2, 9, 4)
     """
-    terms = problem.for_predictions
+    terms, given = problem.for_predictions, {}
+    if request is not None:
+        terms, given = terms_for(terms, request), request.values
     graphs: dict[str, Any] = {}
     for o in terms.observed:
         graphs |= {f"log-density of {o.name}": o.logp, **_expected(o)}
@@ -58,7 +65,8 @@ def predicted(problem: Problem, posterior: KeptDraws) -> dict[str, np.ndarray]:
         }
     with precision(problem.dtype):
         lifted = jaxify([*terms.values, *terms.inputs], list(graphs.values()), problem.dtype)
-        arrays = [jax.numpy.asarray(narrow(d.value, problem.dtype)) for d in terms.data]
+        arrays = [given.get(d.name, d.value) for d in terms.data]
+        arrays = [jax.numpy.asarray(narrow(value, problem.dtype)) for value in arrays]
         function = Compiled(lambda *inputs: [_some(part[None])[0] for part in lifted(*inputs)])
         names, found = [f.name for f in terms.free], []
         for place in np.ndindex(posterior.shape):
@@ -123,7 +131,7 @@ def convergence(
     """
     rows: dict[str, tuple[float, str]] = {}
     for name, values in predicted(problem, posterior).items():
-        r_hat, ess, why = _of_chains(values.astype(float))
+        r_hat, ess, why = of_chains(values.astype(float))
         rows[f"R-hat, {name}"] = r_hat, why or _of_rhat(r_hat)
         rows[f"bulk ESS, {name}"] = ess, why or _of_ess(ess)
     divergent = float(np.mean(stats["diverging"]))
@@ -147,8 +155,17 @@ def complaint(table: pd.DataFrame) -> str:
     return f"NUTS: {'; '.join(said)}; see refined.convergence" if said else ""
 
 
-def _of_chains(values: np.ndarray) -> tuple[float, float, str]:
-    """Return the largest R-hat and the smallest ESS of numbers, or why there are none."""
+def of_chains(values: np.ndarray) -> tuple[float, float, str]:
+    """Return the largest R-hat and the smallest bulk ESS of numbers, or why there are none.
+
+    `values` are (chains, draws, numbers).
+
+    Examples
+    --------
+    >>> r_hat, ess, why = of_chains(np.random.default_rng(0).normal(size=(4, 200, 3)))
+    >>> bool(r_hat < 1.02), bool(ess > 400), why
+    (True, True, '')
+    """
     if not np.isfinite(values).all():
         return np.nan, np.nan, "bad: not finite"
     if values.shape[1] < _LEAST_DRAWS:
@@ -165,15 +182,15 @@ def _of_chains(values: np.ndarray) -> tuple[float, float, str]:
 
 
 def _of_rhat(r_hat: float) -> str:
-    if r_hat <= _RHAT[0]:
+    if r_hat <= MOST_RHAT:
         return "good"
-    if r_hat <= _RHAT[1]:
+    if r_hat <= _FAIR_RHAT:
         return "fair: chains differ a little; more draws bring them together, or modes are near"
     return "bad: chains predict different things"
 
 
 def _of_ess(ess: float) -> str:
-    return "good" if ess >= _ESS else "bad: worth few independent draws; draw more"
+    return "good" if ess >= LEAST_ESS else "bad: worth few independent draws; draw more"
 
 
 def _of_divergent(share: float) -> str:

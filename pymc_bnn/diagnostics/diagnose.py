@@ -8,22 +8,25 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from pymc_bnn._checks import warn
+from pymc_bnn.diagnostics.checks.calibration import calibration
 from pymc_bnn.diagnostics.checks.case import BAD, Case, Finding
 from pymc_bnn.diagnostics.checks.converged import converged
 from pymc_bnn.diagnostics.checks.k_hat import k_hat
+from pymc_bnn.diagnostics.checks.reference import reference
 from pymc_bnn.diagnostics.checks.signal import signal
 from pymc_bnn.diagnostics.checks.weights import pruned, unmoved
 
-__all__ = ["CHECKS", "diagnose", "warn_of_bad"]
+__all__ = ["OF_A_FIT", "OF_PREDICTIONS", "diagnose", "warn_of_bad"]
 
 Check = Callable[[Case], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (converged, unmoved, pruned, signal, k_hat)
+OF_A_FIT: tuple[Check, ...] = (converged, unmoved, pruned, signal, k_hat)
+OF_PREDICTIONS: tuple[Check, ...] = (calibration, reference)  # of a mixture: as a whole
 
 _SHARE = 0.05  # of a fit's time that a look at its end may take
 
 
-def diagnose(case: Case) -> pd.DataFrame:
+def diagnose(case: Case, checks: tuple[Check, ...] = OF_A_FIT + OF_PREDICTIONS) -> pd.DataFrame:
     """Return a row for each finding; see :meth:`pymc_bnn.Approximation.diagnose`.
 
     Examples
@@ -31,7 +34,7 @@ def diagnose(case: Case) -> pd.DataFrame:
     >>> diagnose.__name__
     'diagnose'
     """
-    found = [finding for check in CHECKS for finding in check(case)]
+    found = [finding for check in checks for finding in check(case)]
     return pd.DataFrame(found, columns=list(Finding._fields)).set_index("check")
 
 

@@ -11,7 +11,7 @@ from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.counts import exact_rest, exact_rows
 from pymc_bnn.model.terms import ModelTerms
 
-__all__ = ["log_joint"]
+__all__ = ["log_joint", "log_parts"]
 
 
 def log_joint(terms: ModelTerms, dtype: str) -> Callable[[Any, Any], Any]:
@@ -41,15 +41,51 @@ def log_joint(terms: ModelTerms, dtype: str) -> Callable[[Any, Any], Any]:
     >>> bool(np.isclose(found, model.compile_logp()({"s_log__": 0.5})))
     True
     """
-    parts = [f.logp.sum() for f in terms.free]
+    parts = log_parts(terms, dtype)
+    return lambda values, data: sum(part.sum() for part in parts(values, data)).astype(dtype)
+
+
+def log_parts(
+    terms: ModelTerms, dtype: str, gradient: bool = True
+) -> Callable[[Any, Any], tuple[Any, ...]]:
+    """Lift the same sum in two parts: what is there once, and what each row adds.
+
+    Parameters
+    ----------
+    terms : ModelTerms
+        The model.
+    dtype : {"float32", "float64"}
+        Precision.
+    gradient : bool, optional
+        Whether it is to be fast together with its gradient, or by itself.
+
+    Returns
+    -------
+    callable
+        ``f(values, data) -> ((), (rows,))``, the second part only where the likelihood comes by
+        rows; `data` may then be of any rows.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> from pymc_bnn.model.rows import find_rows
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.ones(9))
+    >>> terms = decompose(model, find_rows(model)[0])
+    >>> prior, rows = log_parts(terms, "float32")({"mu": np.float32(1.0)}, terms.arrays())
+    >>> rows.shape
+    (9,)
+    """
+    priors = [f.logp.sum() for f in terms.free]
+    outputs = [pt.add(pt.constant(0.0), *priors, exact_rest(terms), terms.potential_logp)]
     if terms.row_logp is not None:
-        parts.append(exact_rows(terms, terms.row_logp).sum())
-    parts += [exact_rest(terms), terms.potential_logp]
-    lifted = jaxify([*terms.values, *terms.inputs], [pt.add(pt.constant(0.0), *parts)], dtype)
+        outputs.append(exact_rows(terms, terms.row_logp))
+    lifted = jaxify([*terms.values, *terms.inputs], outputs, dtype, gradient)
     names, data_names = [f.name for f in terms.free], [d.name for d in terms.data]
 
-    def function(values: Any, data: Any) -> Any:
+    def function(values: Any, data: Any) -> tuple[Any, ...]:
         inputs = (*(values[name] for name in names), *(data[name] for name in data_names))
-        return lifted(*inputs)[0].astype(dtype)
+        return lifted(*inputs)
 
     return function

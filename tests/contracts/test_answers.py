@@ -81,6 +81,10 @@ QUESTIONS = {
     "summary": (lambda f: f.summary()["scale_ratio"], {}),
     "scale_ratio": (lambda f: f.scale_ratio(), {}),
     "diagnose": (lambda f: f.diagnose(5)["value"], {"refined": "must have a run to be diagnosed"}),
+    "diagnose of held-out rows": (
+        lambda f: f.diagnose(5, data=NEW)["value"],
+        {"refined": "must have a run to be diagnosed"},
+    ),
     "params": (
         lambda f: f.params["w"]["loc"],
         {

@@ -76,7 +76,7 @@ def refined(fitted):
 
 # What to call a method with; everything else that is public is read.
 CALLS = {
-    "diagnose": lambda f: f.diagnose(3),
+    "diagnose": lambda f: f.diagnose(3, data=rows(f)),
     "elbo": lambda f: f.elbo(2, data=[(X, Y)] if f.streamed else None),
     "kl": lambda f: f.kl(2),
     "nll": lambda f: f.nll(rows(f), 3),

@@ -34,11 +34,11 @@ ELSEWHERE = {
     "fit": "the steps",
     "bayesian": "NumPy's streams, by name",
     "gradient_variance": "below",
-    "diagnose": "purposes of their own, below",
+    "diagnose": "purposes of their own, below; of held-out data what predict gives",
     "refine": "NUTS's, of purposes of their own, below",
 }
 
-PURPOSES = ["gradient variance", "moments", "k_hat", "refine", "start of chains"]
+PURPOSES = ["gradient variance", "moments", "k_hat", "look", "refine", "start of chains"]
 
 
 @pytest.fixture(scope="module")

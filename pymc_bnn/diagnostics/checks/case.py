@@ -10,11 +10,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pymc_bnn.diagnostics.checks.held_out import HeldOut
 from pymc_bnn.diagnostics.summary import summary
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.record import Record
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
+from pymc_bnn.posterior.of_draws import KeptDraws
 from pymc_bnn.posterior.of_guides import GuidePosterior
 
 __all__ = ["BAD", "GOOD", "LOOK", "Case", "Finding"]
@@ -49,6 +51,10 @@ class Case:
         Of checks by draws.
     seed : int
         Of these.
+    held_out : HeldOut or None
+        Data that it has not seen.
+    reference : bool or KeptDraws
+        Whether to compare it with draws by NUTS, or such draws.
 
     Examples
     --------
@@ -62,6 +68,8 @@ class Case:
     record: Record
     draws: int = 1000
     seed: int = 0
+    held_out: HeldOut | None = None
+    reference: bool | KeptDraws = False
 
     @cached_property
     def table(self) -> pd.DataFrame | None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import arviz_stats  # noqa: F401  (which makes `azstats` known to xarray)
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytensor.tensor as pt
 import xarray as xr
 
 from pymc_bnn.diagnostics.checks.case import BAD, GOOD, LOOK, Case, Finding
-from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.inference.log_joint import log_parts
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.compilation import Compiled
@@ -50,10 +49,10 @@ def k_hat(case: Case) -> Iterator[Finding]:
     problem, posterior = case.problem, case.posterior
     if posterior.points or problem.streamed or case.program.dropout or case.draws < _LEAST_DRAWS:
         return
-    weights = log_weights(problem, posterior, min(_FIRST, case.draws), case.seed)
+    weigh = log_weights(problem, posterior, case.seed)
+    weights = weigh(range(min(_FIRST, case.draws)))
     if case.draws > _FIRST and not pareto_k(weights) > _PLAIN:
-        rest = log_weights(problem, posterior, case.draws - _FIRST, case.seed, first=_FIRST)
-        weights = np.concatenate([weights, rest])
+        weights = np.concatenate([weights, weigh(range(_FIRST, case.draws))])
     yield judged_weights(weights)
 
 
@@ -106,12 +105,11 @@ def judged_weights(weights: np.ndarray) -> Finding:
     return Finding("k_hat", k, BAD, says)
 
 
-def log_weights(
-    problem: Problem, posterior: Posterior, draws: int, seed: int, first: int = 0
-) -> np.ndarray:
-    """Return log p(z, data) − log q(z) at draws of q from the `first` on, unnormalised, in nats.
+def log_weights(problem: Problem, posterior: Posterior, seed: int) -> Callable[[range], np.ndarray]:
+    """Return a function from numbers of draws of q to their log p(z, data) − log q(z), in nats.
 
-    All data are gone over for each draw, some thousand rows at a time, in float64.
+    They are not normalised. All data are gone over for each draw, some thousand rows at a time, in
+    float64.
 
     Examples
     --------
@@ -119,30 +117,32 @@ def log_weights(
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
     >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
-    >>> bool(log_weights(fitted.problem, fitted.posterior, 100, 0).std() < 0.1)
+    >>> bool(log_weights(fitted.problem, fitted.posterior, 0)(range(100)).std() < 0.1)
     True
     """
-    terms, dtype = problem.terms, "float64"
-    rest = pt.add(
-        pt.constant(0.0), terms.rest_logp, terms.potential_logp, *(f.logp.sum() for f in terms.free)
-    )
-    rows = [] if terms.row_logp is None else [terms.row_logp]
-    lifted = jaxify([*terms.values, *terms.inputs], [rest, *rows], dtype, gradient=False)
+    dtype, parts = "float64", list(_parts(problem))
+    lifted = log_parts(problem.terms, dtype, gradient=False)
 
-    def density(values: list[Any], data: list[Any], counted: Any) -> Any:
-        found = jax.vmap(lambda *z: lifted(*z, *data))(*values)
+    def density(values: dict[str, Any], data: dict[str, Any], counted: Any) -> Any:
+        found = jax.vmap(lambda z: lifted(z, data))(values)
         by_row = [jnp.where(counted, row, 0.0).sum(axis=1) for row in found[1:]]
         return jnp.stack([found[0], *by_row])
 
-    log_p, log_q, compiled, parts = [], [], Compiled(density), list(_parts(problem))
-    for drawn in _in_chunks(problem, posterior, range(first, first + draws), seed):
-        size = len(next(iter(drawn.values())))
-        log_q += [posterior.log_density({n: v[i] for n, v in drawn.items()}) for i in range(size)]
-        with precision(dtype):
-            flat = [np.asarray(drawn[f.name], dtype) for f in terms.free]
-            found = np.stack([np.asarray(compiled(flat, *part)) for part in parts])
-            log_p += list(found[0, 0] + found[:, 1:].sum(axis=(0, 1)))
-    return np.array(log_p[:draws]) - np.array(log_q[:draws])
+    compiled = Compiled(density)
+
+    def weigh(draws: range) -> np.ndarray:
+        log_p, log_q = [], []
+        for drawn in _in_chunks(problem, posterior, draws, seed):
+            size = len(next(iter(drawn.values())))
+            each = ({n: v[i] for n, v in drawn.items()} for i in range(size))
+            log_q += [posterior.log_density(values) for values in each]
+            with precision(dtype):
+                wide = {n: np.asarray(v, dtype) for n, v in drawn.items()}
+                found = np.stack([np.asarray(compiled(wide, *part)) for part in parts])
+                log_p += list(found[0, 0] + found[:, 1:].sum(axis=(0, 1)))
+        return np.array(log_p[: len(draws)]) - np.array(log_q[: len(draws)])
+
+    return weigh
 
 
 def _in_chunks(
@@ -157,16 +157,17 @@ def _in_chunks(
             yield {n: np.stack([np.asarray(d[n]) for d in each]) for n in each[0]}
 
 
-def _parts(problem: Problem) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
+def _parts(problem: Problem) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
     """Yield the data, some rows at a time, and which of these count; of other samples all."""
-    terms, data = problem.terms, problem.terms.data
+    terms, arrays = problem.terms, problem.terms.arrays()
     n = terms.n_rows if terms.row_logp is not None else None
     if not n or terms.latents:
-        yield [d.value for d in data], np.ones(1, bool)
+        yield arrays, np.ones(1, bool)
         return
-    numbers = sum(d.value.size for d in data if d.per_example) / n
+    by_row = [d.name for d in terms.data if d.per_example]
+    numbers = sum(arrays[name].size for name in by_row) / n
     size = int(np.clip(_NUMBERS / max(numbers, 1), 1, min(_ROWS, n)))
     for i in range(0, n, size):
         index = np.minimum(np.arange(i, i + size), n - 1)
-        part = [d.value[index] if d.per_example else d.value for d in data]
-        yield part, np.arange(i, i + size) < n
+        part = {name: arrays[name][index] for name in by_row}
+        yield {**arrays, **part}, np.arange(i, i + size) < n
