@@ -1,4 +1,4 @@
-"""Simulation-based calibration: parameters are drawn, data from them, and fits have to find them."""
+"""Simulation-based calibration: fits have to find the parameters that data were drawn from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import arviz_base
@@ -118,7 +118,7 @@ class SimulationBasedCalibration:
     @cached_property
     def tree(self) -> xr.DataTree:
         """For ArviZ: a group "prior_sbc" (chain=1, draw, *dims) of ranks as shares in 0…1."""
-        group = self._places.rename(simulation="draw").expand_dims("chain")
+        group = self._places.rename(simulation="draw").expand_dims("chain").drop_attrs()
         return xr.DataTree.from_dict({"prior_sbc": group})
 
     @cached_property
@@ -161,7 +161,7 @@ def simulation_based_calibration(
     model : pymc.Model, optional
         A small one, of proper priors and without potentials; by default the model of the context.
     simulations : int, optional
-        How many, at least 2. What so many can see: :doc:`reading_a_fit`.
+        How many, at least 2; docs/reading_a_fit.md tells what so many can see.
     draws : int, optional
         Posterior draws of each, at least 1.
     var_names : str or sequence of str, optional
@@ -215,7 +215,10 @@ def simulation_based_calibration(
     model, began = pm.modelcontext(model), time.perf_counter()
     check_int("simulations", simulations, 2, None, "pass simulations=200")
     check_int("draws", draws, 1, None, "pass draws=200")
-    length, options = Length(steps, epochs), DataOptions(batch_size=batch_size, rows=rows, dtype=dtype)
+    length, options = (
+        Length(steps, epochs),
+        DataOptions(batch_size=batch_size, rows=rows, dtype=dtype),
+    )
     method, seed = chosen(method, VI, {}), seed_of(random_seed)
     if isinstance(getattr(method, "kl_weight", None), str):
         rule, repair = "be a number: data that are simulated choose none", "pass kl_weight=1"
@@ -384,9 +387,10 @@ class _Refits:
             self.failed += 1
             self.why = self.why or error
             return
-        for kind in {re.sub(r"[-\d.,e+]*\d", "#", str(w.message)): str(w.message) for w in caught}.items():
-            self.warned[kind[0]] += 1
-            self.examples.setdefault(*kind)
+        for text in dict.fromkeys(str(w.message) for w in caught):
+            kind = re.sub(r"[-\d.,e+]*\d", "#", text)
+            self.warned[kind] += 1
+            self.examples.setdefault(kind, text)
         if posterior is None:
             return
         drawn = self._draw(problem, posterior, key_of(seed, "simulation"))
@@ -411,10 +415,8 @@ class _Refits:
 
     def _draw(self, problem: Problem, posterior: Posterior, key: jax.Array) -> Arrays:
         """Return (draws, …) of each variable in the model's own space."""
-        each = [posterior.draw_number(key, i) for i in range(self.draws)]
-        terms = problem.terms
-        values = [np.stack([np.asarray(d[f.name]) for d in each]) for f in terms.free]
-        drawn = self.constrained(*values, *terms.arrays().values())
+        values, terms = posterior.draw_many(key, self.draws), problem.terms
+        drawn = self.constrained(*(values[f.name] for f in terms.free), *terms.arrays().values())
         return {name: np.asarray(v) for name, v in zip(self.graphs, drawn, strict=True)}
 
     def ranks(self, truth: Arrays) -> xr.Dataset:
