@@ -1,6 +1,6 @@
 """What simulation-based calibration finds, and how often it is wrong.
 
-``python tests/long/simulation_based.py [share]`` prints a table: models whose posteriors are exact,
+``python tests/long/simulation_based.py [share] [case …]`` prints a table: models whose posteriors are exact,
 too narrow, biased or not fitted yet, and shares of batches of simulations with each verdict.
 Simulations of one call are independent, so that a long run is cut into batches. `share` of all
 simulations (1 by default) takes some six minutes of a CPU.
@@ -83,11 +83,12 @@ def two_samples(size: int, times: int = 4000) -> float:
     return float(np.mean([stats.ks_2samp(u, 1 - u).pvalue <= 0.05 for u in p]))
 
 
-def main(share: float) -> None:
+def main(share: float, cases: list[str]) -> None:
     """Print all tables."""
     pd.set_option("display.width", 200, "display.max_columns", 20, "display.max_colwidth", 130)
     rows = {}
-    for name, (model, steps, simulations, asked) in CASES.items():
+    for name in cases or CASES:
+        model, steps, simulations, asked = CASES[name]
         began = time.process_time()
         with warnings.catch_warnings(record=True, action="always") as caught:
             found = bnn.simulation_based_calibration(
@@ -109,4 +110,4 @@ def main(share: float) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0, sys.argv[2:])

@@ -36,9 +36,10 @@ ELSEWHERE = {
     "gradient_variance": "below",
     "diagnose": "purposes of their own, below",
     "refine": "NUTS's, of purposes of their own, below",
+    "simulation_based_calibration": "NumPy's streams, seeds of each fit, a purpose of its own",
 }
 
-PURPOSES = ["gradient variance", "moments", "k_hat", "refine", "start of chains"]
+PURPOSES = ["gradient variance", "moments", "k_hat", "refine", "start of chains", "simulation"]
 
 
 @pytest.fixture(scope="module")
