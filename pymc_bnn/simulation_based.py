@@ -254,8 +254,8 @@ def simulation_based_calibration(
     refits.warn()
     ranks = refits.ranks(truth)
     if cut:
-        text = f"{len(refits.below)} of {simulations}: their ranks are returned"
-        print(f"simulations interrupted after {text}", file=sys.stderr, flush=True)
+        kept = f"{len(refits.below)} of {simulations:,}: their ranks are returned, interrupted=True"
+        print(f"simulations interrupted after {kept}", file=sys.stderr, flush=True)
     return SimulationBasedCalibration(ranks, draws, refits.failed, cut, seed)
 
 
@@ -281,8 +281,8 @@ def _simulated(problem: Problem) -> dict[str, str]:
         if o.total != o.n or o.multiplier != 1:
             got = f"'{o.name}' with total_size, of which the model holds {o.n:,}"
             raise refuse("hold all data", got, "leave total_size out")
-        name = next(d.name for d in terms.data if d.root is o.root)
-        if o.root in used or name in found.values() or not _as_is(model, o.name, o.root):
+        name = next((d.name for d in terms.data if d.root is o.root), None)
+        if name is None or o.root in used or not _as_is(model, o.name, o.root):
             got = f"'{o.name}' observed in data that are used elsewhere, or changed"
             repair = "pass observed= an array of its own, and write what depends on it by its name"
             raise refuse("observe each variable in data of its own", got, repair)
@@ -375,7 +375,9 @@ class _Refits:
         """Fit the data of simulation `i`, and keep its ranks, unless Ctrl-C met the fit."""
         problem, seed = self.task.problem, member_seed(self.task.seed, i + 1)
         terms = problem.terms
-        new = {name: narrow(value[i], problem.dtype) for name, value in self.data.items()}
+        with np.errstate(over="ignore"):  # looked at below
+            new = {name: narrow(value[i], problem.dtype) for name, value in self.data.items()}
+            true = {name: narrow(value[i], problem.dtype) for name, value in truth.items()}
         data = tuple(replace(d, value=new.get(d.name, d.value)) for d in terms.data)
         problem = replace(problem, terms=replace(terms, data=data))
         try:
@@ -397,9 +399,8 @@ class _Refits:
         rng = np.random.default_rng((seed, 1))
         self.below[i] = {}
         for name, values in drawn.items():
-            true = narrow(np.asarray(truth[name][i]), problem.dtype)
-            ties = rng.integers((values == true).sum(axis=0), endpoint=True)
-            self.below[i][name] = (values < true).sum(axis=0) + ties
+            ties = rng.integers((values == true[name]).sum(axis=0), endpoint=True)
+            self.below[i][name] = (values < true[name]).sum(axis=0) + ties
 
     def _fit(self, problem: Problem, seed: int) -> Posterior | None:
         """Fit a problem; None where Ctrl-C stopped it."""

@@ -18,6 +18,7 @@ _BAD = 0.001
 _INTERVAL = 0.9  # central interval that the table tells of
 _SEEN = 3.0  # standard errors of a width or a place that is worth words
 _KNOTS = 50  # p-values that are computed, between which others are interpolated
+_LEAST = 1e-15  # of an ordered value: below, that of all is below 1e-10 anyway
 
 
 def uniformity_test(places: np.ndarray) -> np.ndarray:
@@ -55,7 +56,7 @@ def uniformity_test(places: np.ndarray) -> np.ndarray:
     n = len(ordered)
     i = np.arange(1, n + 1)[:, None]
     below, above = (f(i, n + 1 - i, ordered) for f in (special.betainc, special.betaincc))
-    least = np.maximum(2 * np.minimum(below, above).min(axis=0), 1e-300)
+    least = np.maximum(2 * np.minimum(below, above).min(axis=0), _LEAST)
     found = np.unique(least)
     knots = found[np.unique(np.linspace(0, len(found) - 1, _KNOTS).astype(int))]
     p = [_leaves_band(knot, n) for knot in knots]
@@ -74,6 +75,8 @@ def _leaves_band(level: float, n: int) -> float:
     # A Poisson process of rate n that ends with n events is uniform numbers.
     chance, first = np.ones(1), 0  # of `first` events and more, in the band up to here
     for step, low_now, high_now in zip(np.diff(at, prepend=0.0), least, most, strict=True):
+        if low_now > high_now:  # the band has no room
+            return 1.0
         new = stats.poisson.pmf(np.arange(high_now - first + 1), n * step)
         chance = np.convolve(chance, new)[low_now - first : high_now - first + 1]
         first = low_now
