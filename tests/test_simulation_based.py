@@ -14,6 +14,7 @@ from scipy import stats
 import pymc_bnn as bnn
 from pymc_bnn import simulation_based
 from pymc_bnn.inference.prepare import DataOptions, prepare
+from pymc_bnn.inference.simulating import simulate
 
 QUIET = {"progressbar": False, "random_seed": 1}
 
@@ -65,7 +66,7 @@ def test_exact_posteriors_have_uniform_ranks(exact):
 def test_ranks_are_those_of_the_true_values_in_the_posteriors_of_their_data(exact):
     model = means()
     problem, _ = prepare(model, DataOptions())
-    truth, data = simulation_based._simulate(problem, ["mu"], {"y": "y"}, 60, 1)
+    truth, data = simulate(problem, ["mu"], {"y": "y"}, 60, 1)
     variance = 1 / (1 + 4)
     mean = variance * (1 + data["y"].sum(axis=1))
     expected = stats.norm.cdf((truth["mu"] - mean) / np.sqrt(variance))
