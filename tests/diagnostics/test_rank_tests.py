@@ -42,9 +42,9 @@ def test_uniformity_of_one_and_of_two_numbers():
 
 @pytest.mark.parametrize("test", [uniformity_test, symmetry_test])
 def test_false_alarms_are_as_many_as_stated(test):
-    p = test(np.random.default_rng(1).uniform(size=(41, 3000)))
+    p = test(np.random.default_rng(1).uniform(size=(41, 1500)))
     for level in (0.5, 0.1, 0.02):
-        noise = 4 * np.sqrt(level * (1 - level) / 3000)
+        noise = 4 * np.sqrt(level * (1 - level) / 1500)
         # That of symmetry has few values: it is never liberal.
         low = 0.4 * level if test is symmetry_test else level
         assert low - noise < (p <= level).mean() < level + noise
