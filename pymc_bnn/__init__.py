@@ -31,11 +31,13 @@ _NAMES = {
     "Refined": "refined",
     "Problem": "model.problem",
     "Scale": "bayesian_network",
+    "SimulationBasedCalibration": "simulation_based",
     "StreamError": "errors",
     "adam": "inference.optimizer",
     "bayesian": "bayesian_network",
     "compilation_cache": "runtime.compilation",
     "fit": "fitting",
+    "simulation_based_calibration": "simulation_based",
     "standardise": "bayesian_network",
 }
 

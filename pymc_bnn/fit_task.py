@@ -79,17 +79,9 @@ class Task:
 
     def run(self, method: Method, kl_path: pd.DataFrame | None = None) -> Approximation:
         """Do the same without a last look at the result."""
-        problem, source, seed = self.problem, self.source, self.seed
-        latents = bool(problem.terms.latents)
-        plan = Plan.of(source.batches, self.length, self.mesh, self.ends, latents)
-        program = method.compile(problem, plan, self.starts[0], seed)
-        begins, loop = program.stages[0], None
-        state = begins.init(seed)
-        self.support.check_start(begins.posterior(state).looks(seed), source.shown)
-        with shapes_must_agree(problem.terms.data):
-            for stage in reversed(program.stages):
-                shapes = state if stage is begins else stage.init(seed)
-                loop = Loop(stage, source, shapes, then=loop)
+        problem, seed = self.problem, self.seed
+        program, loop, state = self.compiled(method)
+        begins = program.stages[0]
 
         def first(member: int) -> State:
             own = member_seed(seed, member)
@@ -104,5 +96,20 @@ class Task:
             return Mixture.of(problem, program, states, Records(tuple(records), cut), kl_path)
 
         why = partial(explain, problem)
-        count, shown = len(self.starts), self.options
+        count, plan, shown = len(self.starts), program.plan, self.options
         return mixture(*run_members(count, first, loop, plan, shown, result, mixture, why))
+
+    def compiled(self, method: Method) -> tuple[Program, Loop, State]:
+        """Return the program, the loop of its first stage, and the first state, checked."""
+        problem, source, seed = self.problem, self.source, self.seed
+        latents = bool(problem.terms.latents)
+        plan = Plan.of(source.batches, self.length, self.mesh, self.ends, latents)
+        program = method.compile(problem, plan, self.starts[0], seed)
+        begins, loop = program.stages[0], None
+        state = begins.init(seed)
+        self.support.check_start(begins.posterior(state).looks(seed), source.shown)
+        with shapes_must_agree(problem.terms.data):
+            for stage in reversed(program.stages):
+                shapes = state if stage is begins else stage.init(seed)
+                loop = Loop(stage, source, shapes, then=loop)
+        return program, loop, state

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import jax
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
@@ -206,6 +207,16 @@ class JointGuide:
                 params, draw_noise(key, self.noise, self.rows, self.dtype)
             )
         )
+
+    @cached_property
+    def draw_many_from(self) -> Compiled:
+        """The compiled ``draw_many_from(params, key, numbers)``: of these children of a key."""
+
+        def draw(params: Params, key: jax.Array, number: jax.Array) -> dict[str, Any]:
+            key = jax.random.fold_in(key, number)
+            return self.draw(params, draw_noise(key, self.noise, self.rows, self.dtype))
+
+        return Compiled(jax.vmap(draw, (None, None, 0)))
 
     def moments(self, params: Params) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return means and standard deviations of each free variable, unconstrained."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ from jax.sharding import Mesh
 
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.program import Program
-from pymc_bnn.inference.sources import Source, Streamed
+from pymc_bnn.inference.sources import Held, Source, Streamed
 from pymc_bnn.inference.state import State, all_finite, copy_state
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.sharding import keep_replicated
@@ -69,6 +70,13 @@ class Loop:
     def last(self) -> Mapping[str, jax.Array]:
         """The data of the step that was not finite."""
         return self._given[0]
+
+    def on(self, source: Held) -> Loop:
+        """Return the same loop on other data of the same shapes: nothing is traced anew."""
+        other = copy(self)
+        other.then = None if self.then is None else self.then.on(source)
+        other._source, other._given = source, (*source.take(), self._counts)
+        return other
 
     def whole(self, state: State) -> State:
         """Return the same posterior as a state of the last loop's program."""

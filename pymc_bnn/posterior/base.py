@@ -64,6 +64,11 @@ class Posterior(ABC):
         """Return the i-th of many draws that are made with one key."""
         return self.draw(jax.random.fold_in(key, i))
 
+    def draw_many(self, key: jax.Array, count: int) -> dict[str, np.ndarray]:
+        """Return the first of many draws that are made with one key, (count, …) each."""
+        drawn = [self.draw_number(key, i) for i in range(count)]
+        return {name: np.stack([np.asarray(d[name]) for d in drawn]) for name in drawn[0]}
+
     def looks(self, seed: int) -> Callable[[int], dict[str, Any]]:
         """Return a function from a number to a draw, for looks at a posterior beside a fit."""
         key = key_of(seed, "look")

@@ -58,6 +58,11 @@ class GuidePosterior(Posterior):
         """Return one draw of every free variable, by name, unconstrained."""
         return self.guide.draw_from(self.params, key)
 
+    def draw_many(self, key: jax.Array, count: int) -> dict[str, np.ndarray]:
+        """Return the first of many draws that are made with one key, (count, …) each, at once."""
+        drawn = self.guide.draw_many_from(self.params, key, np.arange(count, dtype="uint32"))
+        return jax.device_get(drawn)
+
     def moments(self) -> Moments:
         """Return exact means and standard deviations; those of points are 0."""
         return self._moments

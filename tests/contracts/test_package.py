@@ -35,7 +35,7 @@ ROOMS = {
     "result": 10.5, "refined": 10.6,
     "approximation": 11, "mixture": 11.05, "callbacks": 11.1,
     "fit_task": 11.15, "choose_kl_weight": 11.17,
-    "fitting": 11.2, "efficiency": 11.3, "report": 11.4,
+    "fitting": 11.2, "efficiency": 11.3, "simulation_based": 11.3, "report": 11.4,
 }  # fmt: skip
 
 

@@ -36,9 +36,12 @@ ELSEWHERE = {
     "gradient_variance": "below",
     "diagnose": "purposes of their own, below; of held-out data what predict gives",
     "refine": "NUTS's, of purposes of their own, below",
+    "simulation_based_calibration": "NumPy's streams, seeds of each fit, a purpose of its own",
 }
 
-PURPOSES = ["gradient variance", "moments", "k_hat", "look", "refine", "start of chains"]
+PURPOSES = [
+    "gradient variance", "moments", "k_hat", "look", "refine", "start of chains", "simulation",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
