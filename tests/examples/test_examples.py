@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from pymc_bnn import datasets
 from tests.support.example_parts import EXAMPLES, check_pictures, run, run_here
 
 REPORTED = {
@@ -46,24 +45,6 @@ def test_digits(tmp_path):
     assert f"{report['accuracy']:.4f}" in done.stdout
     assert report["accuracy"] > 0.5
     assert report["kl_weight"] == 1.0
-
-
-def check_mnist(folder, net, prior):
-    done = run_here(
-        "mnist_hierarchical.py", "--quick", "--net", net, "--prior", prior, "--out", folder,
-        "--kl-weight", "0.5",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    report = check_folder(folder, 1000, 300, hierarchical=prior == "hierarchical")
-    assert report["kl_weight"] == 0.5
-    assert "kl_weight 0.5" in done.stdout
-    assert report["net"] == net
-
-
-def test_mnist(tmp_path):
-    if not (datasets.data_home() / "mnist").exists():
-        pytest.skip("the MNIST files are not under PYMC_BNN_DATA")
-    check_mnist(tmp_path, "conv", "hierarchical")
 
 
 def test_a_folder_that_cannot_be_made_fails_before_the_fit(tmp_path):

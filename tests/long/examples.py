@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pymc_bnn import datasets
-from tests.examples.test_examples import check_mnist
+from tests.examples.test_examples import check_folder
 from tests.support.example_parts import check_pictures, run, run_here
 
 # ---------------------------------------------------------------- one report
@@ -224,8 +224,15 @@ def test_lenet5_refusal(tmp_path):
     check_pictures(tmp_path, *pictures, "held_out_last_layer_20", "held_out_last_layer_40")
 
 
-def test_dense_network_with_a_fixed_prior(tmp_path):
-    check_mnist(tmp_path, "mlp", "fixed")
+@pytest.mark.parametrize(("net", "prior"), [("conv", "hierarchical"), ("mlp", "fixed")])
+def test_mnist(tmp_path, net, prior):
+    arguments = "--quick", "--net", net, "--prior", prior, "--out", tmp_path, "--kl-weight", "0.5"
+    done = run_here("mnist_hierarchical.py", *arguments)
+    assert done.returncode == 0, done.stderr
+    report = check_folder(tmp_path, 1000, 300, hierarchical=prior == "hierarchical")
+    assert report["kl_weight"] == 0.5
+    assert "kl_weight 0.5" in done.stdout
+    assert report["net"] == net
 
 
 if __name__ == "__main__":
