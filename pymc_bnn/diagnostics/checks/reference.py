@@ -14,6 +14,7 @@ from pymc_bnn.inference.refine import NutsOptions, check_refinable, refine
 from pymc_bnn.posterior.of_draws import Chain, KeptDraws
 from pymc_bnn.prediction.predict import predict, predictor_for
 from pymc_bnn.prediction.requests import Request
+from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["compared", "judged_density", "judged_shift", "judged_width", "reference"]
@@ -201,10 +202,8 @@ def _chains(posterior: KeptDraws) -> Iterator[Chain]:
 def _like(case: Case, drawn: KeptDraws) -> KeptDraws:
     """Return as many draws of the fit, in as many chains of equal shares."""
     chains, draws = drawn.shape
-    look = case.posterior.looks(case.seed)
     with precision(case.problem.dtype):
-        each = [look(i) for i in range(chains * draws)]
-    values = {name: np.stack([np.asarray(d[name]) for d in each]) for name in each[0]}
+        values = case.posterior.draw_many(key_of(case.seed, "look"), chains * draws)
     apart = {name: v.reshape(chains, draws, *v.shape[1:]) for name, v in values.items()}
     return KeptDraws(apart, (1 / chains,) * chains)
 
