@@ -371,25 +371,7 @@ class _Simulations(Bar):
 
     def __init__(self, count: int, *, enabled: bool = True):
         if enabled:
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeElapsedColumn,
-                TimeRemainingColumn,
-            )
-
-            self._bar = Progress(
-                TextColumn("simulations"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[failed]} failed"),
-                auto_refresh=False,
-            )
+            self._make(["simulations"], [], "{task.fields[failed]} failed")
             self._task = self._bar.add_task("", total=count, failed=0)
 
     def update(self, done: int, failed: int) -> None:

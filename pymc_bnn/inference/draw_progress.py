@@ -30,27 +30,8 @@ class DrawProgress(Bar):
     def __init__(self, tune: int, draws: int, label: str = "", *, enabled: bool = True):
         self._tune = tune
         if enabled:
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeElapsedColumn,
-                TimeRemainingColumn,
-            )
-
-            self._bar = Progress(
-                TextColumn(label),
-                TextColumn("{task.fields[stage]}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[divergent]} divergent"),
-                auto_refresh=False,
-            )
+            before, rate = [label, "{task.fields[stage]}"], ["{task.fields[rate]}"]
+            self._make(before, rate, "{task.fields[divergent]} divergent")
             self._task = self._bar.add_task(
                 "", total=tune + draws, stage="compiling", rate="", divergent=0
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pymc_bnn.inference.metrics import Metrics
@@ -19,6 +20,28 @@ class Bar:
     """
 
     _bar: Any = None  # rich's
+
+    def _make(
+        self, before: Sequence[str], rate: Sequence[str], after: str, *, percent: bool = False
+    ) -> None:
+        """Make the bar: texts before it, then counts, texts of its rate, times, and a text.
+
+        Texts may name fields of the task, which ``self._bar.add_task`` has to give.
+        """
+        from rich import progress as rich
+
+        self._bar = rich.Progress(
+            *map(rich.TextColumn, before),
+            rich.BarColumn(),
+            *([rich.TaskProgressColumn()] if percent else []),
+            rich.MofNCompleteColumn(),
+            *map(rich.TextColumn, rate),
+            rich.TimeElapsedColumn(),
+            rich.TextColumn("left"),
+            rich.TimeRemainingColumn(),
+            rich.TextColumn(after),
+            auto_refresh=False,
+        )
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -61,28 +84,8 @@ class Progress(Bar):
         self._window = max(50, per_epoch)
         self._recent = Metrics.join([])
         if enabled:
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                TaskProgressColumn,
-                TextColumn,
-                TimeElapsedColumn,
-                TimeRemainingColumn,
-            )
-            from rich.progress import Progress as RichProgress
-
-            self._bar = RichProgress(
-                *([TextColumn(label)] if label else []),
-                BarColumn(),
-                TaskProgressColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                TextColumn("ELBO {task.fields[elbo]}"),
-                auto_refresh=False,
-            )
+            before, rate = [label] if label else [], ["{task.fields[rate]}"]
+            self._make(before, rate, "ELBO {task.fields[elbo]}", percent=True)
             self._task = self._bar.add_task("", total=steps, rate="compiling", elbo="–")
 
     def update(self, done: int, metrics: Metrics, steps: int | None = None) -> None:
