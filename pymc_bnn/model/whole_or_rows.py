@@ -188,7 +188,7 @@ def _for_predictions(asked: _Asked) -> ModelTerms | None:
     if not asked.roots:
         return None
     with suppress(ValueError, NotImplementedError):
-        return without_tables(asked.whole, asked.roots, asked.by_default, strict=False)
+        return without_tables(asked.whole, asked.roots, asked.rows is None, strict=False)
     return None
 
 

@@ -319,7 +319,11 @@ def not_enough(terms: ModelTerms, request: Request, missing: Sequence[str]) -> E
         rule = "set all data of the same rows that predictions need"
         return invalid(origin, rule, got, f"set {list(missing)}, too")
     unnamed = [name for name in missing if name not in terms.model.named_vars]
-    hint = f", or make pm.Data of the arrays behind {unnamed} in the model" if unnamed else ""
+    hint = ""
+    if unnamed:
+        varying = sorted({d.name for d in terms.data if d.per_example} - set(unnamed))
+        hint = f", or make pm.Data of the arrays behind {unnamed} in the model, or, if these have as"
+        hint += f" many entries as there are rows by coincidence, fit with rows={varying}"
     return invalid(
         origin,
         "hold all data that vary per example and that predictions need",

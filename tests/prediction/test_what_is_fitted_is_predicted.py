@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 import scipy.stats as st
 
@@ -149,6 +150,26 @@ def test_arrays_that_are_no_data_have_the_name_of_their_argument():
         fitted.predict({"y": Y[:3]})
     pred = fitted.predict({"y_mu": X[:3], "y_sigma": np.ones(3)}, draws=3)
     assert pred["y"].mean.shape == (3,)
+
+
+@pytest.mark.parametrize("batch_size", [None, "auto"])
+def test_a_table_with_as_many_entries_as_there_are_rows_is_no_data(batch_size):
+    with pm.Model() as model:
+        x = pm.Data("x", X[:3])
+        table = pt.tanh(pm.Normal("b") * x)[:, None] * np.array([0.0, 1.0, -1.0])
+        pm.Categorical("y", logit_p=table, observed=[0, 1, 2])
+    assert fit(model, batch_size=batch_size).predict({"x": X[:5]})["y"].samples.shape[1:] == (5,)
+
+
+def test_a_table_among_rows_that_mix_is_told_from_data_by_naming_these():
+    with pm.Model() as model:
+        used = pm.Normal("b") * pm.Data("x", X[:3])
+        table = (used - used.mean())[:, None] * np.array([0.0, 1.0, -1.0])
+        pm.Categorical("y", logit_p=table, observed=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"by coincidence, fit with rows=\['x', 'y'\]"):
+        fit(model).predict({"x": X[:5]})
+    fitted = fit(model, rows=["x", "y"], batch_size=None)
+    assert fitted.predict({"x": X[:5]})["y"].samples.shape[1:] == (5,)
 
 
 def test_an_observed_variable_that_another_depends_on_is_drawn_with_it():
