@@ -322,8 +322,8 @@ def not_enough(terms: ModelTerms, request: Request, missing: Sequence[str]) -> E
     hint = ""
     if unnamed:
         varying = sorted({d.name for d in terms.data if d.per_example} - set(unnamed))
-        hint = f", or make pm.Data of the arrays behind {unnamed} in the model, or, if these have as"
-        hint += f" many entries as there are rows by coincidence, fit with rows={varying}"
+        hint = f", or make pm.Data of the arrays behind {unnamed} in the model, or, if these have"
+        hint += f" as many entries as there are rows by coincidence, fit with rows={varying}"
     return invalid(
         origin,
         "hold all data that vary per example and that predictions need",

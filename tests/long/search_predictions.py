@@ -38,10 +38,10 @@ if __name__ == "__main__":
         case = random_case(random.Random(number))
         try:
             check(case)
-        except NotImplementedError as error:
-            assert "leave such a deterministic out" in str(error), error
-            refused += 1
-        except Exception:
+        except Exception as error:
+            if "leave such a deterministic out" in str(error):  # a length computed from the rows'
+                refused += 1
+                continue
             failed += 1
             print(number, case, traceback.format_exc(limit=-2), sep="\n", flush=True)
     print(f"{count} models, {refused} refused, {failed} failed")

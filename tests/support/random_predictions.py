@@ -125,8 +125,8 @@ def check(case):
         try:
             fitted.predict({"x": new}, 3)
         except ValueError as error:
-            repair = "by coincidence, fit with rows=['x', 'y']"
-            assert repair in str(error), error
+            if "by coincidence, fit with rows=['x', 'y']" not in str(error):
+                raise
             fitted = bnn.fit(model, **options, rows=["x", "y"])
     for x, new_data in ((old, None), (new, {"x": new})):
         whole, parts = (
