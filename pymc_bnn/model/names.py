@@ -29,9 +29,10 @@ def array_name(model: pm.Model, root: Variable) -> str:
         if root in set(ancestors([model.rvs_to_values[rv]])):
             return rv.name
     for rv in (*model.observed_RVs, *model.free_RVs):
-        for position, parameter in enumerate(_parameters(rv)):
-            if root in set(ancestors([parameter], blockers=model.basic_RVs)):
-                return f"{rv.name}_{_argument(rv, position)}"
+        behind = [set(ancestors([p], blockers=model.basic_RVs)) for p in _parameters(rv)]
+        of = [position for position, own in enumerate(behind) if root in own]
+        if of:  # of several the simplest: a location may be broadcast to the shape of a covariance
+            return f"{rv.name}_{_argument(rv, min(of, key=lambda i: len(behind[i])))}"
     for potential in model.potentials:
         if root in set(ancestors([potential])):
             return f"{potential.name}_data"
