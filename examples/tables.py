@@ -3,8 +3,9 @@
     python examples/tables.py --data yacht.npz --splits 5 --members 8 --refine --out results/yacht
 
 The file holds x (n, d), y (n,) and `train` and `test`, row numbers (splits, …). Integer y are
-classes. A network d-50-1 of tanh units whose weights have learned scales, a noise that depends on
-the input by a second output, or logits. Log-likelihoods are per point in y's own units.
+classes. A network d-15-2 of tanh units whose weights have learned scales, the second output the
+noise, which depends on the input; for classes their logits, under the default prior.
+Log-likelihoods are per point in y's own units.
 """
 
 import argparse
@@ -22,8 +23,9 @@ from pymc_bnn import plots, uncertainty
 from pymc_bnn.priors import HalfNormal, Normal
 from pymc_bnn.report import make_folder
 
-UNITS, DRAWS = 50, 500
-PRIOR = Normal(sigma=HalfNormal(1.0, per="layer"))
+UNITS, DRAWS = 15, 500
+PRIOR = Normal(sigma=HalfNormal(1.0, per="layer"))  # of a target
+STEPS, TUNE = 30_000, 400
 
 
 def build(x: np.ndarray, y: np.ndarray) -> pm.Model:
@@ -31,7 +33,7 @@ def build(x: np.ndarray, y: np.ndarray) -> pm.Model:
     classes = len(np.unique(y)) if y.dtype.kind in "iu" else 0
     network = bnn.networks.mlp((x.shape[1], UNITS, classes or 2), activation="tanh")
     with pm.Model() as model:
-        out = bnn.bayesian(network, bnn.standardise("x", x), PRIOR)
+        out = bnn.bayesian(network, bnn.standardise("x", x), None if classes else PRIOR)
         if classes:
             pm.Categorical("y", logit_p=out, observed=y, shape=out.shape[0])
         else:
@@ -80,6 +82,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="an .npz of x, y, train, test")
     parser.add_argument("--splits", type=int, default=None, help="the first so many; default all")
     parser.add_argument("--members", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--refine", action="store_true", help="NUTS from the members, too")
     parser.add_argument("--out", default="results/tables", help="folder for the results")
     parser.add_argument("--seed", type=int, default=1)
@@ -102,7 +105,8 @@ def main() -> None:
 
     for train, test in splits:
         model, began = build(x[train], y[train]), time.perf_counter()
-        fitted = bnn.fit(model, members=args.members, random_seed=args.seed)
+        options = {"steps": args.steps, "kl_warmup": args.steps // 10, "random_seed": args.seed}
+        fitted = bnn.fit(model, members=args.members, **options)
         seconds = time.perf_counter() - began
         first = fitted.members[0] if args.members > 1 else fitted
         keep("fit", first, test, seconds / args.members)
@@ -110,7 +114,7 @@ def main() -> None:
             keep("members", fitted, test, seconds)
         if args.refine:
             began = time.perf_counter()
-            refined = fitted.refine(chains=4, random_seed=args.seed)
+            refined = fitted.refine(chains=4, tune=TUNE, random_seed=args.seed)
             keep("refined", refined, test, seconds + time.perf_counter() - began)
 
     report = {"data": args.data.stem, "rows": len(y), "splits": len(splits), "kl_weight": 1.0}

@@ -22,7 +22,15 @@ def write(path, classes):
 def test_a_regression(tmp_path):
     y = write(tmp_path / "r.npz", classes=False)
     done = run_here(
-        "tables.py", "--data", tmp_path / "r.npz", "--members", 2, "--out", tmp_path / "out"
+        "tables.py",
+        "--data",
+        tmp_path / "r.npz",
+        "--members",
+        2,
+        "--steps",
+        3000,
+        "--out",
+        tmp_path / "out",
     )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text())
@@ -38,7 +46,15 @@ def test_a_regression(tmp_path):
 def test_classes(tmp_path):
     write(tmp_path / "c.npz", classes=True)
     done = run_here(
-        "tables.py", "--data", tmp_path / "c.npz", "--members", 1, "--out", tmp_path / "out"
+        "tables.py",
+        "--data",
+        tmp_path / "c.npz",
+        "--members",
+        1,
+        "--steps",
+        3000,
+        "--out",
+        tmp_path / "out",
     )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text())
