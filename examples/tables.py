@@ -3,9 +3,9 @@
     python examples/tables.py --data yacht.npz --splits 5 --members 8 --refine --out results/yacht
 
 The file holds x (n, d), y (n,) and `train` and `test`, row numbers (splits, …). Integer y are
-classes. A network d-15-2 of tanh units whose weights have learned scales, the second output the
-noise, which depends on the input; for classes their logits, under the default prior.
-Log-likelihoods are per point in y's own units.
+classes. A network of one layer of tanh units, one for 15 rows and 5 to 15 in all, whose weights
+have learned scales; its second output is the noise, which depends on the input. For classes their
+logits, under the default prior. Log-likelihoods are per point in y's own units.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pymc_bnn import plots, uncertainty
 from pymc_bnn.priors import HalfNormal, Normal
 from pymc_bnn.report import make_folder
 
-UNITS, DRAWS = 15, 500
+ROWS_PER_UNIT, UNITS, DRAWS = 15, (5, 15), 500
 PRIOR = Normal(sigma=HalfNormal(1.0, per="layer"))  # of a target
 STEPS, TUNE = 30_000, 400
 
@@ -31,7 +31,8 @@ STEPS, TUNE = 30_000, 400
 def build(x: np.ndarray, y: np.ndarray) -> pm.Model:
     """Return the model of a table: y of integers are classes."""
     classes = len(np.unique(y)) if y.dtype.kind in "iu" else 0
-    network = bnn.networks.mlp((x.shape[1], UNITS, classes or 2), activation="tanh")
+    units = int(np.clip(len(y) // ROWS_PER_UNIT, *UNITS))
+    network = bnn.networks.mlp((x.shape[1], units, classes or 2), activation="tanh")
     with pm.Model() as model:
         out = bnn.bayesian(network, bnn.standardise("x", x), None if classes else PRIOR)
         if classes:

@@ -94,7 +94,7 @@ def ways(name, net, wanted):
             yield judged("members", fitted, began)
         if "refined" in wanted:
             try:
-                refined = fitted.refine(chains=4, **QUIET)
+                refined = fitted.refine(chains=4, max_minutes=None, **QUIET)
             except ValueError as error:
                 yield {"set": name, "net": net, "way": "refined", "why": str(error)}
             else:
