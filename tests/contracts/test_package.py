@@ -21,7 +21,7 @@ LONGEST = 400  # lines of a file
 ROOMS = {
     "_checks": 0, "_frames": 0.1, "errors": 0.1,
     "uncertainty": 0.2, "datasets": 0.3, "plots": 0.3,
-    "runtime": 1,
+    "runtime": 1, "saving": 1.1,
     "graphs": 2, "networks": 2,
     "priors": 3,
     "model": 4,
