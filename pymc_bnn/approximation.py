@@ -28,6 +28,8 @@ from pymc_bnn.prediction.requests import warn_of_changed_data
 from pymc_bnn.refined import Refined
 from pymc_bnn.result import Result
 from pymc_bnn.runtime.noise import seed_of
+from pymc_bnn.saved_fits.arrays import Store
+from pymc_bnn.saved_fits.programs import fit_to_json
 
 __all__ = ["Approximation"]
 
@@ -77,6 +79,10 @@ class Approximation(Result):
             f"numbers, {self.record.steps:,} steps{self.record.ended}, "
             f"kl_weight={self.kl_weight:g}>"
         )
+
+    def _saved(self, store: Store) -> dict[str, Any]:
+        """Return what it is made of, for JSON."""
+        return fit_to_json(self.program, self.state, [self.record], self.kl_path, store)
 
     @cached_property
     def posterior(self) -> Posterior:

@@ -22,6 +22,8 @@ from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.posterior.stacking import stacking_weights
 from pymc_bnn.refined import Refined
 from pymc_bnn.result import Result
+from pymc_bnn.saved_fits.arrays import Store
+from pymc_bnn.saved_fits.programs import fit_to_json
 
 __all__ = ["Mixture", "starts_of"]
 
@@ -78,6 +80,12 @@ class Mixture(Approximation):
             f"{self.n_parameters:,} numbers, {self.record.steps:,} steps each, "
             f"kl_weight={self.kl_weight:g}>"
         )
+
+    def _saved(self, store: Store) -> dict[str, Any]:
+        """Return what it is made of, for JSON."""
+        own = {"interrupted": self.record.interrupted, "weights": list(self.weights)}
+        records = self.record.members
+        return {**own, **fit_to_json(self.program, self.state, records, self.kl_path, store)}
 
     @cached_property
     def members(self) -> tuple[Approximation, ...]:

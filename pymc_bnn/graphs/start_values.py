@@ -22,7 +22,14 @@ from pytensor.graph.rewriting.basic import copy_stack_trace, dfs_rewriter, node_
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
-__all__ = ["family", "move_initial_values", "started"]
+__all__ = [
+    "family",
+    "move_initial_values",
+    "start_of",
+    "started",
+    "with_start",
+    "without_start",
+]
 
 
 class _Started(Op):
@@ -43,7 +50,7 @@ class _Started(Op):
         return hash((super().__hash__(), self._start_hash))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _with_start, (_without_start(self), self._start)
+        return with_start, (without_start(self), self._start)
 
 
 def move_initial_values(model: pm.Model, variables: list[TensorVariable]) -> None:
@@ -70,7 +77,7 @@ def move_initial_values(model: pm.Model, variables: list[TensorVariable]) -> Non
         start, node = model.rvs_to_initial_values[variable], variable.owner
         random = isinstance(node.op, (RandomVariable, SymbolicRandomVariable))
         if random and isinstance(start, np.ndarray):
-            node.op = _with_start(_without_start(node.op), start.copy())
+            node.op = with_start(without_start(node.op), start.copy())
             model.rvs_to_initial_values[variable] = None
 
 
@@ -108,11 +115,41 @@ def _started(base: type[Op]) -> type[Op]:
     return type(base.__name__, (_Started, base), {"__module__": __name__})
 
 
-def _with_start(op: Op, start: np.ndarray | None) -> Op:
+def start_of(op: Op) -> np.ndarray | None:
+    """Return the start value that a distribution's op carries; None of others.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     x = pm.Normal("x", initval=2.0)
+    >>> move_initial_values(model, [x])
+    >>> float(start_of(x.owner.op))
+    2.0
+    """
+    return op._start if isinstance(op, _Started) else None
+
+
+def with_start(op: Op, start: np.ndarray | None) -> Op:
+    """Return the op of a distribution with a start value.
+
+    Examples
+    --------
+    >>> op = pm.Normal.dist().owner.op
+    >>> float(start_of(with_start(op, np.array(2.0))))
+    2.0
+    """
     return _like(op, _started(type(op)), _start=start, _start_hash=hash(_bytes(start)))
 
 
-def _without_start(op: Op) -> Op:
+def without_start(op: Op) -> Op:
+    """Return the op of the distribution itself.
+
+    Examples
+    --------
+    >>> op = pm.Normal.dist().owner.op
+    >>> without_start(with_start(op, np.array(2.0))) == op
+    True
+    """
     if not isinstance(op, _Started):
         return op
     plain = _like(op, family(op))
@@ -148,7 +185,7 @@ def _start_of(op: Any, variable: TensorVariable, *inputs: Any) -> TensorVariable
 @node_rewriter([_Started])
 def _forget_starts(fgraph: Any, node: Apply) -> list[Any]:
     """Draw from the distribution itself: backends look at exact types in places."""
-    outputs = _without_start(node.op).make_node(*node.inputs).outputs
+    outputs = without_start(node.op).make_node(*node.inputs).outputs
     copy_stack_trace(node.outputs, outputs)
     return outputs
 

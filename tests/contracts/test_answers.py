@@ -1,6 +1,7 @@
 """Which question every kind of result answers, and which with one clear error."""
 
 import json
+import tempfile
 import warnings
 
 import numpy as np
@@ -56,6 +57,12 @@ def report(fitted, folder):
     return write_report(folder, fitted, prediction, labels, seconds=1.0, elbo_draws=2)
 
 
+def saved(fitted):
+    with tempfile.TemporaryDirectory() as folder:
+        fitted.save(f"{folder}/fit")
+        return bnn.load(f"{folder}/fit")
+
+
 # What is asked, and how kinds refuse it that do not answer.
 QUESTIONS = {
     "mean": (lambda f: f.mean["w"], {}),
@@ -67,6 +74,7 @@ QUESTIONS = {
         dict.fromkeys(("mixture", "ensemble"), "must have a mean that stands for it"),
     ),
     "nll": (lambda f: f.nll(NEW, 3), {}),
+    "save": (lambda f: saved(f).nll(NEW, 3), {}),
     "elbo": (
         lambda f: f.elbo(2)["nll"],
         {"streamed": "`data` must be given", "refined": "must have an ELBO"},

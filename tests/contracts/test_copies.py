@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -74,6 +75,13 @@ def refined(fitted):
         return fitted.refine(4, random_seed=1, **options).sample().posterior.to_dataset()
 
 
+def saved(fitted):
+    with tempfile.TemporaryDirectory() as folder:
+        fitted.save(f"{folder}/fit")
+        again = bnn.load(f"{folder}/fit")
+    return again.predict(rows(fitted), 3, var_names="m", random_seed=1)
+
+
 # What to call a method with; everything else that is public is read.
 CALLS = {
     "diagnose": lambda f: f.diagnose(3, data=rows(f)),
@@ -84,6 +92,7 @@ CALLS = {
     "predict_to": written,
     "refine": refined,
     "sample": lambda f: f.sample(3, random_seed=1).posterior.to_dataset(),
+    "save": saved,
     "scale_ratio": lambda f: f.scale_ratio(),
     "stack": lambda f: None,  # of mixtures only
     "summary": lambda f: f.summary(),

@@ -21,8 +21,8 @@ LONGEST = 400  # lines of a file
 ROOMS = {
     "_checks": 0, "_frames": 0.1, "errors": 0.1,
     "uncertainty": 0.2, "datasets": 0.3, "plots": 0.3,
-    "runtime": 1, "saving": 1.1,
-    "graphs": 2, "networks": 2,
+    "runtime": 1,
+    "graphs": 2, "networks": 2, "saving": 2.1,
     "priors": 3,
     "model": 4,
     "bayesian_network": 4.5,
@@ -32,8 +32,8 @@ ROOMS = {
     "inference": 8,
     "prediction": 9,
     "diagnostics": 10,
-    "result": 10.5, "refined": 10.6,
-    "approximation": 11, "mixture": 11.05, "callbacks": 11.1,
+    "saved_fits": 10.4, "result": 10.5, "refined": 10.6,
+    "approximation": 11, "mixture": 11.05, "loading": 11.07, "callbacks": 11.1,
     "fit_task": 11.15, "choose_kl_weight": 11.17,
     "fitting": 11.2, "efficiency": 11.3, "simulation_based": 11.3, "report": 11.4,
 }  # fmt: skip
