@@ -17,7 +17,7 @@ from pymc_bnn.saving.ops import CannotWriteError
 from tests.support.saved_models import MODELS, X, Y, density, facts, make, random_points
 
 HERE = (  # the others are in tests/long/saved_models.py
-    *("hierarchical", "covariances", "dense", "nested", "initial_values", "missing_values"),
+    *("hierarchical", "dense", "nested", "initial_values"),
 )
 
 
