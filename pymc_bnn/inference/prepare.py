@@ -12,7 +12,7 @@ import pymc as pm
 from jax.sharding import Mesh
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.data.epochs import EpochPlan
+from pymc_bnn.data.epochs import EpochPlan, StreamPlan
 from pymc_bnn.data.gathering import ROWS
 from pymc_bnn.data.loader import Batch
 from pymc_bnn.data.padding import fill, room_of, round_up, storage_of
@@ -178,6 +178,33 @@ def held(problem: Problem, batches: EpochPlan | None, mesh: Mesh | None = None) 
         by_row = [d.name for d in terms.data if d.per_example] + [ROWS] * bool(terms.latents)
         arrays |= {name: fill(arrays[name], rows) for name in by_row}
     return Held(replicate(arrays, mesh), batches)
+
+
+def stream_again(problem: Problem, batches: StreamPlan, data: Any) -> Streamed:
+    """Open batches for a problem that was fitted to such ones before.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> options = DataOptions([{"y": np.zeros(6)}], total_size=6)
+    >>> problem, source = prepare(model, options)
+    >>> again = stream_again(problem, source.batches, options.data)
+    >>> with source, again:
+    ...     again.batches.capacity
+    6
+    """
+    stream, _ = open_stream(
+        data,
+        BatchSpec.of(problem.terms, problem.dtype),
+        total_size=problem.n,
+        batch_size=batches.capacity,
+        epochs=None,
+        stall_timeout=STALL_S,
+    )
+    rest = [d for d in problem.terms.data if not d.per_example]
+    arrays = {d.name: narrow(d.value, problem.dtype) for d in rest}
+    return Streamed(stream, replicate(arrays, None), batches, problem.dtype)
 
 
 def _prepare_stream(
