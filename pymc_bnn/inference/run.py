@@ -253,4 +253,4 @@ def _last(found: list[Metrics], steps: int) -> Metrics:
     while count < steps:
         first -= 1
         count += len(found[first].nll)
-    return Metrics.join(found[first:])
+    return Metrics.join(found[first:]).last(steps)
