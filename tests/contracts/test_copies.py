@@ -83,6 +83,7 @@ CALLS = {
     "predict": lambda f: f.predict(rows(f), 3, var_names="m", random_seed=1),
     "predict_to": written,
     "refine": refined,
+    "resume": lambda f: f.resume(2, data=[(X, Y)] if f.streamed else None, progressbar=False).mean,
     "sample": lambda f: f.sample(3, random_seed=1).posterior.to_dataset(),
     "scale_ratio": lambda f: f.scale_ratio(),
     "stack": lambda f: None,  # of mixtures only
