@@ -169,6 +169,11 @@ class Result(Predicts):
         rule, repair = "be a mixture of fits to be stacked", "pass members=4 to fit, say"
         raise invalid("fitted", rule, f"a {type(self).__name__}", repair, TypeError)
 
+    def resume(self, *args: Any, **options: Any) -> Any:
+        """Raise: only fits by steps can go on (:meth:`pymc_bnn.Approximation.resume`)."""
+        rule, repair = "be a fit by steps to go on", "resume the fit, and refine it again"
+        raise invalid("fitted", rule, f"a {type(self).__name__}", repair, TypeError)
+
     def sample(
         self,
         draws: int = 1000,

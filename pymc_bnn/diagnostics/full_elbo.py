@@ -13,7 +13,8 @@ from pymc_bnn._checks import invalid
 from pymc_bnn.data.gathering import ROWS
 from pymc_bnn.data.loader import Loader
 from pymc_bnn.data.padding import room_of
-from pymc_bnn.data.prefetcher import Prefetcher, one_shot
+from pymc_bnn.data.prefetcher import Prefetcher
+from pymc_bnn.data.resuming import one_shot
 from pymc_bnn.data.spec import BatchSpec
 from pymc_bnn.data.streams import check_stream
 from pymc_bnn.elbo import check_sign

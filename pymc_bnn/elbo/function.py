@@ -52,6 +52,11 @@ class Elbo:
     dtype: str  # of its noise
     latents: tuple[str, ...] = ()  # blocks that belong to the examples
 
+    @property
+    def now(self) -> Elbo:
+        """Itself."""
+        return self
+
     def __call__(
         self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]
     ) -> ElboTerms:
@@ -144,14 +149,15 @@ class LaterElbo:
         self._make, self.latents, self.dropout = make, latents, dropout
 
     @cached_property
-    def _elbo(self) -> Elbo:
+    def now(self) -> Elbo:
+        """The ELBO; it has to be made before JAX traces what calls it."""
         return self._make()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "_make":
             raise AttributeError(name)
-        return getattr(self._elbo, name)
+        return getattr(self.now, name)
 
     def __call__(self, *args: Any) -> ElboTerms:
         """Evaluate the parts."""
-        return self._elbo(*args)
+        return self.now(*args)

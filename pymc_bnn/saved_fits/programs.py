@@ -43,6 +43,7 @@ __all__ = [
 
 Json = dict[str, Any]
 Arrays = Mapping[str, np.ndarray]
+_OF_RECORDS = ("rise", "settled", "gain", "recoveries")
 
 
 def guide_to_json(guide: JointGuide, store: Store) -> list[Json]:
@@ -235,7 +236,7 @@ def record_to_json(records: Sequence[Record], store: Store) -> list[Json]:
     for i, record in enumerate(records):
         for name, values in record.metrics._asdict().items():
             store.add(f"metrics/{i}/{name}", values)
-        own = {k: to_spec(getattr(record, k), k) for k in ("rise", "settled", "gain")}
+        own = {k: to_spec(getattr(record, k), k) for k in _OF_RECORDS}
         written.append({"interrupted": bool(record.interrupted), "steps": record.steps, **own})
     return written
 
@@ -253,7 +254,7 @@ def record_from_json(written: Sequence[Json], arrays: Arrays) -> list[Record]:
     records = []
     for i, own in enumerate(written):
         metrics = Metrics(*(arrays[f"metrics/{i}/{name}"] for name in Metrics._fields))
-        parts = {k: from_spec(own[k]) for k in ("rise", "settled", "gain")}
+        parts = {k: from_spec(own[k]) for k in _OF_RECORDS}
         records.append(Record(metrics, bool(own["interrupted"]), **parts))
     return records
 

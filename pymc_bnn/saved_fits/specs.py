@@ -16,13 +16,21 @@ from pymc_bnn.elbo.base import Estimator
 from pymc_bnn.guides import Guide
 from pymc_bnn.inference.convergence import Convergence, Rise
 from pymc_bnn.inference.plan import Plan
+from pymc_bnn.inference.recovery import Recovery
 from pymc_bnn.inference.stages import Gain
 from pymc_bnn.inference.vi import VI
 
-__all__ = ["NotDefinedError", "OtherOptimizer", "RecordedWeights", "from_spec", "to_spec"]
+__all__ = [
+    "NotDefinedError",
+    "OtherOptimizer",
+    "RecordedWeights",
+    "check_known",
+    "from_spec",
+    "to_spec",
+]
 
 _RECORDS: dict[str, type] = {
-    cls.__name__: cls for cls in (EpochPlan, StreamPlan, Convergence, Rise, Gain, VI)
+    cls.__name__: cls for cls in (EpochPlan, StreamPlan, Convergence, Rise, Gain, Recovery, VI)
 }
 _OPEN = (Guide, Estimator)  # families that users may extend
 
@@ -53,6 +61,22 @@ class RecordedWeights:
         if isinstance(step, int | np.ndarray | np.generic):
             return self.weights[np.minimum(np.asarray(step), len(self.weights) - 1)]
         return jnp.asarray(self.weights, "float32")[jnp.minimum(step, len(self.weights) - 1)]
+
+
+def check_known(program: Any) -> None:
+    """Raise for a program that was loaded, of functions that no file holds: it cannot go on.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> check_known(SimpleNamespace(optimizer=optax.adam(0.1), kl_weight=1.0))
+    """
+    if isinstance(program.optimizer, OtherOptimizer):
+        program.optimizer.init(None)  # which says what to do
+    if isinstance(program.kl_weight, RecordedWeights):
+        rule, got = "be known to go on", "a schedule, of which the steps of the fit were saved"
+        repair = "pass start=fitted, with that kl_weight, to fit"
+        raise invalid("kl_weight", rule, got, repair)
 
 
 class OtherOptimizer(optax.GradientTransformation):

@@ -63,6 +63,10 @@ def saved(fitted):
         return bnn.load(f"{folder}/fit")
 
 
+def batches(fitted):
+    return [{"x": X, "y": Y}] if fitted.streamed else None
+
+
 # What is asked, and how kinds refuse it that do not answer.
 QUESTIONS = {
     "mean": (lambda f: f.mean["w"], {}),
@@ -110,6 +114,10 @@ QUESTIONS = {
     "stack": (
         lambda f: f.stack(NEW, 3).weights,
         dict.fromkeys(("fit", "points", "streamed", "refined"), "must be a mixture of fits"),
+    ),
+    "resume": (
+        lambda f: f.resume(2, data=batches(f), progressbar=False).mean["w"],
+        {"refined": "must be a fit by steps to go on"},
     ),
     "start": (
         lambda f: bnn.fit(model(), steps=1, start=f, **QUIET).mean["w"],

@@ -91,6 +91,7 @@ CALLS = {
     "predict": lambda f: f.predict(rows(f), 3, var_names="m", random_seed=1),
     "predict_to": written,
     "refine": refined,
+    "resume": lambda f: f.resume(2, data=[(X, Y)] if f.streamed else None, progressbar=False).mean,
     "sample": lambda f: f.sample(3, random_seed=1).posterior.to_dataset(),
     "save": saved,
     "scale_ratio": lambda f: f.scale_ratio(),

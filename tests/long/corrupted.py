@@ -210,7 +210,8 @@ def main() -> int:
         print(f"{way:22} refused {refused[way]:4}, loaded {told[way]:4}")
     print(
         f"{options.count} folders: {sum(refused.values())} refused; of texts with right checksums "
-        f"{sum(told.values())} loaded, as they say another fit that can be; slowest {slowest:.1f} s; memory at most "
+        f"{sum(told.values())} loaded, as they say another fit that can be; "
+        f"slowest {slowest:.1f} s; memory at most "
         f"{(most - in_use) / 2**20:.0f} MiB more than before; a pickle was run: {ran}"
     )
     print("bad:", *(bad or ["none"]), sep="\n  ")

@@ -72,7 +72,8 @@ def main() -> int:
             wrong.append(name)
     finite = sum(np.isfinite(d).all() for _, d in expected.values())
     print(
-        f"{len(expected)} models ({finite} with a finite density), {len(wrong)} other ones when read; "
+        f"{len(expected)} models ({finite} with a finite density), {len(wrong)} of them other ones "
+        "when read; "
         f"to write and read one: {np.median(seconds):.3f} s, {np.median(sizes):,.0f} bytes of JSON "
         f"(most {max(sizes):,})"
     )

@@ -1,7 +1,7 @@
-"""How fast a fit of 20 million weights is saved and loaded, beside a copy that is synced and hashed.
+"""How fast a fit of 20 million weights is saved and loaded, beside a copy, synced and hashed.
 
-The copy has the same bytes: read, SHA-256 taken, written, synced, file by file. All three take turns,
-and medians count: saving and loading have to be at least half as fast. Run::
+The copy has the same bytes: read, SHA-256 taken, written, synced, file by file. All three take
+turns, and medians count: saving and loading have to be at least half as fast. Run::
 
     python tests/long/saving_speed.py [--rounds 5] [--folder DIR]
 """

@@ -178,7 +178,10 @@ def hostile():
     yield "kind", lambda w: nodes(w)[0]["op"].update(kind="pickle")
     yield "no kind", lambda w: nodes(w)[0]["op"].pop("kind")
     yield "props", lambda w: leaf(w).update(props={"msg": 'a"; system("id"); "'})
-    yield "dtype", lambda w: w["inputs"][0].update(type={"kind": "tensor", "dtype": "O", "shape": []})
+    yield (
+        "dtype",
+        lambda w: w["inputs"][0].update(type={"kind": "tensor", "dtype": "O", "shape": []}),
+    )
     yield "reference", lambda w: nodes(w)[0]["inputs"].__setitem__(0, ["node", 10**6, 0])
     yield "negative", lambda w: nodes(w)[-1]["inputs"].__setitem__(0, ["node", -1, 0])
     yield "input kind", lambda w: w["inputs"][0].update(kind="file")

@@ -1,4 +1,4 @@
-"""Fits that were saved, pickled and copied answer as before, in a process that never saw them made."""
+"""Fits that were saved, pickled and copied answer as before, in another process, too."""
 
 import copy
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 import cloudpickle
 import joblib
 import numpy as np
+import optax
 import pymc as pm
 import pytest
 
@@ -65,7 +66,8 @@ for name, fitted in loaded.items():
     check_same(answers(fitted), expected)
 expected = pickle.loads((folder / "plain.expected").read_bytes())
 check_same(answers(pickle.loads((folder / "plain.used").read_bytes())), expected)
-for other in (pickle.loads((folder / "plain.pickle").read_bytes()), joblib.load(folder / "plain.joblib")):
+pickled = pickle.loads((folder / "plain.pickle").read_bytes())
+for other in (pickled, joblib.load(folder / "plain.joblib")):
     assert other.mean.equals(loaded["plain"].mean)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
@@ -133,11 +135,15 @@ def test_data_are_written_if_asked_for(kept, tmp_path):
 @pytest.mark.parametrize(
     ("ask", "says"),
     [
-        (lambda f: f.elbo(), r"\['y', 'x'\], which were not saved; pass its batches: fitted.elbo\(d"),
+        (
+            lambda f: f.elbo(),
+            r"\['y', 'x'\], which were not saved; pass its batches: fitted.elbo\(d",
+        ),
         (lambda f: f.predict(), r"`new_data` must hold the data .* got none; add \['y', 'x'\]"),
         (lambda f: f.predict({"y": Y}), r"got \['y'\] alone|add \['x'\]"),
         (lambda f: f.sample(3, var_names="m"), r"hold the data that sample is of, got \['x'\]"),
         (lambda f: f.refine(), r"hold the data that refine is of"),
+        (lambda f: f.resume(5), r"hold the data that resume is of"),
     ],
 )
 def test_without_data_one_error_says_which(kept, ask, says):
@@ -159,15 +165,31 @@ def test_without_data_the_rest_works(kept):
     assert loaded.predict(draws=3)["y"].mean.shape == (7,)
 
 
-def test_a_fit_goes_on_from_one_that_was_loaded(kept):
-    with pm.Model() as model:
-        f = bnn.bayesian(bnn.networks.mlp((3, 4, 1)), pm.Data("x", X))[:, 0]
-        pm.Normal("y", f, pm.HalfNormal("s"), observed=Y, shape=f.shape)
-    one, other = kept[1]["plain"], bnn.load(kept[0] / "plain")
-    found = [bnn.fit(model, start=start, **QUIET).state.params for start in (one, other)]
-    for block, roles in found[0].items():
+def test_a_fit_that_was_loaded_goes_on_as_the_fit_would(kept, tmp_path):
+    fitted = kept[1]["plain"]
+    fitted.save(tmp_path / "fit", data=True)
+    loaded = bnn.load(tmp_path / "fit")
+    one, other = (f.resume(5, progressbar=False) for f in (fitted, loaded))
+    assert one.history.equals(other.history)
+    for block, roles in one.state.params.items():
         for role, value in roles.items():
-            np.testing.assert_array_equal(found[1][block][role], value)
+            np.testing.assert_array_equal(other.state.params[block][role], value)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"optimizer": optax.adam(0.1)}, "`optimizer` must be known to go on"),
+        ({"kl_weight": lambda step: 0.1 + 0.1 * step}, "`kl_weight` must be known to go on"),
+    ],
+)
+def test_functions_of_a_fit_are_not_saved(tmp_path, options, says):
+    fitted = regression(**options)
+    fitted.save(tmp_path / "fit", data=True)
+    loaded = bnn.load(tmp_path / "fit")
+    assert loaded.history.equals(fitted.history)
+    with pytest.raises(ValueError, match=says):
+        loaded.resume(5)
 
 
 # Another model ----------------------------------------------------------------------------------
@@ -208,7 +230,9 @@ def test_a_given_model_with_other_numbers_is_warned_of(kept):
         f = bnn.bayesian(bnn.networks.mlp((3, 4, 1)), pm.Data("x", X))[:, 0]
         m = pm.Deterministic("m", f)
         pm.Normal("y", m, pm.HalfNormal("s"), observed=Y + 1, shape=f.shape)
-    with pytest.warns(UserWarning, match=r"`model` holds other numbers in \['y'\] than the fit had"):
+    with pytest.warns(
+        UserWarning, match=r"`model` holds other numbers in \['y'\] than the fit had"
+    ):
         bnn.load(kept[0] / "plain", model=model)
 
 
@@ -219,9 +243,13 @@ def test_a_model_that_cannot_be_written_is_asked_for(tmp_path):
     with pm.Model() as model:
         pm.CustomDist("y", pm.Normal("mu"), logp=logp, observed=Y)
     fitted = bnn.fit(model, **QUIET)
-    with pytest.warns(UserWarning, match=r"saved without its model \(in 'y' CustomDist_y is a pm.C"):
+    with pytest.warns(
+        UserWarning, match=r"saved without its model \(in 'y' CustomDist_y is a pm.C"
+    ):
         fitted.save(tmp_path / "fit")
-    with pytest.raises(ValueError, match=r"`model` must be the model of the fit, got None .*'y' Cus"):
+    with pytest.raises(
+        ValueError, match=r"`model` must be the model of the fit, got None .*'y' Cus"
+    ):
         bnn.load(tmp_path / "fit")
     loaded = bnn.load(tmp_path / "fit", model=model)
     assert loaded.mean.equals(fitted.mean)
@@ -246,12 +274,16 @@ def test_a_guide_of_ones_own_has_to_be_defined(tmp_path):
             block["guide"]["class"] = "mine.OneScale"
 
     path = rewritten(tmp_path / "fit", tmp_path, elsewhere)
-    with pytest.raises(ValueError, match="must be of guides .* defined here, got .*'mine.OneScale'"):
+    with pytest.raises(
+        ValueError, match=r"must be of guides .* defined here, got .*'mine.OneScale'"
+    ):
         bnn.load(path)
 
 
 def test_nothing_is_overwritten(kept, tmp_path):
-    with pytest.raises(ValueError, match="`path` must be a path at which nothing is yet, got a fol"):
+    with pytest.raises(
+        ValueError, match="`path` must be a path at which nothing is yet, got a fol"
+    ):
         kept[1]["plain"].save(kept[0] / "plain")
     with pytest.raises(TypeError, match="`data` must be True or False, got 1"):
         kept[1]["plain"].save(tmp_path / "fit", data=1)
@@ -279,7 +311,7 @@ def rewritten(folder, tmp_path, change, file="fit.json"):
 
 def test_later_formats_and_other_libraries_say_so(kept, tmp_path):
     path = rewritten(kept[0] / "plain", tmp_path, lambda f: f.update(format=99))
-    with pytest.raises(ValueError, match="be of format 1 or below, got .* upgrade pymc_bnn"):
+    with pytest.raises(ValueError, match=r"be of format 1 or below, got .* upgrade pymc_bnn"):
         bnn.load(path)
 
     def older(fit):
@@ -287,7 +319,9 @@ def test_later_formats_and_other_libraries_say_so(kept, tmp_path):
         fit["problem"]["roots"].pop()
 
     path = rewritten(kept[0] / "plain", tmp_path, older)
-    with pytest.raises(DamagedError, match=r"it was saved with pymc 5.0.0: install these, or pass mod"):
+    with pytest.raises(
+        DamagedError, match=r"it was saved with pymc 5.0.0: install these, or pass mod"
+    ):
         bnn.load(path)
 
 
@@ -299,14 +333,18 @@ def changes():
     yield "n", "fit.json", lambda f: f["problem"].update(n=[1])
     yield "dtype", "fit.json", lambda f: f["problem"].update(dtype="object")
     yield "guide", "fit.json", lambda f: f["program"]["blocks"][0]["guide"].update({"class": "os"})
-    yield "scale", "fit.json", lambda f: f["program"]["blocks"][0]["guide"]["with"].update(
-        init_scale=-1
+    yield (
+        "scale",
+        "fit.json",
+        lambda f: f["program"]["blocks"][0]["guide"]["with"].update(init_scale=-1),
     )
     yield "blocks", "fit.json", lambda f: f["program"]["blocks"].pop()
     yield "method", "fit.json", lambda f: f["program"].update(method={"class": "Plan", "with": {}})
     yield "arrays", "fit.json", lambda f: f["arrays"].update(key={"as": "nothing"})
-    yield "huge", "fit.json", lambda f: f["arrays"].update(
-        {"start/dense1_W": {"all": "step", "shape": [10**9, 10**9]}}
+    yield (
+        "huge",
+        "fit.json",
+        lambda f: f["arrays"].update({"start/dense1_W": {"all": "step", "shape": [10**9, 10**9]}}),
     )
     yield "model", "fit.json", lambda f: f.update(model="/etc/passwd.json", problem=None)
     yield "graph", "model.json", lambda f: f.pop("graph")
@@ -353,5 +391,3 @@ def test_fits_of_this_format_can_always_be_loaded():
         np.testing.assert_allclose(mean, expected["predicted"], rtol=1e-3, atol=1e-4)
         moments = {k: np.mean(v) for k, v in loaded.posterior.moments()[0].items()}
         np.testing.assert_allclose(list(moments.values()), expected["means"], rtol=1e-5, atol=1e-6)
-
-

@@ -141,7 +141,8 @@ def tempered():
 
 @kind
 def stacked():
-    return classes().stack({"x": X[:20], "y": LABELS[:20]})
+    mixture, held_out = classes(), {"x": X[:20], "y": LABELS[:20]}
+    return mixture.stack(held_out)  # noqa: PD013
 
 
 @kind
@@ -154,7 +155,9 @@ def potential():
 @kind
 def images():
     with pm.Model() as model:
-        x = pm.Data("x", RNG.normal(size=(20, 28, 28, 1)).astype("float32"), shape=(None, 28, 28, 1))
+        x = pm.Data(
+            "x", RNG.normal(size=(20, 28, 28, 1)).astype("float32"), shape=(None, 28, 28, 1)
+        )
         pm.Categorical("y", logit_p=bnn.bayesian(bnn.networks.lenet5(), x), observed=G[:20])
     return bnn.fit(model, batch_size=10, **{**QUIET, "steps": 2})
 
