@@ -8,6 +8,7 @@ subclass of the distribution's, so that all else is dispatched as before.
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from typing import Any
 
@@ -36,18 +37,17 @@ class _Started(Op):
     """First among the bases of an op's class: the op of a distribution, and where to start it."""
 
     _start: np.ndarray | None = None  # None of an op that a rewrite made from its properties
-    _start_hash: int = 0
+    _start_digest: bytes = b""  # which numbers these are: millions are compared often
 
     def __eq__(self, other: object) -> bool:
         return self is other or (
             type(self) is type(other)
             and super().__eq__(other)
-            and self._start_hash == other._start_hash
-            and _bytes(self._start) == _bytes(other._start)
+            and self._start_digest == other._start_digest
         )
 
     def __hash__(self) -> int:
-        return hash((super().__hash__(), self._start_hash))
+        return hash((super().__hash__(), self._start_digest))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return with_start, (without_start(self), self._start)
@@ -138,7 +138,7 @@ def with_start(op: Op, start: np.ndarray | None) -> Op:
     >>> float(start_of(with_start(op, np.array(2.0))))
     2.0
     """
-    return _like(op, _started(type(op)), _start=start, _start_hash=hash(_bytes(start)))
+    return _like(op, _started(type(op)), _start=start, _start_digest=_digest(start))
 
 
 def without_start(op: Op) -> Op:
@@ -153,7 +153,7 @@ def without_start(op: Op) -> Op:
     if not isinstance(op, _Started):
         return op
     plain = _like(op, family(op))
-    for name in ("_start", "_start_hash"):
+    for name in ("_start", "_start_digest"):
         plain.__dict__.pop(name, None)
     return plain
 
@@ -165,8 +165,12 @@ def _like(op: Op, kind: type[Op], **more: Any) -> Op:
     return new
 
 
-def _bytes(start: np.ndarray | None) -> tuple[Any, ...] | None:
-    return None if start is None else (start.shape, start.dtype.str, start.tobytes())
+def _digest(start: np.ndarray | None) -> bytes:
+    if start is None:
+        return b""
+    digest = hashlib.sha256(repr((start.shape, start.dtype.str)).encode())
+    digest.update(np.ascontiguousarray(start).reshape(-1).view(np.uint8))
+    return digest.digest()
 
 
 @_support_point.register(_Started)

@@ -197,7 +197,8 @@ def state_from_arrays(program: VIProgram, arrays: Arrays, members: int | None = 
         opt_state = {k.removeprefix(begin): a for k, a in arrays.items() if k.startswith(begin)}
     else:
         with precision(program.dtype):
-            of_one = jax.eval_shape(lambda: program.init(0).opt_state)
+            first = _template(program.guide)
+            of_one = jax.eval_shape(lambda p: program.init(0, p).opt_state, first)
         template = jax.tree.map(lambda a: jax.ShapeDtypeStruct((*more, *a.shape), a.dtype), of_one)
         opt_state = tree_of(template, arrays, "opt_state")
     key, step = arrays["key"], arrays["step"]

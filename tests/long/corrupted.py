@@ -15,6 +15,7 @@ it began with does it. Run::
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import io
 import json
@@ -121,7 +122,7 @@ def change_text(folder: Path, rng: np.random.Generator) -> str:
         other = found
         for step in all_places[rng.integers(len(all_places))]:
             other = other[step]
-        at[path[-1]] = other
+        at[path[-1]] = copy.deepcopy(other)
     (folder / name).write_text(json.dumps(found))
     sign(folder)
     return f"text {way}"
