@@ -17,10 +17,10 @@ from pymc_bnn.mixture import Mixture
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.of_draws import KeptDraws
 from pymc_bnn.refined import Refined
-from pymc_bnn.saved_fits.files import read_files, whatever_is_wrong
+from pymc_bnn.saved_fits.files import read_files, versions, whatever_is_wrong
 from pymc_bnn.saved_fits.frames import frame_from_json
 from pymc_bnn.saved_fits.posteriors import posterior_from_json
-from pymc_bnn.saved_fits.problems import GivenModel, problem_from_json
+from pymc_bnn.saved_fits.problems import GivenModel, check_built, problem_from_json
 from pymc_bnn.saved_fits.programs import program_from_json, record_from_json, state_from_arrays
 from pymc_bnn.saving.models import model_from_json
 
@@ -96,6 +96,8 @@ def load(path: Any, model: pm.Model | None = None) -> Any:
         if model is None:
             model = model_from_json(graph, arrays)
         problem = problem_from_json(described, arrays, model)
+        if given is None and fit["versions"] == versions():
+            check_built(described, problem)
         loaded = _KINDS[fit["kind"]](fit, arrays, problem)
         other = [] if given is None or problem.streamed else given.other_data(described)
     if other:

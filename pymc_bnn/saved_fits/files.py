@@ -23,7 +23,7 @@ from pymc_bnn.saved_fits.specs import NotDefinedError
 from pymc_bnn.saving.arrays import read_arrays, write_arrays
 from pymc_bnn.saving.folder import checked_folder, new_folder
 
-__all__ = ["FORMAT", "Files", "read_files", "whatever_is_wrong", "write_files"]
+__all__ = ["FORMAT", "Files", "read_files", "versions", "whatever_is_wrong", "write_files"]
 
 FORMAT = 1
 _FIT, _MODEL, _ARRAYS = "fit.json", "model.json", "arrays.safetensors"
@@ -85,7 +85,7 @@ def write_files(
     fit = {
         "format": FORMAT,
         "kind": kind,
-        "versions": _versions(),
+        "versions": versions(),
         "floatX": config.floatX,
         "model": _MODEL if model.graph else None,
         "why_no_model": model.why,
@@ -159,14 +159,21 @@ def whatever_is_wrong(path: Any, fit: Mapping[str, Any] | None = None) -> Any:
         text = (str(error).splitlines() or [""])[0][:300]
         got = f"'{path}' ({type(error).__name__}: {text})"
         rule, repair = "hold a fit as it was saved", "take another copy of it"
-        there, here = (fit or {}).get("versions"), _versions()
+        there, here = (fit or {}).get("versions"), versions()
         if isinstance(there, dict) and there != here:
             others = [f"{k} {v}" for k, v in there.items() if here.get(k) != v]
             repair = f"it was saved with {', '.join(others)[:200]}: install these, or pass model="
         raise invalid("path", rule, got, repair, DamagedError) from error
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of what reads and writes fits here.
+
+    Examples
+    --------
+    >>> sorted(versions())[:3]
+    ['jax', 'numpy', 'optax']
+    """
     own = {name: version(name) for name in _LIBRARIES}
     return {"pymc_bnn": __version__, "python": platform.python_version(), **own}
 

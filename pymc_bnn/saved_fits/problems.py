@@ -30,7 +30,14 @@ from pymc_bnn.saving.models import (
 )
 from pymc_bnn.saving.ops import CannotWriteError
 
-__all__ = ["GivenModel", "SavedModel", "problem_from_json", "problem_to_json", "write_model"]
+__all__ = [
+    "GivenModel",
+    "SavedModel",
+    "check_built",
+    "problem_from_json",
+    "problem_to_json",
+    "write_model",
+]
 
 Json = dict[str, Any]
 
@@ -152,6 +159,29 @@ def problem_from_json(written: Json, arrays: Mapping[str, np.ndarray], model: pm
     if written["dtype"] not in ("float32", "float64"):
         raise ValueError(f"a precision {written['dtype']!r:.80}")
     return Problem(terms, by_rows, written["dtype"], int(written["n"]), bool(written["streamed"]))
+
+
+def check_built(written: Json, problem: Problem) -> None:
+    """Raise unless the model that was built is the one that was described.
+
+    Examples
+    --------
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+    >>> problem = Problem.of(decompose(model), None, "float32")
+    >>> check_built(problem_to_json(problem, Store(), False), problem)
+    """
+    roots = _roots(Undivided(problem.model, start={}))
+    rows = {root for root, own in zip(roots, written["roots"], strict=True) if own["rows"]}
+    built = definitions(problem.model, _shapes(problem.terms, roots), rows)
+    wrong = differences(written["variables"], built)
+    if wrong:
+        raise ValueError(f"a model in which {wrong[0]}")
+    for root, own in zip(roots, written["roots"], strict=True):
+        value = numbers_of(root)
+        if [own["dtype"], own["shape"]] != [value.dtype.name, list(value.shape)]:
+            raise ValueError(f"data of {value.dtype} {value.shape}")
 
 
 class GivenModel:

@@ -17,6 +17,7 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.random.type import RandomGeneratorType
 from pytensor.tensor.type_other import NoneTypeT
 
+from pymc_bnn.graphs.start_values import without_start
 from pymc_bnn.saving.graphs import GraphWriter
 from pymc_bnn.saving.ops import CannotWriteError, op_to_json
 from pymc_bnn.saving.transforms import transform_to_json
@@ -160,6 +161,7 @@ def _shared(variable: Variable) -> bool:
 
 def _operation(op: Any) -> str:
     """Return the name of an operation, with a few letters of a hash of what else it is."""
+    op = without_start(op)  # where a variable starts is no part of what it is
     name = type(op).__name__.removesuffix("RV")
     if isinstance(op, RandomVariable):
         return name
@@ -181,8 +183,7 @@ def _unnamed(written: Any) -> Any:
     """Leave out names that say nothing of what is computed."""
     if isinstance(written, dict):
         drop = ("name", "names") if "kind" in written or "op" in written else ()
-        start = ("start",) if written.get("kind") == "started" else ()
-        return {k: _unnamed(v) for k, v in written.items() if k not in (*drop, *start)}
+        return {k: _unnamed(v) for k, v in written.items() if k not in drop}
     return [_unnamed(v) for v in written] if isinstance(written, list) else written
 
 

@@ -195,6 +195,8 @@ class GraphReader(Graphs):
         name = written["name"] if written["name"] is None else str(written["name"])
         value = self.get(written["value"])
         if isinstance(own, ScalarType):
+            if value.ndim:
+                raise ValueError(f"a scalar of shape {value.shape}")
             return ScalarConstant(own, own.filter(value.astype(own.dtype)[()]), name=name)
         if value.dtype != own.dtype:
             raise ValueError(f"a constant of {own} from numbers of {value.dtype}")

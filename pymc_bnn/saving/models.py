@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 Json = dict[str, Any]
+_OUTPUTS = ("variables", "values", "symbolic_starts", "lengths")
 _LISTS = ("free_RVs", "observed_RVs", "potentials", "deterministics", "data_vars")
 _MOST = 2**34  # numbers of data that are not there; those that are there are as many as files hold
 _MOST_LABELS = 10**7  # of a dimension that are numbers in a row
@@ -122,7 +123,10 @@ def model_from_json(written: Json, arrays: Mapping[str, np.ndarray]) -> pm.Model
     inputs = [_input_from_json(own, reader) for own in written["inputs"]]
     if len(inputs) != len(written["graph"]["inputs"]):
         raise ValueError("inputs that are not those of its graph")
-    found = iter(reader.read(written["graph"], inputs)[1])
+    outputs = reader.read(written["graph"], inputs)[1]
+    if len(outputs) != sum(len(written[kind]) for kind in _OUTPUTS):
+        raise ValueError(f"a graph with {len(outputs)} outputs")
+    found = iter(outputs)
     variables = {name: next(found) for name in written["variables"]}
     values = {name: next(found) for name in written["values"]}
     symbolic = {name: next(found) for name in written["symbolic_starts"]}
