@@ -37,6 +37,7 @@ _NAMES = {
     "bayesian": "bayesian_network",
     "compilation_cache": "runtime.compilation",
     "fit": "fitting",
+    "load": "loading",
     "simulation_based_calibration": "simulation_based",
     "standardise": "bayesian_network",
 }

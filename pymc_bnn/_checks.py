@@ -228,7 +228,7 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "no message")
 
 
-def warn(message: str) -> None:
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line of the user's code from which the package was called.
 
     Examples
@@ -239,4 +239,4 @@ def warn(message: str) -> None:
     >>> str(caught[0].message)
     'look here'
     """
-    warnings.warn(message, UserWarning, skip_file_prefixes=(_PACKAGE,))
+    warnings.warn(message, category, skip_file_prefixes=(_PACKAGE,))

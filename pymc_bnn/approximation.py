@@ -27,13 +27,16 @@ from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.prediction.requests import warn_of_changed_data
 from pymc_bnn.refined import Refined
 from pymc_bnn.result import Result
+from pymc_bnn.resuming import Resumes
 from pymc_bnn.runtime.noise import seed_of
+from pymc_bnn.saved_fits.arrays import Store
+from pymc_bnn.saved_fits.programs import fit_to_json
 
 __all__ = ["Approximation"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Approximation(Result):
+class Approximation(Resumes, Result):
     """An approximate posterior of a model; made by :func:`pymc_bnn.fit`.
 
     A thin face: what it does are functions of the problem and the posterior.
@@ -77,6 +80,10 @@ class Approximation(Result):
             f"numbers, {self.record.steps:,} steps{self.record.ended}, "
             f"kl_weight={self.kl_weight:g}>"
         )
+
+    def _saved(self, store: Store) -> dict[str, Any]:
+        """Return what it is made of, for JSON."""
+        return fit_to_json(self.program, self.state, [self.record], self.kl_path, store)
 
     @cached_property
     def posterior(self) -> Posterior:
@@ -122,7 +129,8 @@ class Approximation(Result):
 
         Columns: epoch, elbo (= −nll − kl), nll, kl; the index counts steps from 1. With points:
         objective (= −nll − kl + log_prior) instead of elbo, and log_prior, of the points; with
-        dropout the same, without log_prior. With a schedule of the KL's weight: kl_weight.
+        dropout the same, without log_prior. With a schedule of the KL's weight: kl_weight; with
+        recoveries rate, what updates were multiplied by.
         """
         return history_frame(
             self.record.metrics,
@@ -130,6 +138,7 @@ class Approximation(Result):
             self.program.plan.per_epoch,
             points=bool(self.points),
             dropout=self.program.dropout,
+            recoveries=self.record.recoveries,
         )
 
     def elbo(

@@ -3,6 +3,10 @@
 A callback has a method ``on_chunk(state, info)``, whose true return value stops the fit. It is
 called after every chunk and after the last step; one with an attribute ``at_steps`` is called after
 those steps instead. What a callback has seen stays in it: use a new one for another fit.
+
+A fit that goes on from a checkpoint gives what a callback has seen back to a new one of the same
+class, where it has ``state_dict()``, which returns numbers, strings, arrays, and lists, tuples and
+dicts of these, and ``load_state_dict(state)``, as those here have.
 """
 
 from __future__ import annotations
@@ -18,9 +22,11 @@ from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.inference.info import Info
 from pymc_bnn.inference.progress import Progress
 from pymc_bnn.inference.state import State
-from pymc_bnn.prediction import Prediction
+from pymc_bnn.prediction import ClassPrediction, Prediction, ValuePrediction
 
 __all__ = ["EarlyStopping", "HeldOut", "Info", "Progress", "Snapshots"]
+
+_KINDS = {kind.__name__: kind for kind in (ClassPrediction, ValuePrediction)}
 
 
 class HeldOut:
@@ -63,6 +69,14 @@ class HeldOut:
     def history(self) -> pd.DataFrame:
         """Evaluations so far."""
         return pd.DataFrame(self._rows, columns=["step", "epoch", "nll"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it has seen."""
+        return {"rows": list(self._rows), "calls": self._calls}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what another one has seen."""
+        self._rows, self._calls = [tuple(row) for row in state["rows"]], state["calls"]
 
     def on_chunk(self, state: State, info: Info) -> bool:
         """Evaluate, if it is time to; never stops the fit."""
@@ -133,6 +147,30 @@ class Snapshots:
         self.moments: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
         self.predictions: dict[int, Prediction] = {}
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it has kept."""
+        predictions = {
+            step: {
+                **vars(p),
+                "variables": {n: (type(v).__name__, vars(v)) for n, v in p.variables.items()},
+            }
+            for step, p in self.predictions.items()
+        }
+        return {"moments": dict(self.moments), "predictions": predictions}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what another one has kept."""
+        self.moments = dict(state["moments"])
+        self.predictions = {
+            step: Prediction(
+                **{
+                    **kept,
+                    "variables": {n: _KINDS[k](**v) for n, (k, v) in kept["variables"].items()},
+                }
+            )
+            for step, kept in state["predictions"].items()
+        }
+
     def on_chunk(self, state: State, info: Info) -> bool:
         """Keep the moments and predict; never stops the fit."""
         fitted = info.approximation()
@@ -187,6 +225,16 @@ class EarlyStopping:
         self.waited = 0
         self._pending = np.zeros(0)
         self._now = now
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it has seen."""
+        names = "best", "waited", "_pending", "_now"
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what another one has seen."""
+        for name in self.state_dict():
+            setattr(self, name, state[name])
 
     def on_chunk(self, state: State, info: Info) -> bool:
         """Look at the windows completed since the last call; true stops the fit."""

@@ -76,7 +76,7 @@ def fit_at_best_weight(
     def attempt(weight: float) -> Tried | None:
         own = replace(method, kl_weight=weight)
         shown = replace(task.options, callbacks=(), label=f"kl_weight {weight:g}")
-        now = replace(part, options=shown, starts=task.starts[:1])
+        now = replace(part, options=shown, starts=task.starts[:1], name=f"kl_weight={weight:g}")
         if last:
             own = replace(own, kl_warmup=0)
             length, start = task.length.half, last[-1].posterior

@@ -23,6 +23,7 @@ from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.prepare import held
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.vi import VI
+from pymc_bnn.model.absent import check_there
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.runtime.precision import precision
@@ -252,6 +253,7 @@ def _compiled(
     if problem.streamed:
         rule, repair = "be a fit of data in memory", "fit the model to a sample of them"
         raise invalid("fitted", rule, "one whose batches came from outside", repair)
+    check_there(problem.terms, "efficiency")
     by_rows = problem.row_terms
     if not problem.terms.latents and by_rows is not None and not by_rows.unsure:
         problem = replace(problem, terms=problem.row_terms)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["NonFiniteError", "StreamError"]
+__all__ = ["DamagedError", "NonFiniteError", "StreamError"]
+
+
+class DamagedError(ValueError):
+    """What was saved is not as it was left: a file was changed, cut, added or taken away.
+
+    Examples
+    --------
+    >>> issubclass(DamagedError, ValueError)
+    True
+    """
 
 
 class NonFiniteError(FloatingPointError):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.diagnostics.checks.case import Case
 from pymc_bnn.diagnostics.diagnose import warn_of_bad
+from pymc_bnn.inference.checkpoint import Checkpoint
 from pymc_bnn.inference.convergence import Convergence
 from pymc_bnn.inference.diagnosis import explain
 from pymc_bnn.inference.loop import Loop
@@ -31,7 +32,9 @@ from pymc_bnn.model.checks import shapes_must_agree
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.support import Support
 
-__all__ = ["Task"]
+__all__ = ["RUN", "Task"]
+
+RUN = "fit"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,8 @@ class Task:
     starts: Sequence[Any]  # of each member
     began: float  # as of ``time.perf_counter()``
     ends: Convergence | None = None  # where the length was not given; None: the default
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    name: str = RUN  # of what the checkpoint keeps
 
     @cached_property
     def support(self) -> Support:
@@ -80,7 +85,7 @@ class Task:
     def run(self, method: Method, kl_path: pd.DataFrame | None = None) -> Approximation:
         """Do the same without a last look at the result."""
         problem, seed = self.problem, self.seed
-        program, loop, state = self.compiled(method)
+        program, state = self.compiled(method)
         begins = program.stages[0]
 
         def first(member: int) -> State:
@@ -97,19 +102,34 @@ class Task:
 
         why = partial(explain, problem)
         count, plan, shown = len(self.starts), program.plan, self.options
-        return mixture(*run_members(count, first, loop, plan, shown, result, mixture, why))
+        found = run_members(
+            count,
+            first,
+            cache(partial(self.loop, program, state)),
+            plan,
+            shown,
+            result,
+            mixture,
+            why,
+            lambda member: self.checkpoint.slot(f"{self.name}-{member + 1}"),
+        )
+        return mixture(*found)
 
-    def compiled(self, method: Method) -> tuple[Program, Loop, State]:
-        """Return the program, the loop of its first stage, and the first state, checked."""
-        problem, source, seed = self.problem, self.source, self.seed
-        latents = bool(problem.terms.latents)
+    def compiled(self, method: Method) -> tuple[Program, State]:
+        """Return the program, and the first state, checked."""
+        source, seed, latents = self.source, self.seed, bool(self.problem.terms.latents)
         plan = Plan.of(source.batches, self.length, self.mesh, self.ends, latents)
-        program = method.compile(problem, plan, self.starts[0], seed)
-        begins, loop = program.stages[0], None
+        program = method.compile(self.problem, plan, self.starts[0], seed)
+        begins = program.stages[0]
         state = begins.init(seed)
         self.support.check_start(begins.posterior(state).looks(seed), source.shown)
-        with shapes_must_agree(problem.terms.data):
+        return program, state
+
+    def loop(self, program: Program, state: State) -> Loop:
+        """Return the loop of the first stage, from which others go on."""
+        loop = None
+        with shapes_must_agree(self.problem.terms.data):
             for stage in reversed(program.stages):
-                shapes = state if stage is begins else stage.init(seed)
-                loop = Loop(stage, source, shapes, then=loop)
-        return program, loop, state
+                shapes = state if stage is program.stages[0] else stage.init(self.seed)
+                loop = Loop(stage, self.source, shapes, then=loop)
+        return loop

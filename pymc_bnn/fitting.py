@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import optax
 import pymc as pm
 
+from pymc_bnn._checks import check_seed
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.choose_kl_weight import fit_at_best_weight
 from pymc_bnn.data.prefetcher import STALL_S
 from pymc_bnn.elbo.choose import Spec
 from pymc_bnn.errors import NonFiniteError
-from pymc_bnn.fit_task import Task
+from pymc_bnn.fit_task import RUN, Task
 from pymc_bnn.guides import Guide
+from pymc_bnn.inference.checkpoint import checkpoint_of
+from pymc_bnn.inference.fingerprint import about_fit
 from pymc_bnn.inference.holding_out import check_auto
 from pymc_bnn.inference.method import Method, chosen
 from pymc_bnn.inference.plan import Length
@@ -27,7 +32,6 @@ from pymc_bnn.mixture import starts_of
 from pymc_bnn.model.checks import check_model
 from pymc_bnn.model.noise import warn_of_cold_noise
 from pymc_bnn.posterior.base import Posterior
-from pymc_bnn.runtime.noise import seed_of
 from pymc_bnn.runtime.precision import precision
 from pymc_bnn.runtime.sharding import mesh_of
 
@@ -62,6 +66,9 @@ def fit(
     dtype: str = "float32",
     devices: str | int | Sequence[Any] | None = None,
     method: Method | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_every: int | str | timedelta = "1min",
+    recover: int = 0,
 ) -> Approximation:
     r"""Fit an approximate posterior to a PyMC model by minibatch variational inference on JAX.
 
@@ -188,6 +195,21 @@ def fit(
     method : Method, optional
         How the posterior is found, in place of ``bnn.VI(guide=…, estimator=…, …)``, whose options
         are then left out here.
+    checkpoint : str or path, optional
+        A folder in which the fit leaves where it is. The same call made again goes on from there,
+        to the numbers of a fit that did not stop, or returns at once what had ended; a call with
+        another model, other data or other options is refused, and says what differs. After Ctrl-C,
+        and on SIGTERM, the fit is saved first. Without a `random_seed` the first call's is taken.
+        `data` must be an iterable that can be gone over again: it goes on by its `state_dict`
+        (torchdata) or its iterator's `get_state` (grain) where it has one, else by skipping
+        batches.
+        Callbacks go on where they have `state_dict` and `load_state_dict`.
+    checkpoint_every : int or str or datetime.timedelta, optional
+        Steps, or a time such as "30s" or "10min". Default "1min".
+    recover : int, optional
+        How often at most to go back by itself when a step is not finite: at most 500 steps, with
+        all updates half as large from there on. ``fitted.record.recoveries`` tells, and the history
+        has a column `rate`. By default never.
 
     Returns
     -------
@@ -242,7 +264,8 @@ def fit(
     >>> folder.cleanup()
     """
     model, began = pm.modelcontext(model), time.perf_counter()
-    length, shown = Length(steps, epochs), RunOptions(callbacks, chunk_steps, progressbar)
+    length = Length(steps, epochs)
+    shown = RunOptions(callbacks, chunk_steps, progressbar, recover=recover)
     options = DataOptions(data, total_size, stall_timeout, batch_size, rows, dtype, devices)
     of_vi = {"guide": guide, "estimator": estimator, "particles": particles}
     of_vi |= {"optimizer": optimizer, "learning_rate": learning_rate}
@@ -250,12 +273,15 @@ def fit(
     of_vi |= {"kl_warmup": kl_warmup}
     method = chosen(method, VI, of_vi)
     check_auto(method, validation, data)
-    mesh, seed = mesh_of(devices), seed_of(random_seed)
+    mesh = mesh_of(devices)
+    if random_seed is not None:
+        check_seed(random_seed)
     check_model(model)
     starts = starts_of(start, members, streamed=data is not None)
     method.check(model, starts[0])
 
-    with precision(dtype):
+    with checkpoint_of(checkpoint, checkpoint_every, data) as kept, precision(dtype):
+        seed = kept.seed(random_seed)
         layers = method.needs_rows
         problem, source = prepare(
             model,
@@ -266,9 +292,16 @@ def fit(
             whole_up_to=length.whole_up_to,
             epochs=length.epochs,
             seed=seed,
+            keeps=checkpoint is not None,
+            at=kept.source(f"{RUN}-1"),
         )
         with source:
-            task = Task(problem, source, length, mesh, seed, shown, starts, began)
+            if checkpoint is not None:
+                own = {"steps": steps, "epochs": epochs, "total_size": total_size}
+                own |= {"batch_size": batch_size, "rows": rows, "members": members, "dtype": dtype}
+                own |= {"start": starts, "validation": validation, "recover": recover}
+                kept.check(about_fit(problem, method, own))
+            task = Task(problem, source, length, mesh, seed, shown, starts, began, checkpoint=kept)
             weight = getattr(method, "kl_weight", 1.0)
             if isinstance(weight, str):
                 return fit_at_best_weight(task, method, validation)

@@ -15,6 +15,7 @@ from pymc_bnn.approximation import Approximation
 from pymc_bnn.diagnostics.diagnose import OF_PREDICTIONS, diagnose
 from pymc_bnn.inference.members import Records, stack_states, state_of
 from pymc_bnn.inference.program import Program
+from pymc_bnn.inference.run import RunOptions
 from pymc_bnn.inference.state import State
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
@@ -22,6 +23,8 @@ from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.posterior.stacking import stacking_weights
 from pymc_bnn.refined import Refined
 from pymc_bnn.result import Result
+from pymc_bnn.saved_fits.arrays import Store
+from pymc_bnn.saved_fits.programs import fit_to_json
 
 __all__ = ["Mixture", "starts_of"]
 
@@ -78,6 +81,12 @@ class Mixture(Approximation):
             f"{self.n_parameters:,} numbers, {self.record.steps:,} steps each, "
             f"kl_weight={self.kl_weight:g}>"
         )
+
+    def _saved(self, store: Store) -> dict[str, Any]:
+        """Return what it is made of, for JSON."""
+        own = {"interrupted": self.record.interrupted, "weights": list(self.weights)}
+        records = self.record.members
+        return {**own, **fit_to_json(self.program, self.state, records, self.kl_path, store)}
 
     @cached_property
     def members(self) -> tuple[Approximation, ...]:
@@ -140,6 +149,18 @@ class Mixture(Approximation):
     def scale_ratio(self) -> pd.Series:
         """Return :meth:`Approximation.scale_ratio` of each member, one below the other."""
         return _by_member([member.scale_ratio() for member in self.members])
+
+    def _go_on(self, steps: int, data: Any, options: RunOptions) -> Mixture:
+        """Go on with each member; those behind a Ctrl-C stay as they are."""
+        members: list[Approximation] = []
+        cut = False
+        for i, member in enumerate(self.members):
+            shown = replace(options, member=i, members=len(self.members))
+            members.append(member if cut else member._go_on(steps, data, shown))
+            cut = members[-1].interrupted
+        records = Records(tuple(member.record for member in members), cut)
+        states = stack_states([member.state for member in members])
+        return replace(self, program=members[0].program, state=states, record=records)
 
     def stack(
         self, new_data: Mapping[str, Any], draws: int = 100, *, random_seed: Any = 0

@@ -22,6 +22,9 @@ from pymc_bnn.posterior.sampling import choose_names, sample
 from pymc_bnn.prediction.requests import warn_of_changed_data
 from pymc_bnn.result import Result
 from pymc_bnn.runtime.noise import key_of
+from pymc_bnn.saved_fits.arrays import Store
+from pymc_bnn.saved_fits.frames import frame_to_json
+from pymc_bnn.saved_fits.posteriors import posterior_to_json
 
 __all__ = ["Refined"]
 
@@ -80,6 +83,25 @@ class Refined(Result):
             f"<Refined: {chains} chain{'s' if chains > 1 else ''} of {draws} draws, "
             f"{len(self.problem.terms.free)} variables, {self.n_parameters:,} numbers>"
         )
+
+    def _saved(self, store: Store) -> dict[str, Any]:
+        """Return what it is made of, for JSON."""
+        record = self.record
+        store.update({f"draws/{name}": v for name, v in record.posterior.values.items()})
+        store.update({f"stats/{name}": v for name, v in record.stats.items()})
+        return {
+            "start": posterior_to_json(self.start, store),
+            "record": {
+                "weights": list(record.posterior.weights),
+                "modes": record.posterior.modes,
+                "tune": int(record.tune),
+                "max_tree_depth": int(record.max_tree_depth),
+                "seconds": float(record.seconds),
+                "interrupted": bool(record.interrupted),
+                "estimate_s": float(record.estimate_s),
+            },
+            "convergence": frame_to_json(self.convergence),
+        }
 
     @property
     def posterior(self) -> KeptDraws:

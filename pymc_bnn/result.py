@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
@@ -19,8 +20,17 @@ from pymc_bnn.posterior.sampling import choose_names, sample, to_dataset
 from pymc_bnn.prediction.predicts import Predicts
 from pymc_bnn.prediction.requests import warn_of_changed_data
 from pymc_bnn.runtime.noise import key_of
+from pymc_bnn.saved_fits.arrays import Store
+from pymc_bnn.saved_fits.files import write_files
 
 __all__ = ["Result"]
+
+
+def _restored(kind: type, state: bytes) -> Any:
+    """Return a result that was pickled."""
+    found = object.__new__(kind)
+    found.__dict__.update(cloudpickle.loads(state))
+    return found
 
 
 class Result(Predicts):
@@ -38,9 +48,61 @@ class Result(Predicts):
         """Leave what is computed on demand out of copies and pickles (``cloudpickle``'s)."""
         return {field.name: self.__dict__[field.name] for field in fields(self)}
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Result:
-        """Return a copy with a model of its own: graphs are copied as a whole or not at all."""
-        return cloudpickle.loads(cloudpickle.dumps(self))
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Let plain ``pickle``, ``joblib`` and ``copy`` take it: models are made of functions.
+
+        The model is copied with it, as graphs are copied as a whole or not at all.
+        """
+        return _restored, (type(self), cloudpickle.dumps(self.__getstate__()))
+
+    def save(self, path: Any, data: bool = False) -> None:
+        """Save it to a folder, which :func:`pymc_bnn.load` reads, in another process, too.
+
+        All that it is made of: parameters, the optimiser's state, random key, history, choices,
+        and the model's graph, so that it predicts without the code that made the model. A folder
+        holds fit.json, model.json, arrays.safetensors and SHA256SUMS; nothing in it is ever run.
+
+        Parameters
+        ----------
+        path : path
+            Where nothing is yet. The folder appears there only once it is complete.
+        data : bool, optional
+            Whether the data that run over the examples are saved as well. By default names,
+            types and shapes of them are: ``predict(new)`` works as before, and `elbo`, or
+            predictions of the fit's own data, say what they lack.
+
+        Raises
+        ------
+        ValueError
+            If something is at `path`.
+        TypeError
+            Of choices that no file can hold, such as a method of one's own.
+
+        Warns
+        -----
+        UserWarning
+            If the model has parts that no file may hold, such as Python functions; it then has
+            to be passed to :func:`pymc_bnn.load`.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+        >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     fitted.save(f"{folder}/fit")
+        ...     print(*sorted(os.listdir(f"{folder}/fit")))
+        ...     bnn.load(f"{folder}/fit")
+        SHA256SUMS arrays.safetensors fit.json model.json
+        <Approximation: 1 variables, 1 numbers, 500 steps, kl_weight=1>
+        """
+        write_files(path, data, type(self).__name__, self.problem, self._saved)
+
+    @abstractmethod
+    def _saved(self, store: Store) -> dict[str, Any]:
+        """Put arrays into a store, and return all else that it is made of, for JSON."""
 
     @property
     def n_parameters(self) -> int:
@@ -105,6 +167,11 @@ class Result(Predicts):
     def stack(self, *args: Any, **options: Any) -> Any:
         """Raise: only the members of a mixture have weights (``fit(members=…)``)."""
         rule, repair = "be a mixture of fits to be stacked", "pass members=4 to fit, say"
+        raise invalid("fitted", rule, f"a {type(self).__name__}", repair, TypeError)
+
+    def resume(self, *args: Any, **options: Any) -> Any:
+        """Raise: only fits by steps can go on (:meth:`pymc_bnn.Approximation.resume`)."""
+        rule, repair = "be a fit by steps to go on", "resume the fit, and refine it again"
         raise invalid("fitted", rule, f"a {type(self).__name__}", repair, TypeError)
 
     def sample(

@@ -31,6 +31,7 @@ from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.members import member_seed
 from pymc_bnn.inference.method import Method, chosen
 from pymc_bnn.inference.plan import Length
+from pymc_bnn.inference.position import Position
 from pymc_bnn.inference.prepare import DataOptions, held, prepare
 from pymc_bnn.inference.progress import Bar
 from pymc_bnn.inference.run import RunOptions, run
@@ -271,7 +272,8 @@ class _Refits:
 
     def __post_init__(self):
         problem = self.task.problem
-        self.program, self.loop, _ = self.task.compiled(self.method)
+        self.program, state = self.task.compiled(self.method)
+        self.loop = self.task.loop(self.program, state)
         terms, outputs = problem.terms, list(self.graphs.values())
         own = jaxify([*terms.values, *terms.inputs], outputs, problem.dtype, gradient=False)
         axes = (0,) * len(terms.values) + (None,) * len(terms.inputs)
@@ -316,7 +318,9 @@ class _Refits:
             return "" if self.why else explain(problem, loop, state)
 
         state, options = self.program.stages[0].init(seed), self.task.options
-        state, _ = run(loop, state, self.program.plan, options, _nothing, why, _nothing)
+        plan = self.program.plan
+        begin = Position.first(loop, state, plan)
+        state, _ = run(begin, plan, options, _nothing, why, _nothing)
         stopped = options.callbacks[0].interrupted()
         return None if stopped else self.program.posterior(state)
 

@@ -7,6 +7,7 @@ from pymc_bnn.data.epochs import StreamPlan
 
 __all__ = ["Passes"]
 
+_MEMORY = "count", "rows", "first", "largest", "visit", "warned"
 _SMALL = 1 / 4  # of the first batch: less is warned of
 
 
@@ -41,6 +42,25 @@ class Passes:
         self.batches = batches
         self._count = self._rows = self._first = self._largest = 0  # of the first pass
         self._visit, self._warned = 0, False
+
+    def memory(self) -> dict[str, int | bool]:
+        """Return what the first pass told so far.
+
+        Examples
+        --------
+        >>> passes = Passes(StreamPlan(n=6, capacity=4, per_epoch=3))
+        >>> _ = passes.weight(4, 0)
+        >>> other = Passes(passes.batches)
+        >>> other.recall(passes.memory())
+        >>> passes.weight(2, 0), other.weight(2, 0)
+        (2.0, 2.0)
+        """
+        return {name: getattr(self, f"_{name}") for name in _MEMORY}
+
+    def recall(self, memory: dict[str, int | bool]) -> None:
+        """Go on from what another one told."""
+        for name in _MEMORY:
+            setattr(self, f"_{name}", memory[name])
 
     def weight(self, size: int, visit: int) -> float:
         """Return what each row of the next batch counts for.

@@ -5,18 +5,23 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import count
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from pymc_bnn._checks import first_line, invalid
+from pymc_bnn.data.resuming import Where, one_shot, reader_of, resumed
 from pymc_bnn.errors import StreamError
 
-__all__ = ["STALL_S", "Prefetcher", "one_shot"]
+__all__ = ["STALL_S", "Prefetcher"]
 
 STALL_S = 300.0  # how long an iterator may take for a batch
 _AHEAD = 2  # batches that wait on the device
 _POLL_S = 0.1  # how often Ctrl-C is looked for while nothing comes
+_NOTE_S = 0.5  # between notes of where the iterable is, which may take it long
+_NOTES = 8  # more than there are batches on their way
 
 
 class Prefetcher:
@@ -37,6 +42,10 @@ class Prefetcher:
         Seconds to wait for an item.
     argument : str, optional
         What errors call the iterable.
+    keeps : bool, optional
+        Whether to be able to tell :meth:`where` it is.
+    at : Where, optional
+        Go on from there: what comes is the first item, and then those that were not used yet.
 
     Examples
     --------
@@ -53,7 +62,12 @@ class Prefetcher:
         passes: int | None = None,
         stall_timeout: float = STALL_S,
         argument: str = "data",
+        keeps: bool = False,
+        at: Where | None = None,
     ):
+        self._keeps, self._at = keeps, at
+        self._notes: deque[Where] = deque(maxlen=_NOTES)
+        self._noted = -_NOTE_S
         self._data, self._prepare, self._passes = data, prepare, passes
         self._timeout, self._argument = stall_timeout, argument
         self._queue: queue.Queue[tuple[str, Any]] = queue.Queue(_AHEAD)
@@ -111,13 +125,26 @@ class Prefetcher:
                 break
         self._thread.join(timeout=1.0)
 
+    def where(self, number: int) -> Where:
+        """Return where the iterable is after so many batches that were used."""
+        known = [note for note in list(self._notes) if note.of <= number]
+        return replace(known[-1], number=number) if known else Where(number)
+
     def _fill(self) -> None:
-        number = 0
+        number, visit, used, state = 0, 0, 0, None
         try:
-            for visit in count() if self._passes is None else range(self._passes):
+            if self._at is not None:
+                used, state = self._at.number, self._at.state
+            if state is not None:  # the first one tells sizes and columns of all
+                if not self._put("item", self._prepare(next(self._pass(0, 0)), 1, 0)):
+                    return
+                number, visit = self._at.of, self._at.visit
+            while self._passes is None or visit < self._passes:
                 before = number
-                for raw in self._pass(number):
+                for raw in self._pass(number, visit, state):
                     number += 1
+                    if 1 < number <= used or (number == 1 and state is not None):
+                        continue
                     if not self._put("item", self._prepare(raw, number, visit)):
                         return
                 last = self._passes is not None and visit + 1 == self._passes
@@ -130,17 +157,22 @@ class Prefetcher:
                         "over again; pass an iterable that can (a list, a DataLoader, an object "
                         "with __iter__), or fewer steps"
                     )
+                visit, state = visit + 1, None
             self._put("end", None)
         except BaseException as error:  # whatever it is, it belongs to who waits for the item
             self._put("error", error)
 
-    def _pass(self, number: int) -> Iterator[Any]:
+    def _pass(self, number: int, visit: int, state: Any = None) -> Iterator[Any]:
         """Yield what one pass over the data yields; its errors become one kind."""
-        iterator = None
+        iterator, note = None, None
         while True:
             try:
-                iterator = iter(self._data) if iterator is None else iterator
+                if iterator is None:
+                    iterator = iter(self._data) if state is None else resumed(self._data, state)
                 raw = next(iterator)
+                if note is not None:  # the pass did not end there: some cannot go on from an end
+                    self._notes.append(note)
+                note = self._note(iterator, number + 1, visit)
             except StopIteration:
                 return
             except BaseException as error:
@@ -151,6 +183,17 @@ class Prefetcher:
             number += 1
             yield raw
 
+    def _note(self, iterator: Any, number: int, visit: int) -> Where | None:
+        """Return where the iterable is, from time to time, if it can tell."""
+        now = time.monotonic()
+        if not self._keeps or now - self._noted < _NOTE_S:
+            return None
+        read = reader_of(self._data) or reader_of(iterator)
+        if read is None:
+            return None
+        self._noted = now
+        return Where(0, number, visit, deepcopy(read()))
+
     def _put(self, kind: str, item: Any) -> bool:
         """Hand an item over; false once nobody waits for it."""
         while not self._closed.is_set():
@@ -160,14 +203,3 @@ class Prefetcher:
                 continue
             return True
         return False
-
-
-def one_shot(data: Any) -> bool:
-    """Tell whether an iterable is an iterator, which can be gone over only once.
-
-    Examples
-    --------
-    >>> one_shot([1]), one_shot(iter([1]))
-    (False, True)
-    """
-    return hasattr(data, "__next__")

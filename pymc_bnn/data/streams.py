@@ -9,6 +9,7 @@ from pymc_bnn._checks import check_int, check_positive, invalid
 from pymc_bnn.data.epochs import StreamPlan
 from pymc_bnn.data.loader import Loader
 from pymc_bnn.data.prefetcher import Prefetcher
+from pymc_bnn.data.resuming import Where
 from pymc_bnn.data.spec import BatchSpec
 
 __all__ = ["check_stream", "open_stream"]
@@ -41,6 +42,8 @@ def open_stream(
     batch_size: int | str | None,
     epochs: int | None,
     stall_timeout: float,
+    keeps: bool = False,
+    at: Where | None = None,
 ) -> tuple[Prefetcher, StreamPlan]:
     """Start to read batches for a fit; return the stream, and how its batches go over the data.
 
@@ -52,6 +55,8 @@ def open_stream(
         What they look like.
     total_size, batch_size, epochs, stall_timeout
         As in :func:`pymc_bnn.fit`.
+    keeps, at : optional
+        As of :class:`pymc_bnn.data.prefetcher.Prefetcher`.
 
     Returns
     -------
@@ -98,7 +103,7 @@ def open_stream(
             "pass steps= instead, or batch_size=",
         )
     loader = Loader(spec, total, capacity)
-    stream = Prefetcher(data, loader, stall_timeout=stall_timeout)
+    stream = Prefetcher(data, loader, stall_timeout=stall_timeout, keeps=keeps, at=at)
     try:
         stream.peek()
     except BaseException:

@@ -14,6 +14,7 @@ from pymc.exceptions import UndefinedMomentException
 
 from pymc_bnn.graphs.interpreted import without_c
 from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.model.absent import check_there
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import Observed
 from pymc_bnn.posterior.of_draws import KeptDraws
@@ -55,6 +56,7 @@ def predicted(
     terms, given = problem.for_predictions, {}
     if request is not None:
         terms, given = terms_for(terms, request), request.values
+    check_there(terms, "convergence", but=given)
     graphs: dict[str, Any] = {}
     for o in terms.observed:
         graphs |= {f"log-density of {o.name}": o.logp, **_expected(o)}

@@ -13,11 +13,13 @@ from pymc_bnn._checks import invalid
 from pymc_bnn.data.gathering import ROWS
 from pymc_bnn.data.loader import Loader
 from pymc_bnn.data.padding import room_of
-from pymc_bnn.data.prefetcher import Prefetcher, one_shot
+from pymc_bnn.data.prefetcher import Prefetcher
+from pymc_bnn.data.resuming import one_shot
 from pymc_bnn.data.spec import BatchSpec
 from pymc_bnn.data.streams import check_stream
 from pymc_bnn.elbo import check_sign
 from pymc_bnn.elbo.objective import objective_name
+from pymc_bnn.model.absent import absent, check_there
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_members import MemberPosterior
@@ -61,7 +63,7 @@ def evaluate_elbo(
                 per_batch.append(found if data is None else jax.device_get(found))
                 seen += int(counted.sum())
             row, other, potential, prior, *kls[draw] = elbo.of_all(jax.device_get(per_batch))
-            scale = problem.n / seen if problem.streamed else 1.0
+            scale = problem.n / seen if data is not None else 1.0
             visits[draw] = -row * scale - other, kls[draw].sum() - potential, -prior
     check_sign(elbo.kl_methods, elbo.sizes, kls.mean(axis=0))
     nll, kl, negative_log_prior = visits.mean(axis=0)
@@ -90,9 +92,9 @@ def evaluate_kl(problem: Problem, posterior: Posterior, draws: int, seed: int) -
     key = key_of(seed, "kl")
     terms = problem.terms
     elbo, params = posterior.elbo_terms(problem)
-    data = terms.arrays()
-    if not elbo.latents:
-        data |= {d.name: d.value[:1] for d in terms.data if d.per_example}
+    check_there(terms, "kl", [f.logp for f in terms.free])
+    rows = slice(None if elbo.latents else 1)
+    data = {d.name: d.value[rows] if d.per_example else d.value for d in terms.data}
     with precision(problem.dtype):
         kl = [elbo.kl(params, jax.random.fold_in(key, i), data) for i in range(draws)]
         kl = np.mean([np.asarray(k) for k in kl], axis=0).astype(float)
@@ -144,8 +146,11 @@ def _check_visits(problem: Problem, data: Any) -> None:
         rule = "be given for a fit whose batches came from outside"
         raise invalid("data", rule, got, "pass the batches of the fit: fitted.elbo(data=…)")
     if data is None:
+        check_there(problem.terms, "elbo", repair="pass its batches: fitted.elbo(data=…); or ")
         return
-    if not problem.streamed:
+    rows = [d.name for d in problem.terms.data if d.per_example]
+    outside = problem.terms.n_rows and not absent(problem.terms, but=rows)
+    if not problem.streamed and not (problem.terms.incomplete and outside):
         rule, repair = "be left out where the model holds all data", "call elbo() without it"
         raise invalid("data", rule, f"a {type(data).__name__}", repair)
     check_stream(data)

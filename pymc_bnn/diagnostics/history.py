@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from pymc_bnn.elbo.objective import objective_name
 from pymc_bnn.inference.metrics import Metrics
+from pymc_bnn.inference.recovery import Recovery
 
 __all__ = ["history_frame"]
 
@@ -21,6 +22,7 @@ def history_frame(
     *,
     points: bool,
     dropout: bool,
+    recoveries: Sequence[Recovery] = (),
 ) -> pd.DataFrame:
     """Return estimates per step; see :attr:`pymc_bnn.Approximation.history`.
 
@@ -44,6 +46,11 @@ def history_frame(
     weights = kl_weights(step - 1)
     if len(np.unique(weights)) > 1:
         columns["kl_weight"] = weights
+    if recoveries:
+        rate = np.ones(len(step))
+        for recovery in recoveries:
+            rate[recovery.back_to :] = recovery.rate
+        columns["rate"] = rate
     frame = pd.DataFrame(columns, index=pd.Index(step, name="step"))
     if dropout:
         frame.attrs["note"] = "with dropout, which is no part of the model: not its ELBO"

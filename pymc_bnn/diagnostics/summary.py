@@ -9,6 +9,7 @@ import pandas as pd
 
 from pymc_bnn.diagnostics.full_elbo import evaluate_kl
 from pymc_bnn.inference.prior_scales import prior_scales
+from pymc_bnn.model.absent import check_there
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_guides import GuidePosterior
@@ -37,6 +38,7 @@ def prior_stds(problem: Problem, posterior: Posterior) -> Scales:
     >>> float(prior_stds(fitted.problem, fitted.posterior)["mu"])
     3.0
     """
+    check_there(problem.terms, "scale_ratio", [f.logp for f in problem.terms.free])
     with precision(problem.dtype):
         return prior_scales(problem.terms, posterior.moments()[0], problem.dtype)
 

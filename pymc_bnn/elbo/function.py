@@ -16,7 +16,7 @@ from pymc_bnn.elbo.choose import Choice
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import Noise, draw_noise, no_noise
 
-__all__ = ["Elbo", "ElboTerms", "Params"]
+__all__ = ["Elbo", "ElboTerms", "LaterElbo", "Params"]
 
 Params = Mapping[str, Mapping[str, Any]]
 
@@ -51,6 +51,11 @@ class Elbo:
     dropout: bool  # whether the network has dropout, random in training
     dtype: str  # of its noise
     latents: tuple[str, ...] = ()  # blocks that belong to the examples
+
+    @property
+    def now(self) -> Elbo:
+        """Itself."""
+        return self
 
     def __call__(
         self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]
@@ -117,3 +122,42 @@ class Elbo:
             own = jnp.where(counted, parts.row_kl, 0.0).sum(axis=1)
             kl |= dict(zip(self.latents, own, strict=True))
         return list(kl.values())
+
+
+class LaterElbo:
+    """An ELBO that is put together when it is first asked for more than what is known of it.
+
+    Predictions of a fit that was loaded do not need it, and it takes most of the time.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the ELBO.
+    latents : tuple of str
+        Blocks that belong to the examples.
+    dropout : bool
+        Whether the network has dropout.
+
+    Examples
+    --------
+    >>> later = LaterElbo(lambda: Elbo(None, ("mu",), (), {}, {}, {}, False, "float32"), (), False)
+    >>> later.latents, later.names
+    ((), ('mu',))
+    """
+
+    def __init__(self, make: Callable[[], Elbo], latents: tuple[str, ...], dropout: bool):
+        self._make, self.latents, self.dropout = make, latents, dropout
+
+    @cached_property
+    def now(self) -> Elbo:
+        """The ELBO; it has to be made before JAX traces what calls it."""
+        return self._make()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_make":
+            raise AttributeError(name)
+        return getattr(self.now, name)
+
+    def __call__(self, *args: Any) -> ElboTerms:
+        """Evaluate the parts."""
+        return self.now(*args)

@@ -8,6 +8,7 @@ subclass of the distribution's, so that all else is dispatched as before.
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from typing import Any
 
@@ -22,28 +23,34 @@ from pytensor.graph.rewriting.basic import copy_stack_trace, dfs_rewriter, node_
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
-__all__ = ["family", "move_initial_values", "started"]
+__all__ = [
+    "family",
+    "move_initial_values",
+    "start_of",
+    "started",
+    "with_start",
+    "without_start",
+]
 
 
 class _Started(Op):
     """First among the bases of an op's class: the op of a distribution, and where to start it."""
 
     _start: np.ndarray | None = None  # None of an op that a rewrite made from its properties
-    _start_hash: int = 0
+    _start_digest: bytes = b""  # which numbers these are: millions are compared often
 
     def __eq__(self, other: object) -> bool:
         return self is other or (
             type(self) is type(other)
             and super().__eq__(other)
-            and self._start_hash == other._start_hash
-            and _bytes(self._start) == _bytes(other._start)
+            and self._start_digest == other._start_digest
         )
 
     def __hash__(self) -> int:
-        return hash((super().__hash__(), self._start_hash))
+        return hash((super().__hash__(), self._start_digest))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _with_start, (_without_start(self), self._start)
+        return with_start, (without_start(self), self._start)
 
 
 def move_initial_values(model: pm.Model, variables: list[TensorVariable]) -> None:
@@ -70,7 +77,7 @@ def move_initial_values(model: pm.Model, variables: list[TensorVariable]) -> Non
         start, node = model.rvs_to_initial_values[variable], variable.owner
         random = isinstance(node.op, (RandomVariable, SymbolicRandomVariable))
         if random and isinstance(start, np.ndarray):
-            node.op = _with_start(_without_start(node.op), start.copy())
+            node.op = with_start(without_start(node.op), start.copy())
             model.rvs_to_initial_values[variable] = None
 
 
@@ -108,15 +115,45 @@ def _started(base: type[Op]) -> type[Op]:
     return type(base.__name__, (_Started, base), {"__module__": __name__})
 
 
-def _with_start(op: Op, start: np.ndarray | None) -> Op:
-    return _like(op, _started(type(op)), _start=start, _start_hash=hash(_bytes(start)))
+def start_of(op: Op) -> np.ndarray | None:
+    """Return the start value that a distribution's op carries; None of others.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     x = pm.Normal("x", initval=2.0)
+    >>> move_initial_values(model, [x])
+    >>> float(start_of(x.owner.op))
+    2.0
+    """
+    return op._start if isinstance(op, _Started) else None
 
 
-def _without_start(op: Op) -> Op:
+def with_start(op: Op, start: np.ndarray | None) -> Op:
+    """Return the op of a distribution with a start value.
+
+    Examples
+    --------
+    >>> op = pm.Normal.dist().owner.op
+    >>> float(start_of(with_start(op, np.array(2.0))))
+    2.0
+    """
+    return _like(op, _started(type(op)), _start=start, _start_digest=_digest(start))
+
+
+def without_start(op: Op) -> Op:
+    """Return the op of the distribution itself.
+
+    Examples
+    --------
+    >>> op = pm.Normal.dist().owner.op
+    >>> without_start(with_start(op, np.array(2.0))) == op
+    True
+    """
     if not isinstance(op, _Started):
         return op
     plain = _like(op, family(op))
-    for name in ("_start", "_start_hash"):
+    for name in ("_start", "_start_digest"):
         plain.__dict__.pop(name, None)
     return plain
 
@@ -128,8 +165,12 @@ def _like(op: Op, kind: type[Op], **more: Any) -> Op:
     return new
 
 
-def _bytes(start: np.ndarray | None) -> tuple[Any, ...] | None:
-    return None if start is None else (start.shape, start.dtype.str, start.tobytes())
+def _digest(start: np.ndarray | None) -> bytes:
+    if start is None:
+        return b""
+    digest = hashlib.sha256(repr((start.shape, start.dtype.str)).encode())
+    digest.update(np.ascontiguousarray(start).reshape(-1).view(np.uint8))
+    return digest.digest()
 
 
 @_support_point.register(_Started)
@@ -148,7 +189,7 @@ def _start_of(op: Any, variable: TensorVariable, *inputs: Any) -> TensorVariable
 @node_rewriter([_Started])
 def _forget_starts(fgraph: Any, node: Apply) -> list[Any]:
     """Draw from the distribution itself: backends look at exact types in places."""
-    outputs = _without_start(node.op).make_node(*node.inputs).outputs
+    outputs = without_start(node.op).make_node(*node.inputs).outputs
     copy_stack_trace(node.outputs, outputs)
     return outputs
 

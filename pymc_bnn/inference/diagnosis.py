@@ -94,8 +94,8 @@ def explain(problem: Problem, loop: Loop, state: State) -> str:
             "variables where they do: pass initval= to them, or start= to fit"
         )
     repair = repair or (
-        "try a smaller learning_rate and scale_learning_rate, a guide with a smaller "
-        "init_scale, or data and priors on a scale near 1; "
+        "try a smaller learning_rate and scale_learning_rate (recover=3 goes back and lowers them "
+        "by itself), a guide with a smaller init_scale, or data and priors on a scale near 1; "
         'dtype="float64" tells overflow from a wrong model'
     )
     return (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +74,32 @@ class Ending:
                 raise invalid("kl_weight", rule, got, "pass steps=, or a shorter schedule")
             self._constant = max(self._constant, begun)
             self.next = self._ends.look_after(self._constant, self._constant)
+
+    def memory(self) -> dict[str, Any]:
+        """Return what it has found so far, of the program before as well, but no state."""
+        found = {n: asdict(v) if (v := getattr(self, n)) else None for n in ("rise", "gain")}
+        found |= {"steps": self.steps, "next": self.next, "settled": self.settled}
+        found |= {"begun": self._begun, "last": self._last, "why": self._why}
+        return found | {"before": self._before and self._before.memory()}
+
+    @classmethod
+    def recalled(
+        cls, memory: Mapping[str, Any], plan: Plan, program: Program, inner: State | None
+    ) -> Ending:
+        """Return the one whose :meth:`memory` it was, with the state to which it falls back."""
+        before = memory["before"]
+        pair = before and (inner, cls.recalled(before, plan, program, None))
+        ending = cls(plan, program, int(memory["begun"]), bool(memory["last"]), pair)
+        ending.steps, ending.next = int(memory["steps"]), int(memory["next"])
+        ending.settled, ending._why = memory["settled"], str(memory["why"])
+        ending.rise = memory["rise"] and Rise(**memory["rise"])
+        ending.gain = memory["gain"] and Gain(**memory["gain"])
+        return ending
+
+    @property
+    def inner(self) -> State | None:
+        """The state to which it falls back."""
+        return self._inner
 
     @property
     def known(self) -> int | None:

@@ -1,20 +1,54 @@
-"""Ctrl-C as a flag."""
+"""Ctrl-C, and where something can be saved SIGTERM, as a flag."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["interrupts", "say_interrupted"]
+__all__ = ["Interrupts", "interrupts", "say_interrupted"]
+
+
+class Interrupts:
+    """Tells whether a signal has come, and whether it was SIGTERM.
+
+    Examples
+    --------
+    >>> Interrupts()()
+    False
+    """
+
+    def __init__(self):
+        self._pressed = threading.Event()
+        self.terminated = False
+
+    def __call__(self) -> bool:
+        """Tell whether one has come."""
+        return self._pressed.is_set()
+
+    def on_interrupt(self, *_: Any) -> None:
+        """Take note of the first Ctrl-C; the second one interrupts at once."""
+        self._pressed.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def on_terminate(self, *_: Any) -> None:
+        """Take note of SIGTERM."""
+        self.terminated = True
+        self._pressed.set()
 
 
 @contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
+def interrupts(*, terminates: bool = False) -> Iterator[Interrupts]:
     """Turn the first Ctrl-C into a flag; the second one interrupts at once.
+
+    Parameters
+    ----------
+    terminates : bool, optional
+        Whether SIGTERM is to be one, too. Whoever asks for it has to raise the signal again after
+        this context, where it does what it did before.
 
     Examples
     --------
@@ -22,24 +56,27 @@ def interrupts() -> Iterator[Callable[[], bool]]:
     ...     interrupted()
     False
     """
-    pressed = threading.Event()
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield lambda: False
-        return
-
-    def handler(*_: Any) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, handler)
+    found = Interrupts()
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            handlers[signal.SIGINT] = found.on_interrupt
+        # None: a handler that was not set from Python, and could not be set again.
+        if terminates and signal.getsignal(signal.SIGTERM) is not None:
+            handlers[signal.SIGTERM] = found.on_terminate
+    before = {number: signal.getsignal(number) for number in handlers}
     try:
-        yield pressed.is_set
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        yield found
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def say_interrupted(done: int, steps: int | None, member: int = 0, members: int = 1) -> None:
+def say_interrupted(
+    done: int, steps: int | None, member: int = 0, members: int = 1, saved: str = ""
+) -> None:
     """Say on stderr, in one line, how far a fit came and what is kept.
 
     Examples
@@ -51,5 +88,5 @@ def say_interrupted(done: int, steps: int | None, member: int = 0, members: int 
         before = f"the {member} before it are" if member > 1 else "the one before it is"
         kept = f"member {member + 1} of {members} is left out: {before} kept"
     of = "" if steps is None else f" of {steps:,}"
-    text = f"fit interrupted after step {done:,}{of}: {kept}, with interrupted=True"
+    text = f"fit interrupted after step {done:,}{of}: {kept}, with interrupted=True{saved}"
     print(text, file=sys.stderr, flush=True)

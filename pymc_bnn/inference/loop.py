@@ -18,7 +18,7 @@ from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.sources import Held, Source, Streamed
 from pymc_bnn.inference.state import State, all_finite, copy_state
 from pymc_bnn.runtime.compilation import Compiled
-from pymc_bnn.runtime.sharding import keep_replicated
+from pymc_bnn.runtime.sharding import keep_replicated, replicate
 
 __all__ = ["Loop"]
 
@@ -49,7 +49,8 @@ class Loop:
     def __init__(self, program: Program, source: Source, state: State, then: Loop | None = None):
         self.then = then
         self.program, self._counts = program, program.counts
-        self._source, self._streamed = source, isinstance(source, Streamed)
+        self.like = jax.tree.map(_shape_of, state)
+        self.source, self._streamed = source, isinstance(source, Streamed)
         # Data that are held are given to every step.
         self._given: Any = None if self._streamed else (*source.take(), self._counts)
         step = program.step_on if self._streamed else program.step
@@ -77,6 +78,31 @@ class Loop:
         other.then = None if self.then is None else self.then.on(source)
         other._source, other._given = source, (*source.take(), self._counts)
         return other
+
+    def slower(self, rate: float) -> Loop:
+        """Return the same loop with all updates multiplied by a rate; it is compiled anew."""
+        then = self.then and self.then.slower(rate)
+        return Loop(self.program.slower(rate), self.source, self.like, then)
+
+    @property
+    def number(self) -> int:
+        """Which of the fit's stages it is, from 0."""
+        return 0 if self.program.first is None else 1
+
+    @property
+    def stages(self) -> list[Loop]:
+        """The loop, and those that go on from there."""
+        return [self, *([] if self.then is None else self.then.stages)]
+
+    def put(self, state: State) -> State:
+        """Return a state of host memory as one to make steps from, of arrays of its own."""
+
+        def copied(like: Any, leaf: Any) -> Any:
+            if like.weak_type and leaf.ndim == 0:  # as of a Python number
+                return jnp.asarray(leaf.item())
+            return leaf if isinstance(leaf, jax.Array) else jnp.array(leaf, copy=True)
+
+        return replicate(jax.tree.map(copied, self.like, state), self.program.mesh)
 
     def whole(self, state: State) -> State:
         """Return the same posterior as a state of the last loop's program."""
@@ -110,6 +136,7 @@ class Loop:
         if self.from_python:
             return self._finite
         found: list[Metrics] = []
+        kept = copy_state(kept)  # who asks may have use for it
         for _ in range(steps):
             before = copy_state(kept)
             kept, metrics, finite = self.advance(kept, 1)
@@ -137,7 +164,7 @@ class Loop:
         began, done, running = time.monotonic(), [], None
         for _ in range(steps):
             try:
-                taken = self._source.take(interrupted)
+                taken = self.source.take(interrupted)
             except Exception as error:
                 if running is None:
                     raise
@@ -163,6 +190,13 @@ class Loop:
             return False
         done.append(jax.device_get(metrics))
         return True
+
+
+def _shape_of(leaf: Any) -> jax.ShapeDtypeStruct:
+    """Return shape and type of a part of a state."""
+    leaf = leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
+    weak = getattr(leaf, "weak_type", False)
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, weak_type=weak)
 
 
 def _guarded(step: Callable[..., tuple[State, Metrics]], mesh: Mesh | None) -> Callable[..., Any]:

@@ -13,8 +13,10 @@ import numpy as np
 from pymc_bnn.inference.interrupts import say_interrupted
 from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.plan import Plan
+from pymc_bnn.inference.position import Position
 from pymc_bnn.inference.record import Record
 from pymc_bnn.inference.run import RunOptions, run
+from pymc_bnn.inference.slot import Slot
 from pymc_bnn.inference.state import State, on_host
 
 __all__ = ["Records", "member_seed", "run_members", "stack_states", "state_of"]
@@ -84,12 +86,13 @@ def state_of(states: State, member: int) -> State:
 def run_members(
     count: int,
     first: Callable[[int], State],
-    loop: Loop,
+    loop: Callable[[], Loop],
     plan: Plan,
     options: RunOptions,
     result: Callable[[State, Record], Any],
     mixture: Callable[[Sequence[State], Sequence[Record], bool], Any],
     explain: Callable[[Loop, State], str],
+    slot: Callable[[int], Slot] = lambda member: Slot(),
 ) -> tuple[list[State], list[Record], bool]:
     """Run the loop once for each member; see :func:`pymc_bnn.inference.run.run`.
 
@@ -101,12 +104,16 @@ def run_members(
         How many.
     first : callable
         Returns the first state of the member of a number.
-    loop, plan, options, explain
+    loop : callable
+        Returns that of all; it is made where a step has to be.
+    plan, options, explain
         As of a single run.
     result : callable
         Makes of a state and a record what callbacks are given as `approximation`.
     mixture : callable
         Makes of those of all members, and whether some were left out, what errors are given.
+    slot : callable, optional
+        Returns where the member of a number leaves its positions and its end.
 
     Returns
     -------
@@ -125,6 +132,11 @@ def run_members(
         return mixture([*done, on_host(state)], [*left, record], False)
 
     for member in range(count):
+        own = slot(member)
+        if (ended := own.end(lambda: loop().stages[-1].like)) is not None:
+            states.append(ended[0])
+            records.append(ended[1])
+            continue
         try:
             state = first(member)
         except KeyboardInterrupt:
@@ -134,7 +146,10 @@ def run_members(
             break
         shown = replace(options, member=member, members=count)
         keep = partial(so_far, (tuple(states), tuple(records)))
-        state, record = run(loop, state, plan, shown, result, explain, keep)
+        begin = Position.first(loop(), state, plan)
+        state, record = run(begin, plan, shown, result, explain, keep, own)
+        if not record.interrupted:
+            own.finish(on_host(state), record)
         if record.interrupted and states:
             break
         states.append(on_host(state))

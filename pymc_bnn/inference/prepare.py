@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ import pymc as pm
 from jax.sharding import Mesh
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.data.epochs import EpochPlan
+from pymc_bnn.data.epochs import EpochPlan, StreamPlan
 from pymc_bnn.data.gathering import ROWS
 from pymc_bnn.data.loader import Batch
 from pymc_bnn.data.padding import fill, room_of, round_up, storage_of
 from pymc_bnn.data.prefetcher import STALL_S
+from pymc_bnn.data.resuming import Where
 from pymc_bnn.data.spec import BatchSpec
 from pymc_bnn.data.streams import open_stream
 from pymc_bnn.inference.sources import Held, Source, Streamed
@@ -81,6 +82,8 @@ def prepare(
     whole_up_to: int = 256,
     epochs: int | None = None,
     seed: int = 0,
+    keeps: bool = False,
+    at: Mapping[str, Any] | None = None,
 ) -> tuple[Problem, Source]:
     """Take a model apart, find its rows, and put its data where steps find them.
 
@@ -102,6 +105,10 @@ def prepare(
         If asked for: a stream has to say how long one is.
     seed : int, optional
         Of random initial values, and of the order in which rows are checked.
+    keeps : bool, optional
+        Whether the source is to tell where it is.
+    at : mapping, optional
+        What it told, where it is to go on from there.
 
     Returns
     -------
@@ -129,7 +136,7 @@ def prepare(
         if mesh is not None:
             rule, repair = "be left out where `data` come in batches", "fit on one device"
             raise invalid("devices", rule, repr(options.devices), repair)
-        return _prepare_stream(model, options, epochs, seed)
+        return _prepare_stream(model, options, epochs, seed, keeps, at)
     terms, size, row_terms = take_apart(
         model,
         options.batch_size,
@@ -173,8 +180,40 @@ def held(problem: Problem, batches: EpochPlan | None, mesh: Mesh | None = None) 
     return Held(replicate(arrays, mesh), batches)
 
 
+def stream_again(problem: Problem, batches: StreamPlan, data: Any) -> Streamed:
+    """Open batches for a problem that was fitted to such ones before.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> options = DataOptions([{"y": np.zeros(6)}], total_size=6)
+    >>> problem, source = prepare(model, options)
+    >>> again = stream_again(problem, source.batches, options.data)
+    >>> with source, again:
+    ...     again.batches.capacity
+    6
+    """
+    stream, _ = open_stream(
+        data,
+        BatchSpec.of(problem.terms, problem.dtype),
+        total_size=problem.n,
+        batch_size=batches.capacity,
+        epochs=None,
+        stall_timeout=STALL_S,
+    )
+    rest = [d for d in problem.terms.data if not d.per_example]
+    arrays = {d.name: narrow(d.value, problem.dtype) for d in rest}
+    return Streamed(stream, replicate(arrays, None), batches, problem.dtype)
+
+
 def _prepare_stream(
-    model: pm.Model, options: DataOptions, epochs: int | None, seed: int
+    model: pm.Model,
+    options: DataOptions,
+    epochs: int | None,
+    seed: int,
+    keeps: bool,
+    at: Mapping[str, Any] | None,
 ) -> tuple[Problem, Streamed]:
     """Prepare a model of which a sample is held, and whose data come in batches."""
     terms = by_rows(model, options.rows, seed)
@@ -186,6 +225,8 @@ def _prepare_stream(
             batch_size=options.batch_size,
             epochs=epochs,
             stall_timeout=options.stall_timeout,
+            keeps=keeps,
+            at=at and Where(*(at[f.name] for f in fields(Where))),
         )
         stack.enter_context(stream)
         first = stream.peek()
@@ -197,7 +238,7 @@ def _prepare_stream(
         arrays = {d.name: narrow(d.value, options.dtype) for d in terms.data if not d.per_example}
         rest = replicate(arrays, None)
         stack.pop_all()
-        return problem, Streamed(stream, rest, batches, options.dtype)
+        return problem, Streamed(stream, rest, batches, options.dtype, at)
 
 
 def _check_rows_of(first: Batch, terms: ModelTerms, seed: int) -> None:

@@ -110,6 +110,21 @@ class Program(ABC):
         """Let rates fall over so many steps from here; return how many it takes: 0 if it cannot."""
         return state, 0
 
+    def slower(self, rate: float) -> Program:
+        """Return the same program with all updates multiplied by a rate; states stay as they are.
+
+        Raises
+        ------
+        ValueError
+            Where the method's steps have no rates.
+        """
+        rule, repair = "be 0 for this method", "leave it out"
+        raise invalid("recover", rule, type(self.method).__name__, repair)
+
+    def going_on(self, plan: Plan) -> Program:
+        """Return the same program for more steps, of another plan and without stages before."""
+        return replace(self, plan=plan, first=None)
+
     @property
     def dropout(self) -> bool:
         """Whether the network has dropout, which makes the objective no ELBO."""

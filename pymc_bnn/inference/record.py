@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pymc_bnn.inference.convergence import Rise
 from pymc_bnn.inference.metrics import Metrics
+from pymc_bnn.inference.recovery import Recovery
 from pymc_bnn.inference.stages import Gain
 
 __all__ = ["Record"]
@@ -26,6 +27,7 @@ class Record:
     rise: Rise | None = None  # of the ELBO at the last look, where convergence ends the fit
     settled: int | None = None  # the step after which rates fell, where that was found
     gain: Gain | None = None  # of the ELBO over independent Normals, where their steps came first
+    recoveries: tuple[Recovery, ...] = ()  # times that it went back, as a step was not finite
 
     @property
     def converged(self) -> bool | None:

@@ -17,6 +17,7 @@ from pymc_bnn.inference.interrupts import interrupts
 from pymc_bnn.inference.log_joint import log_joint
 from pymc_bnn.inference.nuts import Nuts, Stats, Whitening, blackjax_or_error, stages_of
 from pymc_bnn.inference.start import first_scales
+from pymc_bnn.model.absent import check_there
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_draws import KeptDraws
@@ -130,6 +131,7 @@ def check_refinable(
         got = f"a sample of {problem.terms.n_rows} of {problem.n:,} examples"
         rule, repair = "hold all data to be refined", "fit a model that holds them, without `data`"
         raise invalid("model", rule, got, repair)
+    check_there(problem.terms, "refine")
     found = []
     if kl_weight != 1:
         found.append(f"the fit's kl_weight was {kl_weight:g}, the refined posterior has 1")

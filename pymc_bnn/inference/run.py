@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,8 +20,11 @@ from pymc_bnn.inference.interrupts import interrupts, say_interrupted
 from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.plan import Plan
+from pymc_bnn.inference.position import Position, give_back, states_of
 from pymc_bnn.inference.progress import Progress
 from pymc_bnn.inference.record import Record
+from pymc_bnn.inference.rescues import Rescues
+from pymc_bnn.inference.slot import Slot
 from pymc_bnn.inference.state import State
 
 __all__ = ["RunOptions", "run"]
@@ -45,10 +50,12 @@ class RunOptions:
     member: int = 0
     members: int = 1
     label: str = ""  # said before the bar
+    recover: int = 0  # how often to go back where a step is not finite
 
     def __post_init__(self):
         if self.chunk_steps is not None:
             check_int("chunk_steps", self.chunk_steps, 1, None, "pass chunk_steps=100, say")
+        check_int("recover", self.recover, 0, None, "pass recover=3, say")
         if hasattr(self.callbacks, "on_chunk"):
             object.__setattr__(self, "callbacks", [self.callbacks])
         for callback in self.callbacks:
@@ -73,24 +80,22 @@ class RunOptions:
 
 
 def run(
-    loop: Loop,
-    state: State,
+    begin: Position,
     plan: Plan,
     options: RunOptions,
     result: Callable[[State, Record], Any],
     explain: Callable[[Loop, State], str],
     keep: Callable[[State, Record], Any],
+    slot: Slot | None = None,
 ) -> tuple[State, Record]:
-    """Drive the loop in pieces, and the callbacks between chunks.
+    """Drive a loop in pieces, and the callbacks between chunks.
 
     A piece takes about a third of a second, or longer where the state is large.
 
     Parameters
     ----------
-    loop : Loop
-        What makes the steps, and which loop goes on from there.
-    state : State
-        The one to begin from; it is used up.
+    begin : Position
+        What makes the steps, and the state to begin from, which is used up.
     plan : Plan
         How many steps.
     options : RunOptions
@@ -102,6 +107,8 @@ def run(
         Says of a loop and its last finite state why the next step is not finite.
     keep : callable
         Makes of them what errors are given: the members before, too.
+    slot : Slot, optional
+        Where positions are kept; if there are some the run goes on from the last.
 
     Returns
     -------
@@ -117,34 +124,54 @@ def run(
     Exception
         What a callback or a stream raised, with an `approximation`.
     """
-    per_epoch, ends = plan.per_epoch, Ending(plan, loop.program, last=loop.then is None)
-    chunk, callbacks = options.chunk(per_epoch), options.callbacks
-    found: list[Metrics] = []
-    done, in_chunk, cut, started = 0, 0, False, time.perf_counter()
+    slot, per_epoch, callbacks = slot or Slot(), plan.per_epoch, options.callbacks
+    chunk = options.chunk(per_epoch)
+    at = slot.begin(begin, plan, states_of(callbacks))
+    give_back(callbacks, at.callbacks)
+    rescues = Rescues(options.recover, at)
+    loop, state, ends, found, done, in_chunk = at.parts()
+    in_chunk, cut, started = in_chunk % chunk, False, time.perf_counter() - at.elapsed_s
     piece = 1 if jax.process_count() == 1 else chunk
     kept = state
     asked = [getattr(callback, "at_steps", None) for callback in callbacks]  # None: every chunk
     stops = {step for steps_asked in asked for step in steps_asked or ()}
+
+    def here(state: State) -> Position:
+        elapsed, seen = time.perf_counter() - started, states_of(callbacks)
+        now = loop, state, copy(ends), tuple(found), done, in_chunk, elapsed, seen
+        return Position(*now, *rescues.kept)
+
     try:
         shown = options.progressbar and jax.process_index() == 0
         label = f"{options.member + 1}/{options.members}" if options.members > 1 else options.label
         with (
             Progress(ends.known, per_epoch, label, enabled=shown) as bar,
-            interrupts() as interrupted,
+            interrupts(terminates=slot.keeps) as interrupted,
         ):
+            if done:
+                bar.update(done, Metrics.join(found), ends.known)
             while done < ends.next and not interrupted():
                 left = ends.next - done
                 now = min(piece, left, chunk - in_chunk if callbacks else left)
                 now = min([now, *(stop - done for stop in stops if stop > done)])
+                now = min(now, slot.left(done), rescues.left(done))
                 began = time.perf_counter()
                 kept = loop.keep(state)
                 copied = time.perf_counter()
+                rescues.look(done, loop, partial(here, kept))
+                slot.look(done, partial(here, kept))
+                stepped = time.perf_counter()
                 state, metrics, finite = loop.advance(state, now, interrupted)
-                took = max(time.perf_counter() - copied, 1e-9)
+                took = max(time.perf_counter() - stepped, 1e-9)
                 if not finite:
                     kept, before = loop.last_finite(kept, now)
                     found.append(before)
                     why = explain(loop, kept)
+                    if (back := rescues.back(int(kept.step) + 1, why)) is not None:
+                        give_back(callbacks, back.callbacks)
+                        loop, state, ends, found, done, in_chunk = back.parts()
+                        kept, piece = state, 1
+                        continue
                     if ends.falls_back:
                         state = ends.fall_back(kept, why)
                         break
@@ -199,10 +226,15 @@ def run(
         error.approximation = _so_far(keep, loop.whole(kept), found)
         error.add_note("What was fitted so far is kept in this error's `approximation`.")
         raise
-    if cut:
-        say_interrupted(done, ends.known, options.member, options.members)
+    if cut or (interrupted.terminated and done == ends.next):
+        saved = slot.leave(done, partial(here, state))
+        say_interrupted(done, ends.known, options.member, options.members, saved)
+    if interrupted.terminated:  # what it did before
+        signal.raise_signal(signal.SIGTERM)
     state = ends.better(loop.whole(state), found)
-    record = Record(Metrics.join(found), cut, ends.rise, ends.settled, ends.gain)
+    record = Record(
+        Metrics.join(found), cut, ends.rise, ends.settled, ends.gain, rescues.recoveries
+    )
     try:
         ends.warn(done)
     except UserWarning as error:  # where warnings are errors
@@ -221,4 +253,4 @@ def _last(found: list[Metrics], steps: int) -> Metrics:
     while count < steps:
         first -= 1
         count += len(found[first].nll)
-    return Metrics.join(found[first:])
+    return Metrics.join(found[first:]).last(steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import jax
@@ -44,6 +45,10 @@ class Held:
         """Return what the next step is given beside its state."""
         return (self.data,)
 
+    def where(self) -> Any:
+        """Return what it takes to go on from here: nothing, steps choose their batches."""
+        return None
+
     @property
     def shown(self) -> dict[str, Any]:
         """Data to look at in place of the model's own: none."""
@@ -63,14 +68,25 @@ class Streamed:
         How many examples there are, and how they come.
     dtype : {"float32", "float64"}
         Precision.
+    at : mapping, optional
+        What :meth:`where` returned, where it goes on from there, as the stream does.
     """
 
     def __init__(
-        self, stream: Prefetcher, rest: Mapping[str, jax.Array], batches: StreamPlan, dtype: str
+        self,
+        stream: Prefetcher,
+        rest: Mapping[str, jax.Array],
+        batches: StreamPlan,
+        dtype: str,
+        at: Mapping[str, Any] | None = None,
     ):
         self._stream, self._rest, self._dtype = stream, dict(rest), dtype
         self.batches, self._passes = batches, Passes(batches)
-        self._first = stream.peek()
+        self._first, self._used = stream.peek(), 0
+        if at is not None and at["number"]:
+            stream.take()
+            self._used = at["number"]
+            self._passes.recall(at["passes"])
 
     def __enter__(self) -> Streamed:
         return self
@@ -84,8 +100,13 @@ class Streamed:
         batch = self._stream.take(interrupted)
         if batch is None:
             return None
+        self._used += 1
         weight = np.asarray(self._passes.weight(batch.size, batch.visit), self._dtype)
         return {**self._rest, **batch.rows}, np.int32(batch.size), weight
+
+    def where(self) -> dict[str, Any]:
+        """Return what it takes to go on from here, of plain values."""
+        return {**asdict(self._stream.where(self._used)), "passes": self._passes.memory()}
 
     @property
     def shown(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["State", "all_finite", "copy_state", "on_host"]
+__all__ = ["State", "all_finite", "copy_state", "of_host", "on_host"]
 
 
 @jax.tree_util.register_dataclass
@@ -68,3 +68,15 @@ def on_host(state: State) -> State:
     words = np.asarray(jax.device_get(jax.random.key_data(state.key)))
     params, opt_state, step = jax.device_get((state.params, state.opt_state, state.step))
     return State(params, opt_state, words, step)
+
+
+def of_host(state: State) -> State:
+    """Return a state whose key is one again, of what :func:`on_host` made.
+
+    Examples
+    --------
+    >>> state = State({}, (), jax.random.key(7), jnp.int32(3))
+    >>> bool(of_host(on_host(state)).key == state.key)
+    True
+    """
+    return replace(state, key=jax.random.wrap_key_data(jnp.asarray(state.key)))

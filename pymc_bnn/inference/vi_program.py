@@ -16,7 +16,8 @@ from pymc_bnn.data.gathering import ROWS, seen_by
 from pymc_bnn.elbo import Elbo, ElboTerms
 from pymc_bnn.guides import JointGuide
 from pymc_bnn.inference.metrics import Metrics
-from pymc_bnn.inference.optimizer import let_fall
+from pymc_bnn.inference.optimizer import let_fall, lowered
+from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.redraw import redraw
 from pymc_bnn.inference.row_steps import faster, first_state, step_on_rows
@@ -127,6 +128,15 @@ class VIProgram(Program):
         }
         key, step = jax.random.clone(state.key), jnp.copy(state.step)  # a step uses up its state
         return replace(self.init(0, params), key=key, step=step)
+
+    def going_on(self, plan: Plan) -> VIProgram:
+        """Return the same program for more steps, its ELBO made before they are traced."""
+        return replace(super().going_on(plan), elbo=self.elbo.now)
+
+    def slower(self, rate: float) -> VIProgram:
+        """Return the same program with all updates multiplied by a rate; states are the same."""
+        first = self.first and self.first.slower(rate)
+        return replace(self, optimizer=lowered(self.optimizer, rate), first=first)
 
     def posterior(self, state: State) -> GuidePosterior:
         """Return the posterior that a state stands for."""

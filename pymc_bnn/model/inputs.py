@@ -17,6 +17,7 @@ from pymc_bnn.model.names import array_name
 from pymc_bnn.model.numbers import within_int32
 from pymc_bnn.model.roots import data_roots, numbers_of
 from pymc_bnn.model.terms import Data, Sample
+from pymc_bnn.saving.models import is_absent
 
 __all__ = ["data_as_inputs"]
 
@@ -84,7 +85,8 @@ def data_as_inputs(
             name = f"{name}_{len(data)}"
         bound = isinstance(root, TensorConstant) and root not in observations
         # A constant of the model may be infinite: a bound, a mask.
-        check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
+        if not is_absent(root):
+            check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
         shape = (None, *value.shape[1:]) if sampled else value.shape
         inputs[root] = pt.tensor(name, dtype=value.dtype, shape=shape)
         columns = columns_of(root, model)

@@ -25,6 +25,7 @@ from pytensor.tensor.variable import TensorConstant
 
 from pymc_bnn.graphs.interpreted import without_c
 from pymc_bnn.graphs.substitute import rebuild, with_inputs
+from pymc_bnn.saving.models import is_absent
 
 __all__ = ["initial_point", "wide_transform", "widen", "within_int32"]
 
@@ -199,7 +200,9 @@ def _as(variable: Variable, dtype: str | None) -> Variable:
     if dtype is None or variable.type.dtype == dtype:
         return variable
     if isinstance(variable, TensorConstant):
-        return pt.constant(variable.data.astype(dtype), name=variable.name)
+        cast = pt.constant(variable.data.astype(dtype), name=variable.name)
+        cast.tag.absent = is_absent(variable)
+        return cast
     return variable.astype(dtype)
 
 

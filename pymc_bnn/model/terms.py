@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pymc as pm
 from pytensor.graph.basic import Variable
+from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.basic import NormalRV
 from pytensor.tensor.variable import TensorVariable
+
+from pymc_bnn.saving.models import is_absent
 
 __all__ = ["Data", "FreeVariable", "ModelTerms", "Observed", "Sample"]
 
@@ -67,6 +71,11 @@ class Data:
     root: Variable  # the shared variable or constant of the model
     group: int | None = None  # the first axis runs over this one of the other samples
     columns: tuple | None = None  # their names, where they are known
+
+    @property
+    def absent(self) -> bool:
+        """Whether they are known by type and shape only: of a fit that was saved without them."""
+        return is_absent(self.root)
 
 
 @dataclass(frozen=True)
@@ -136,9 +145,17 @@ class ModelTerms:
         """Names of the free variables that belong to the examples, an entry to each."""
         return tuple(f.name for f in self.free if f.per_example)
 
+    @cached_property
+    def incomplete(self) -> bool:
+        """Whether data of the model are absent."""
+        model = self.model
+        graphs = [*model.basic_RVs, *model.potentials, *model.rvs_to_values.values()]
+        return any(map(is_absent, ancestors(graphs)))
+
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the data's values by name."""
-        return {d.name: d.value for d in self.data}
+        """Return the data's values by name; of rows that are absent one, for what needs none."""
+        one_row = {d.name for d in self.data if d.absent and d.per_example}
+        return {d.name: d.value[:1] if d.name in one_row else d.value for d in self.data}
 
     def values_of(self, values: Mapping[str, Any], rows: np.ndarray) -> dict[str, Any]:
         """Return values of the free variables as some rows see them; beyond the last the last."""

@@ -31,6 +31,8 @@ class Undivided:
         A model with observed variables and continuous free variables.
     random_seed : int, optional
         Seed of random initial values, where the model asks for such.
+    start : dict from str to numpy.ndarray, optional
+        Initial values, where they are known.
 
     Raises
     ------
@@ -45,8 +47,15 @@ class Undivided:
     [[3.0]]
     """
 
-    def __init__(self, model: pm.Model, random_seed: int | None = None):
+    def __init__(
+        self,
+        model: pm.Model,
+        random_seed: int | None = None,
+        start: dict[str, np.ndarray] | None = None,
+    ):
         check_model(model)
+        if start is not None:
+            self.start = start
         self.model, self.random_seed = model, random_seed
         self.likelihood_data, self.n_found = find_likelihood_data(model)
         self.graphs, totals = without_minibatches(model)

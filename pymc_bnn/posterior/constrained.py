@@ -9,6 +9,7 @@ import numpy as np
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.model.absent import check_there
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.posterior.base import Moments, Posterior
@@ -64,6 +65,7 @@ def constrained_moments(problem: Problem, posterior: Posterior) -> Moments:
     nodes, weights = np.polynomial.hermite_e.hermegauss(_QUADRATURE_NODES)
     weights = weights / weights.sum()
     terms, dtype = problem.terms, problem.dtype
+    check_there(terms, "mean", [f.constrained for f in terms.free])
     with precision(dtype):
         locs, scales = posterior.moments()
         for f in terms.free:

@@ -12,6 +12,7 @@ import xarray as xr
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn._checks import invalid
+from pymc_bnn.model.absent import absent, check_there
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.posterior.base import Posterior
@@ -61,7 +62,8 @@ def choose_names(
 ) -> dict[str, Any]:
     """Return names and graphs of the variables to draw, chosen as everywhere in ArviZ.
 
-    By default free variables, and deterministics that do not depend on data of the examples.
+    By default free variables, and deterministics that do not depend on data of the examples, or
+    on such as a saved fit was loaded without.
 
     Examples
     --------
@@ -75,7 +77,8 @@ def choose_names(
     known = {**{f.name: f.constrained for f in terms.free}, **terms.deterministics}
     if var_names is None:
         row_inputs = {d.variable for d in terms.data if d.per_example}
-        return {name: e for name, e in known.items() if not row_inputs & set(ancestors([e]))}
+        own = {name: e for name, e in known.items() if not row_inputs & set(ancestors([e]))}
+        return {name: e for name, e in own.items() if not absent(terms, [e])}
     asked = [var_names] if isinstance(var_names, str) else list(var_names)
     of_names = xr.Dataset(dict.fromkeys(known, 0))
     names = list(arviz_base.utils._var_names(asked, of_names, filter_vars))
@@ -112,6 +115,7 @@ def sample(
     (1, 5)
     """
     terms, dtype, names = problem.terms, problem.dtype, list(graphs)
+    check_there(terms, "sample", list(graphs.values()))
     with precision(dtype):
         function = constrain(terms, list(graphs.values()), dtype)
         itemsize = np.dtype(dtype).itemsize

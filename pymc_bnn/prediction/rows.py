@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from pymc_bnn._checks import first_line, invalid
+from pymc_bnn.model.absent import absent
 from pymc_bnn.prediction.predictor import Predictor
-from pymc_bnn.prediction.requests import Request
+from pymc_bnn.prediction.requests import NEW_DATA, Request
 
 __all__ = ["Rows", "need_density"]
 
@@ -53,6 +54,13 @@ class Rows:
         """
         terms, used, given = predictor.terms, predictor.used, request.values
         origin = request.origin
+        graphs = list(predictor.outputs.graphs.values())
+        missing = absent(terms, graphs, but=given)
+        if missing:
+            rule = "hold the data that predictions need and that were not saved with the fit"
+            got = sorted(given) or "none"
+            repair = f"add {missing}, or load the fit with model=, a model that holds them"
+            raise invalid(str(NEW_DATA), rule, got, repair)
         predictor.rules.check({**terms.arrays(), **given}, origin["{name}"], only=given)
         arrays = {d.name: given.get(d.name, d.value) for d in used}
         rows = {d.name: arrays[d.name] for d in used if d.per_example}

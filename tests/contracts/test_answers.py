@@ -1,6 +1,7 @@
 """Which question every kind of result answers, and which with one clear error."""
 
 import json
+import tempfile
 import warnings
 
 import numpy as np
@@ -56,6 +57,16 @@ def report(fitted, folder):
     return write_report(folder, fitted, prediction, labels, seconds=1.0, elbo_draws=2)
 
 
+def saved(fitted):
+    with tempfile.TemporaryDirectory() as folder:
+        fitted.save(f"{folder}/fit")
+        return bnn.load(f"{folder}/fit")
+
+
+def batches(fitted):
+    return [{"x": X, "y": Y}] if fitted.streamed else None
+
+
 # What is asked, and how kinds refuse it that do not answer.
 QUESTIONS = {
     "mean": (lambda f: f.mean["w"], {}),
@@ -67,6 +78,7 @@ QUESTIONS = {
         dict.fromkeys(("mixture", "ensemble"), "must have a mean that stands for it"),
     ),
     "nll": (lambda f: f.nll(NEW, 3), {}),
+    "save": (lambda f: saved(f).nll(NEW, 3), {}),
     "elbo": (
         lambda f: f.elbo(2)["nll"],
         {"streamed": "`data` must be given", "refined": "must have an ELBO"},
@@ -102,6 +114,10 @@ QUESTIONS = {
     "stack": (
         lambda f: f.stack(NEW, 3).weights,
         dict.fromkeys(("fit", "points", "streamed", "refined"), "must be a mixture of fits"),
+    ),
+    "resume": (
+        lambda f: f.resume(2, data=batches(f), progressbar=False).mean["w"],
+        {"refined": "must be a fit by steps to go on"},
     ),
     "start": (
         lambda f: bnn.fit(model(), steps=1, start=f, **QUIET).mean["w"],

@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -74,6 +75,13 @@ def refined(fitted):
         return fitted.refine(4, random_seed=1, **options).sample().posterior.to_dataset()
 
 
+def saved(fitted):
+    with tempfile.TemporaryDirectory() as folder:
+        fitted.save(f"{folder}/fit")
+        again = bnn.load(f"{folder}/fit")
+    return again.predict(rows(fitted), 3, var_names="m", random_seed=1)
+
+
 # What to call a method with; everything else that is public is read.
 CALLS = {
     "diagnose": lambda f: f.diagnose(3, data=rows(f)),
@@ -83,7 +91,9 @@ CALLS = {
     "predict": lambda f: f.predict(rows(f), 3, var_names="m", random_seed=1),
     "predict_to": written,
     "refine": refined,
+    "resume": lambda f: f.resume(2, data=[(X, Y)] if f.streamed else None, progressbar=False).mean,
     "sample": lambda f: f.sample(3, random_seed=1).posterior.to_dataset(),
+    "save": saved,
     "scale_ratio": lambda f: f.scale_ratio(),
     "stack": lambda f: None,  # of mixtures only
     "summary": lambda f: f.summary(),

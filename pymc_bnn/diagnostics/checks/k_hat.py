@@ -47,7 +47,8 @@ def k_hat(case: Case) -> Iterator[Finding]:
     'k_hat'
     """
     problem, posterior = case.problem, case.posterior
-    if posterior.points or problem.streamed or case.program.dropout or case.draws < _LEAST_DRAWS:
+    partly = problem.streamed or problem.terms.incomplete
+    if posterior.points or partly or case.program.dropout or case.draws < _LEAST_DRAWS:
         return
     weigh = log_weights(problem, posterior, case.seed)
     weights = weigh(range(min(_FIRST, case.draws)))

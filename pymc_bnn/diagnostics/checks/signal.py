@@ -76,7 +76,7 @@ def signal(case: Case, until: float = np.inf) -> Iterator[Finding]:
     >>> signal.__name__
     'signal'
     """
-    if case.problem.streamed:
+    if case.problem.streamed or case.problem.terms.incomplete:
         return
     for o in case.problem.for_predictions.observed:
         # What cannot be computed here has no row.

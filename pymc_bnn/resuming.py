@@ -1,0 +1,126 @@
+"""More steps of a fit that has ended, with its optimiser as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pymc_bnn._checks import check_int, invalid
+from pymc_bnn.inference.diagnosis import explain
+from pymc_bnn.inference.ending import Ending
+from pymc_bnn.inference.loop import Loop
+from pymc_bnn.inference.position import Position
+from pymc_bnn.inference.prepare import held, stream_again
+from pymc_bnn.inference.record import Record
+from pymc_bnn.inference.run import RunOptions, run
+from pymc_bnn.inference.state import State, of_host, on_host
+from pymc_bnn.model.absent import check_there
+from pymc_bnn.prediction.requests import warn_of_changed_data
+from pymc_bnn.runtime.precision import precision
+from pymc_bnn.saved_fits.specs import check_known
+
+__all__ = ["Resumes"]
+
+
+class Resumes:
+    """A fit that can go on; its fields are those of :class:`pymc_bnn.Approximation`.
+
+    Examples
+    --------
+    >>> Resumes.__name__
+    'Resumes'
+    """
+
+    def resume(
+        self,
+        steps: int,
+        *,
+        data: Iterable[Any] | None = None,
+        progressbar: bool = True,
+        callbacks: Sequence[Any] = (),
+        chunk_steps: int | None = None,
+        recover: int = 0,
+    ) -> Any:
+        """Go on for so many steps, with the state of the optimiser as it was when the fit ended.
+
+        With an optimiser of constant rates, or a schedule that goes on, the result is that of one
+        longer fit, bit by bit. Rates of the default optimiser have fallen to a hundredth at the end
+        of a fit, and stay there: what is left to gain far from here takes
+        ``fit(start=fitted)``, which begins afresh at the full rates.
+
+        Parameters
+        ----------
+        steps : int
+            How many more, at least 1.
+        data : iterable, optional
+            Of a streamed fit: its batches, from the first one on.
+        progressbar, callbacks, chunk_steps, recover
+            As of :func:`pymc_bnn.fit`.
+
+        Returns
+        -------
+        Approximation
+            With the steps before in its history; of several members each goes on.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a bad argument.
+        NonFiniteError
+            When a step is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np, optax, pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.ones(9))
+        >>> options = {"optimizer": optax.adam(0.01), "random_seed": 1, "progressbar": False}
+        >>> whole = bnn.fit(model, steps=300, **options)
+        >>> parts = bnn.fit(model, steps=200, **options).resume(100, progressbar=False)
+        >>> len(parts.history), bool(parts.mean["mu"] == whole.mean["mu"])
+        (300, True)
+        """
+        check_int("steps", steps, 1, None, "pass steps=1000, say")
+        options = RunOptions(callbacks, chunk_steps, progressbar, recover=recover)
+        if self.streamed != (data is not None):
+            rule, got = "be given where the fit was of batches, and only there", type(data).__name__
+            repair = "pass the batches" if self.streamed else "leave it out"
+            raise invalid("data", rule, got, repair)
+        check_known(self.program)
+        rows = {d.name for d in self.problem.terms.data if d.per_example}
+        check_there(self.problem.terms, "resume", but=() if data is None else rows)
+        warn_of_changed_data(self.problem.terms, "resume", rows=not self.streamed)
+        return self._go_on(steps, data, options)
+
+    def _go_on(self, steps: int, data: Any, options: RunOptions) -> Any:
+        problem, record = self.problem, self.record
+        plan = replace(self.program.plan, steps=record.steps + steps, convergence=None)
+
+        def result(state: State, now: Record, of: Any = None) -> Any:
+            metrics, recoveries = now.metrics, now.recoveries
+            kept = replace(record, metrics=metrics, recoveries=recoveries)
+            kept = replace(kept, interrupted=now.interrupted)
+            return replace(self, program=program, state=on_host(state), record=kept)
+
+        with precision(problem.dtype):
+            program = self.program.going_on(plan)
+            if data is None:
+                source = held(problem, plan.batches, plan.mesh)
+            else:
+                source = stream_again(problem, plan.batches, data)
+            with source:
+                state = of_host(self.state)
+                slower = record.recoveries[-1].rate if record.recoveries else None
+                steps_of = program if slower is None else program.slower(slower)
+                loop = Loop(steps_of, source, state)
+                begin = Position(
+                    loop,
+                    loop.put(state),
+                    Ending(plan, program),
+                    (record.metrics,),
+                    record.steps,
+                    recoveries=record.recoveries,
+                )
+                return result(*run(begin, plan, options, result, partial(explain, problem), result))

@@ -1,0 +1,1 @@
+"""Fits as JSON and arrays, and back."""

@@ -1,0 +1,1 @@
+"""Folders on disk that are whole or not there, and arrays in them; nothing runs code."""
