@@ -120,6 +120,8 @@ class Task:
         source, seed, latents = self.source, self.seed, bool(self.problem.terms.latents)
         plan = Plan.of(source.batches, self.length, self.mesh, self.ends, latents)
         program = method.compile(self.problem, plan, self.starts[0], seed)
+        if self.options.recover:
+            program.slower(1.0)  # raises where it cannot be
         begins = program.stages[0]
         state = begins.init(seed)
         self.support.check_start(begins.posterior(state).looks(seed), source.shown)

@@ -31,7 +31,7 @@ __all__ = ["Snapshot"]
 
 FORMAT = 1
 _JSON, _ARRAYS = "checkpoint.json", "arrays.safetensors"
-_MOST = {_JSON: 2**26, _ARRAYS: 2**40}  # bytes
+_MOST = {_JSON: 2**26, _ARRAYS: 2**36}  # bytes
 _ODD = KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError
 
 
