@@ -112,6 +112,7 @@ class Task:
             mixture,
             why,
             lambda member: self.checkpoint.slot(f"{self.name}-{member + 1}"),
+            lambda: state if program is begins else program.init(seed),
         )
         return mixture(*found)
 
