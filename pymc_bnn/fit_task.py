@@ -112,6 +112,7 @@ class Task:
             mixture,
             why,
             lambda member: self.checkpoint.slot(f"{self.name}-{member + 1}"),
+            lambda: state if program is begins else program.init(seed),
         )
         return mixture(*found)
 
@@ -120,6 +121,8 @@ class Task:
         source, seed, latents = self.source, self.seed, bool(self.problem.terms.latents)
         plan = Plan.of(source.batches, self.length, self.mesh, self.ends, latents)
         program = method.compile(self.problem, plan, self.starts[0], seed)
+        if self.options.recover:
+            program.slower(1.0)  # raises where it cannot be
         begins = program.stages[0]
         state = begins.init(seed)
         self.support.check_start(begins.posterior(state).looks(seed), source.shown)

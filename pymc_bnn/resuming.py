@@ -46,8 +46,8 @@ class Resumes:
         """Go on for so many steps, with the state of the optimiser as it was when the fit ended.
 
         With an optimiser of constant rates, or a schedule that goes on, the result is that of one
-        longer fit, bit by bit. Rates of the default optimiser have fallen to a hundredth at the end
-        of a fit, and stay there: what is left to gain far from here takes
+        longer fit, of data in memory bit by bit. Rates of the default optimiser have fallen to a
+        hundredth at the end of a fit, and stay there: what is left to gain far from here takes
         ``fit(start=fitted)``, which begins afresh at the full rates.
 
         Parameters

@@ -62,7 +62,8 @@ def interrupts(*, terminates: bool = False) -> Iterator[Interrupts]:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             handlers[signal.SIGINT] = found.on_interrupt
         # None: a handler that was not set from Python, and could not be set again.
-        if terminates and signal.getsignal(signal.SIGTERM) is not None:
+        left = None, signal.SIG_IGN
+        if terminates and signal.getsignal(signal.SIGTERM) not in left:
             handlers[signal.SIGTERM] = found.on_terminate
     before = {number: signal.getsignal(number) for number in handlers}
     try:

@@ -92,7 +92,8 @@ def run_members(
     result: Callable[[State, Record], Any],
     mixture: Callable[[Sequence[State], Sequence[Record], bool], Any],
     explain: Callable[[Loop, State], str],
-    slot: Callable[[int], Slot] = lambda member: Slot(),
+    slot: Callable[[int], Slot],
+    like: Callable[[], State],
 ) -> tuple[list[State], list[Record], bool]:
     """Run the loop once for each member; see :func:`pymc_bnn.inference.run.run`.
 
@@ -112,8 +113,10 @@ def run_members(
         Makes of a state and a record what callbacks are given as `approximation`.
     mixture : callable
         Makes of those of all members, and whether some were left out, what errors are given.
-    slot : callable, optional
+    slot : callable
         Returns where the member of a number leaves its positions and its end.
+    like : callable
+        Returns a state of the last stage, for its shapes.
 
     Returns
     -------
@@ -133,7 +136,7 @@ def run_members(
 
     for member in range(count):
         own = slot(member)
-        if (ended := own.end(lambda: loop().stages[-1].like)) is not None:
+        if (ended := own.end(like)) is not None:
             states.append(ended[0])
             records.append(ended[1])
             continue

@@ -186,7 +186,7 @@ def stream_again(problem: Problem, batches: StreamPlan, data: Any) -> Streamed:
     Examples
     --------
     >>> with pm.Model() as model:
-    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(5))
     >>> options = DataOptions([{"y": np.zeros(6)}], total_size=6)
     >>> problem, source = prepare(model, options)
     >>> again = stream_again(problem, source.batches, options.data)

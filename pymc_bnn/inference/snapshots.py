@@ -31,7 +31,7 @@ __all__ = ["Snapshot"]
 
 FORMAT = 1
 _JSON, _ARRAYS = "checkpoint.json", "arrays.safetensors"
-_MOST = {_JSON: 2**26, _ARRAYS: 2**40}  # bytes
+_MOST = {_JSON: 2**26, _ARRAYS: 2**36}  # bytes
 _ODD = KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError
 
 
@@ -101,7 +101,7 @@ class Snapshot:
 
         def end() -> tuple[State, Record]:
             record = Record(
-                Metrics(*(self.arrays[f"metrics/{name}"] for name in Metrics._fields)),
+                self._metrics(""),
                 bool(plain["interrupted"]),
                 plain["rise"] and Rise(**plain["rise"]),
                 plain["settled"],
@@ -127,13 +127,14 @@ class Snapshot:
         loop = loop.stages[plain["stage"]]
         ends = plain["ends"]
         inner = ends["before"] and self._put(loop, f"{prefix}inner")
-        metrics = [self.arrays[f"{prefix}metrics/{name}"] for name in Metrics._fields]
-        rescue = plain["rescue"]
+        metrics, rescue = self._metrics(prefix), plain["rescue"]
+        if len(metrics.nll) != plain["done"]:
+            raise ValueError(f"{len(metrics.nll)} metrics of {plain['done']} steps")
         return Position(
             loop,
             self._put(loop, f"{prefix}state"),
             Ending.recalled(ends, plan, loop.program, inner),
-            (Metrics(*metrics),) if plain["done"] else (),
+            (metrics,) if plain["done"] else (),
             int(plain["done"]),
             int(plain["in_chunk"]),
             float(plain["elapsed_s"]),
@@ -141,6 +142,12 @@ class Snapshot:
             recoveries,
             rescue and self._position(rescue, "rescue ", first, plan),
         )
+
+    def _metrics(self, prefix: str) -> Metrics:
+        metrics = Metrics(*(self.arrays[f"{prefix}metrics/{name}"] for name in Metrics._fields))
+        if {part.shape for part in metrics} != {metrics.nll.shape[:1]}:
+            raise ValueError("metrics of several shapes")
+        return metrics
 
     def _put(self, loop: Loop, prefix: str) -> State:
         return loop.put(self._tree(loop.like, prefix))
