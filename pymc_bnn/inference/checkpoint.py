@@ -20,7 +20,7 @@ from pymc_bnn.data.resuming import can_be_resumed
 from pymc_bnn.errors import DamagedError
 from pymc_bnn.inference.slot import FolderSlot, Slot
 from pymc_bnn.runtime.noise import seed_of
-from pymc_bnn.saving.folder import checked_folder, new_folder
+from pymc_bnn.saving.folder import checked_folder, folder_path, new_folder
 
 __all__ = ["Checkpoint", "FolderCheckpoint", "checkpoint_of"]
 
@@ -201,9 +201,7 @@ pass 500 or "30s", say
     steps, seconds = _every(every)
     if folder is None:
         return Checkpoint()
-    if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
-        repair = 'pass checkpoint="fit", say'
-        raise invalid("checkpoint", "be the path of a folder", repr(folder), repair, TypeError)
+    path = Path(os.path.abspath(folder_path(folder, "checkpoint")))
     if jax.process_count() > 1:
         repair = "leave it out, or fit in one process"
         raise invalid("checkpoint", "be left out where several processes fit", folder, repair)
@@ -211,7 +209,7 @@ pass 500 or "30s", say
         rule = "be an iterable that can be gone over again where there is a checkpoint"
         repair = "pass an object whose __iter__ begins anew, or one with state_dict"
         raise invalid("data", rule, f"a {type(data).__name__}", repair)
-    return FolderCheckpoint(Path(os.path.abspath(Path(folder).expanduser())), steps, seconds)
+    return FolderCheckpoint(path, steps, seconds)
 
 
 def _every(every: Any) -> tuple[int | None, float | None]:

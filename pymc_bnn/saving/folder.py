@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.errors import DamagedError
 
-__all__ = ["SUMS", "checked_folder", "new_folder", "remove_folder"]
+__all__ = ["SUMS", "checked_folder", "folder_path", "new_folder", "remove_folder"]
 
 SUMS = "SHA256SUMS"  # as ``sha256sum --check`` reads it
 _MOST_SUMS = 2**16  # bytes of that file
@@ -69,7 +70,7 @@ def new_folder(
     ...     sorted(os.listdir(f"{parent}/kept"))
     ['SHA256SUMS', 'fit.json']
     """
-    path = Path(os.path.abspath(Path(path).expanduser()))
+    path = Path(os.path.abspath(folder_path(path, argument)))
     taken = _taken(path)
     if taken and not (over and taken == "a folder"):
         repair = "choose another path, or remove what is there"
@@ -128,7 +129,7 @@ def checked_folder(
     ...     print(*checked_folder(f"{parent}/kept", {"fit.json": 100}))
     fit.json
     """
-    path = Path(path).expanduser()
+    path = folder_path(path, argument)
     if not path.is_dir():
         got = f"'{path}', which is {_taken(path) or 'not there'}"
         raise invalid(argument, "be a folder that was saved before", got, "correct the path")
@@ -276,3 +277,17 @@ def _move(part: Path, path: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
         return
     part.rename(path)
+
+
+def folder_path(path: Any, argument: str) -> Path:
+    """Return the path of a folder, with the home folder in place of "~".
+
+    Examples
+    --------
+    >>> folder_path("fits/first", "path").name
+    'first'
+    """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        repair = f'pass {argument}="fit", say'
+        raise invalid(argument, "be the path of a folder", repr(path), repair, TypeError)
+    return Path(path).expanduser()

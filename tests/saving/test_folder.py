@@ -166,3 +166,11 @@ def test_a_full_disk_is_an_error_of_the_system_and_leaves_nothing(tmp_path):
     out = subprocess.run(code, capture_output=True, text=True, timeout=60)
     assert out.stdout.startswith("said"), out.stderr
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("path", [3, None, "", b"fit"])
+def test_what_is_no_path(path):
+    with pytest.raises(TypeError, match=r"`path` must be the path of a folder, got .*; pass path="):
+        checked_folder(path, {})
+    with pytest.raises(TypeError, match="`path` must be the path of a folder"), new_folder(path):
+        pass
