@@ -55,8 +55,14 @@ class RunOptions:
 
     def __post_init__(self):
         if self.chunk_steps is not None:
-            check_int("chunk_steps", self.chunk_steps, 1, None, "pass chunk_steps=100, say")
-        check_int("recover", self.recover, 0, None, "pass recover=3, say")
+            object.__setattr__(
+                self,
+                "chunk_steps",
+                check_int("chunk_steps", self.chunk_steps, 1, None, "pass chunk_steps=100, say"),
+            )
+        object.__setattr__(
+            self, "recover", check_int("recover", self.recover, 0, None, "pass recover=3, say")
+        )
         if hasattr(self.callbacks, "on_chunk"):
             object.__setattr__(self, "callbacks", [self.callbacks])
         for callback in self.callbacks:

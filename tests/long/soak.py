@@ -152,7 +152,7 @@ def main():
         if kind == "steps":
             faults += soak_steps(args.steps)
         else:
-            faults += soak_fits(kind, args.fits if kind == "equal" else max(20, args.fits // 10))
+            faults += soak_fits(kind, args.fits if kind == "equal" else max(80, args.fits // 10))
     print("; ".join(faults) or "nothing found")
     return bool(faults)
 
