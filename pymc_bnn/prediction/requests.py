@@ -234,7 +234,7 @@ def _free_length(terms: ModelTerms, names: set[str]) -> ModelTerms:
     """Let some data have any number of rows, for predictions only."""
     data = [replace(d, per_example=d.per_example or d.name in names) for d in terms.data]
     swap = {
-        d.variable: pt.tensor(d.name, dtype=d.variable.dtype, shape=(None, *d.value.shape[1:]))
+        d.variable: pt.TensorType(d.variable.dtype, (None, *d.value.shape[1:]))(d.name)
         for d in data
         if d.per_example
     }
@@ -292,7 +292,7 @@ def _fully_observed(terms: ModelTerms) -> ModelTerms | None:
                 masks[v] = index.data
         n = len(next(iter(masks.values()), ())) or o.n
         [rv] = substitute([o.rv], {v: v.owner.inputs[0] for v in masks})
-        value = pt.tensor(f"{name}_rows", dtype=o.value.dtype, shape=(n,))
+        value = pt.TensorType(o.value.dtype, (n,))(f"{name}_rows")
         observed.append(replace(o, name=name, rv=rv, value=value, n=n))
         found = True
     names = {o.name for o in observed}

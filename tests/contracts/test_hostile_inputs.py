@@ -8,13 +8,14 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pymc_bnn as bnn
-from tests.support.conjugate import QUIET, X, conjugate
+from tests.support.conjugate import QUIET, SIGMA, TAU, X, Y, conjugate
 from tests.support.hostile_inputs import laid_out, numbers, owned
 
 CLEAR = re.compile(r"^`.*` must .*, got .*; .*")
@@ -91,3 +92,14 @@ def test_tables_of_other_libraries_are_their_numbers():
         table.astype("float32").to_numpy()[::-1][::-1],
     ):
         np.testing.assert_allclose(predicted(same), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["0", "重 み.[w]", "elbo"])
+def test_names_that_others_take_for_something_else(name):
+    with pm.Model() as model:
+        w = pm.Normal(name, 0, TAU, shape=3)
+        pm.Normal("y", pm.Data("x", X) @ w, SIGMA, observed=Y)
+    found = bnn.fit(model, steps=30, **QUIET)
+    np.testing.assert_array_equal(found.mean[name], fitted().mean["w"])
+    prediction = found.predict({"x": X[:3]}, draws=2, random_seed=1)["y"].samples
+    np.testing.assert_allclose(prediction, predicted(X[:3]), rtol=1e-5)
