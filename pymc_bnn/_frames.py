@@ -165,6 +165,9 @@ def _is_series(value: Any) -> bool:
 
 def _numeric(argument: str, value: Any) -> np.ndarray:
     """Return what is no table as an array."""
+    if np.ma.is_masked(value):
+        got = f"{int(np.ma.getmaskarray(value).sum()):,} masked ones"
+        raise invalid(argument, "hold no masked numbers", got, "drop them or fill them: .filled(…)")
     try:
         array = np.asarray(value)
     except ValueError:

@@ -182,8 +182,8 @@ class Approximation(Resumes, Result):
         >>> list(fitted.elbo(10).index)
         ['elbo', 'nll', 'kl', 'elbo_se']
         """
-        check_int("draws", draws, 2, None, "pass draws=10")
-        check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
+        draws = check_int("draws", draws, 2, None, "pass draws=10")
+        batch_size = check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
         warn_of_changed_data(self.problem.terms, self.objective, rows=not self.streamed)
         seed = seed_of(random_seed)
         return evaluate_elbo(self.problem, self.posterior, draws, data, batch_size, seed)
@@ -201,7 +201,7 @@ class Approximation(Resumes, Result):
         >>> bnn.fit(model, steps=500, random_seed=1, progressbar=False).kl().index.tolist()
         ['mu']
         """
-        check_int("draws", draws, 1, None, "pass draws=20")
+        draws = check_int("draws", draws, 1, None, "pass draws=20")
         return evaluate_kl(self.problem, self.posterior, draws, seed_of(random_seed))
 
     def summary(self) -> pd.DataFrame:
@@ -295,7 +295,7 @@ class Approximation(Resumes, Result):
 
     def _case(self, draws: Any, data: Any, reference: Any, random_seed: Any) -> Case:
         """Return what is to be diagnosed, after all checks."""
-        check_int("draws", draws, 1, None, "pass draws=1000")
+        draws = check_int("draws", draws, 1, None, "pass draws=1000")
         if isinstance(reference, Refined):
             reference = reference.posterior
             shapes = {f.name: f.start.shape for f in self.problem.terms.free}

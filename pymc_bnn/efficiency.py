@@ -107,7 +107,7 @@ def gradient_variance(
     >>> bool(local < 0.2 * pathwise)
     True
     """
-    check_int("draws", draws, 2, None, "pass draws=50")
+    draws = check_int("draws", draws, 2, None, "pass draws=50")
     key = key_of(random_seed, "gradient variance")
     with precision(fitted.problem.dtype):
         problem, program = _compiled(fitted, estimator, particles, batch_size)
@@ -195,7 +195,7 @@ def step_rates(
     >>> list(table.index), list(table.columns)
     (['one draw', 'eight'], ['compile_s', 'steps_per_second', 'low', 'high'])
     """
-    check_int("rounds", rounds, 1, None, "pass rounds=10")
+    rounds = check_int("rounds", rounds, 1, None, "pass rounds=10")
     if not isinstance(contenders, Mapping) or not contenders:
         rule, repair = "map names to keywords", 'pass {"local": {"estimator": "local"}}, say'
         raise invalid("contenders", rule, repr(contenders), repair)
@@ -266,6 +266,8 @@ def _compiled(
         got = f"{batch_size!r} for a likelihood that does not come by rows"
         raise invalid("batch_size", "be None", got, 'pass "auto" or None')
     else:
-        check_int("batch_size", batch_size, 1, n, f'pass a number in 1…{n}, "auto" or None')
+        batch_size = check_int(
+            "batch_size", batch_size, 1, n, f'pass a number in 1…{n}, "auto" or None'
+        )
     plan = Plan(None if n is None else EpochPlan(n, batch_size), _MANY_STEPS)
     return problem, method.compile(problem, plan, fitted.posterior)

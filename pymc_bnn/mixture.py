@@ -210,7 +210,7 @@ def starts_of(start: Any, members: Any, streamed: bool = False) -> list[Any]:
     >>> starts_of({"mu": 1.0}, 2)
     [{'mu': 1.0}, {'mu': 1.0}]
     """
-    check_int("members", members, 1, None, "pass members=8, say")
+    members = check_int("members", members, 1, None, "pass members=8, say")
     if members > 1 and streamed:
         repair = "fit them one by one, with other seeds"
         raise invalid("members", "be 1 where batches come from `data`", members, repair)

@@ -163,7 +163,7 @@ class Refined(Result):
         together = len(self.posterior.chains) == 1
         most = chains * kept if together else kept
         draws = most if draws is None else draws
-        check_int("draws", draws, 1, most, "leave it out for all that are kept")
+        draws = check_int("draws", draws, 1, most, "leave it out for all that are kept")
         graphs = choose_names(self.problem.terms, var_names, filter_vars)
         warn_of_changed_data(self.problem.terms, "sample", list(graphs.values()))
         posterior, stats = self.posterior, self.record.stats

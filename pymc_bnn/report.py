@@ -106,7 +106,7 @@ def write_report(
     ['chi_square.png', 'confusion.png', 'elbo.png']
     """
     check_positive("seconds", seconds)
-    check_int("elbo_draws", elbo_draws, 2, None, "pass elbo_draws=10")
+    elbo_draws = check_int("elbo_draws", elbo_draws, 2, None, "pass elbo_draws=10")
     if not hasattr(prediction, "class_votes"):
         rule, got = "be a prediction of one categorical variable", f"a {type(prediction).__name__}"
         raise invalid("prediction", rule, got, "pass fitted.predict(…)", TypeError)

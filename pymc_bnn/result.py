@@ -217,7 +217,7 @@ class Result(Predicts):
         >>> bool((fitted.sample(50).posterior["s"] > 0).all())
         True
         """
-        check_int("draws", draws, 1, None, "pass draws=1000")
+        draws = check_int("draws", draws, 1, None, "pass draws=1000")
         graphs = choose_names(self.problem.terms, var_names, filter_vars)
         warn_of_changed_data(self.problem.terms, "sample", list(graphs.values()))
         key, attributes = key_of(random_seed, "sample"), {"kl_weight": self.kl_weight}

@@ -209,8 +209,8 @@ def simulation_based_calibration(
     too narrow
     """
     model, began = pm.modelcontext(model), time.perf_counter()
-    check_int("simulations", simulations, 2, None, "pass simulations=200")
-    check_int("draws", draws, 1, None, "pass draws=200")
+    simulations = check_int("simulations", simulations, 2, None, "pass simulations=200")
+    draws = check_int("draws", draws, 1, None, "pass draws=200")
     length, options = (
         Length(steps, epochs),
         DataOptions(batch_size=batch_size, rows=rows, dtype=dtype),

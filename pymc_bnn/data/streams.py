@@ -93,7 +93,8 @@ def open_stream(
         raise invalid("batch_size", rule, repr(batch_size), repair)
     capacity = None if batch_size == "auto" else batch_size
     if capacity is not None:
-        check_int("batch_size", capacity, 1, total, f'pass a number in 1…{total}, or "auto"')
+        repair = f'pass a number in 1…{total}, or "auto"'
+        capacity = check_int("batch_size", capacity, 1, total, repair)
     length = _length(data)
     if length is None and capacity is None and epochs is not None:
         raise invalid(

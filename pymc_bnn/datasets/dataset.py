@@ -45,7 +45,11 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Check shapes, types and ranges."""
-        check_int("n_classes", self.n_classes, 2, None, "pass the number of classes")
+        object.__setattr__(
+            self,
+            "n_classes",
+            check_int("n_classes", self.n_classes, 2, None, "pass the number of classes"),
+        )
         for name, array, dtype in (("x", self.x, np.float32), ("y", self.y, np.int64)):
             if not isinstance(array, np.ndarray) or array.dtype != dtype:
                 got = getattr(array, "dtype", type(array).__name__)

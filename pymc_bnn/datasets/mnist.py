@@ -12,7 +12,7 @@ import numpy as np
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.datasets.dataset import Dataset
-from pymc_bnn.datasets.files import VARIABLE, corrupt, data_home, read_idx, read_npz
+from pymc_bnn.datasets.files import VARIABLE, corrupt, data_home, read_idx_of, read_npz
 
 __all__ = ["load_kmnist_images", "load_mnist", "load_mnist_spatter"]
 
@@ -230,11 +230,8 @@ def _mnist_files(home: Path) -> dict[str, Path] | None:
 
 def _read_mnist(files: dict[str, Path], name: str) -> np.ndarray:
     """Return one of the four arrays, uint8, checked against what MNIST has."""
-    array, shape = read_idx(files[name]), _MNIST_FILES[name]
-    if array.shape != shape or array.dtype != np.uint8:
-        corrupt(
-            files[name], f"hold uint8 of shape {shape}", f"{array.dtype} of shape {array.shape}"
-        )
+    shape = _MNIST_FILES[name]
+    array = read_idx_of(files[name], shape)
     if len(shape) == 1 and array.max() > 9:
         corrupt(files[name], "hold labels in 0…9", f"a label {array.max()}")
     return array

@@ -182,7 +182,7 @@ def _rewrite(
 
     def noise(role: str, shape: tuple[int, ...], law: str) -> TensorVariable:
         own = Noise(f"{names[0]}/{role}", (None, *shape), law)
-        extra[own] = pt.tensor(own.name, dtype=layer.output.type.dtype, shape=own.shape)
+        extra[own] = pt.TensorType(layer.output.type.dtype, own.shape)(own.name)
         return extra[own]
 
     output = estimator.rewrite(layer, x, part(layer.weight), part(layer.bias), noise)

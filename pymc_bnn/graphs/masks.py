@@ -31,7 +31,7 @@ def mask_of(node: Apply, number: int) -> tuple[Noise, TensorVariable]:
         rule, repair = "give dropout an input of known shape", "use pt.specify_shape in front of it"
         raise invalid("model", rule, f"shape (rows, {shape})", repair)
     mask = Noise(f"dropout{number}", (None, *shape), "keep", 1.0 - float(node.op.p))
-    return mask, pt.tensor(mask.name, dtype=node.outputs[0].type.dtype, shape=mask.shape)
+    return mask, pt.TensorType(node.outputs[0].type.dtype, mask.shape)(mask.name)
 
 
 def random_masks(

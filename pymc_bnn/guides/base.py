@@ -210,8 +210,8 @@ class Block:
         """Return fresh inputs of a graph for the parameters."""
         dtype = self.variables[0].value.type.dtype
         return {
-            role: pt.tensor(
-                f"{self.name}/{role}{suffix}", dtype=dtype, shape=self.any_rows(np.shape(value))
+            role: pt.TensorType(dtype, self.any_rows(np.shape(value)))(  # pt.tensor takes "0/…"
+                f"{self.name}/{role}{suffix}"  # for a type
             )
             for role, value in self.params.items()
         }

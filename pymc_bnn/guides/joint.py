@@ -154,7 +154,7 @@ class JointGuide:
             for name, shape in b.guide.noise(b.variables).items():
                 shape = b.any_rows(shape)
                 noise = Noise(name if name == b.name else f"{b.name}/{name}", shape)
-                own[name] = pt.tensor(f"{noise.name}/noise", dtype=dtype_of, shape=shape)
+                own[name] = pt.TensorType(dtype_of, shape)(f"{noise.name}/noise")
                 self.noise_roots[noise] = own[name]
             self._block_noise[b.name] = own
             self.drawn |= b.guide.draw(b.variables, self.roots[b.name], own)

@@ -51,7 +51,9 @@ class LowRank(Guide):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_int("rank", self.rank, 1, None, "pass LowRank(5), say")
+        object.__setattr__(
+            self, "rank", check_int("rank", self.rank, 1, None, "pass LowRank(5), say")
+        )
 
     @property
     def joint(self) -> bool:

@@ -32,6 +32,9 @@ class Info:
     metrics: Metrics  # (steps of the chunk,) each; full data, nats
     approximation: Callable[[], Any]  # the Approximation as it stands
     member: int = 0  # of several, the number of the one that is being fitted
+    members: int = 1
+    n: int = 1  # examples in all
+    rate: float = 1.0  # what all updates are multiplied by since the last recovery
 
     @property
     def elbo(self) -> np.ndarray:

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
-__all__ = ["adam", "is_location", "let_fall", "lowered"]
+__all__ = ["adam", "is_location", "learning_rate_of", "let_fall", "lowered"]
 
 _FEW = 2**14  # numbers, up to which they are updated as one vector
 _LEAST = 0.01  # of the learning rate, at the last step
@@ -156,6 +157,38 @@ def lowered(optimizer: optax.GradientTransformation, rate: float) -> optax.Gradi
     return optax.GradientTransformation(optimizer.init, update)
 
 
+def learning_rate_of(opt_state: Any) -> float | None:
+    """Return the learning rate of locations at the last step, where the state tells it.
+
+    It does of the default optimiser, and of those of ``optax.inject_hyperparams``.
+
+    Examples
+    --------
+    >>> params = {"mu": {"loc": jnp.zeros(2), "log_scale": jnp.zeros(2)}}
+    >>> round(learning_rate_of(adam(1000).init(params)), 4)
+    0.01
+    >>> learning_rate_of(optax.sgd(0.1).init(params)) is None
+    True
+    """
+    if isinstance(opt_state, dict):  # of what belongs to no row
+        opt_state = opt_state["shared"]
+    parts = jax.tree.leaves(opt_state, is_leaf=lambda part: isinstance(part, Falling))
+    falling = [part for part in parts if isinstance(part, Falling)]
+    if falling:  # that of locations is the first
+        counts = optax.tree_utils.tree_get_all_with_path(falling[0].adam, "count")
+        done = max(float(counts[0][1]) - 1, 0.0)
+        return float(_fallen(done, *map(float, falling[0][:3])))
+    rates = optax.tree_utils.tree_get_all_with_path(opt_state, "learning_rate")
+    rates = [float(r) for _, r in rates if isinstance(r, float | jax.Array) and np.ndim(r) == 0]
+    return rates[0] if len(set(rates)) == 1 else None
+
+
+def _fallen(count: Any, peak: Any, begin: Any, over: Any) -> Any:
+    """Return a rate that falls along half a cosine."""
+    fallen = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(count - begin, 0, over) / over))
+    return peak * ((1 - _LEAST) * fallen + _LEAST)
+
+
 def _falling_adam(learning_rate: float, begin: int, steps: int) -> optax.GradientTransformation:
     """Return Adam whose rate falls; its numbers are kept in the state.
 
@@ -163,11 +196,7 @@ def _falling_adam(learning_rate: float, begin: int, steps: int) -> optax.Gradien
     """
 
     def inner(peak: jax.Array, begin: jax.Array, over: jax.Array) -> optax.GradientTransformation:
-        def rate(count: jax.Array) -> jax.Array:
-            fallen = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(count - begin, 0, over) / over))
-            return peak * ((1 - _LEAST) * fallen + _LEAST)
-
-        return optax.adam(rate)
+        return optax.adam(lambda count: _fallen(count, peak, begin, over))
 
     def init(params: Any) -> Falling:
         numbers = [jnp.asarray(a, float) for a in (learning_rate, begin, max(steps - begin, 1))]

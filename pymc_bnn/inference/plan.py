@@ -37,7 +37,8 @@ class Length:
             )
         for name in ("steps", "epochs"):
             if getattr(self, name) is not None:
-                check_int(name, getattr(self, name), 1, None, f"pass {name}=100, say")
+                number = check_int(name, getattr(self, name), 1, None, f"pass {name}=100, say")
+                object.__setattr__(self, name, number)
 
     @property
     def whole_up_to(self) -> int:

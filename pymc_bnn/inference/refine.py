@@ -63,11 +63,23 @@ class NutsOptions:
     progressbar: bool = True
 
     def __post_init__(self):
-        check_int("draws", self.draws, 1, None, "pass draws=200")
-        check_int("tune", self.tune, 1, None, "pass tune=200: step sizes have to be found")
-        check_int("max_tree_depth", self.max_tree_depth, 1, 15, "pass max_tree_depth=8")
+        object.__setattr__(self, "draws", check_int("draws", self.draws, 1, None, "pass draws=200"))
+        object.__setattr__(
+            self,
+            "tune",
+            check_int("tune", self.tune, 1, None, "pass tune=200: step sizes have to be found"),
+        )
+        object.__setattr__(
+            self,
+            "max_tree_depth",
+            check_int("max_tree_depth", self.max_tree_depth, 1, 15, "pass max_tree_depth=8"),
+        )
         if self.chains is not None:
-            check_int("chains", self.chains, 1, None, "pass chains=4, or leave it out")
+            object.__setattr__(
+                self,
+                "chains",
+                check_int("chains", self.chains, 1, None, "pass chains=4, or leave it out"),
+            )
         check_positive("target_accept", self.target_accept)
         if self.target_accept >= 1:
             rule, repair = "be a number in 0…1", "pass target_accept=0.9"

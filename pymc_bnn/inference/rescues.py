@@ -39,6 +39,11 @@ class Rescues:
         """What belongs to a position of the run."""
         return self.recoveries, self._position
 
+    @property
+    def rate(self) -> float:
+        """What updates are multiplied by since the last recovery."""
+        return self.recoveries[-1].rate if self.recoveries else 1.0
+
     def left(self, done: int) -> int:
         """Return after how many steps at most to look again."""
         return EVERY - done % EVERY if self._most else _FAR

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -54,8 +55,14 @@ class RunOptions:
 
     def __post_init__(self):
         if self.chunk_steps is not None:
-            check_int("chunk_steps", self.chunk_steps, 1, None, "pass chunk_steps=100, say")
-        check_int("recover", self.recover, 0, None, "pass recover=3, say")
+            object.__setattr__(
+                self,
+                "chunk_steps",
+                check_int("chunk_steps", self.chunk_steps, 1, None, "pass chunk_steps=100, say"),
+            )
+        object.__setattr__(
+            self, "recover", check_int("recover", self.recover, 0, None, "pass recover=3, say")
+        )
         if hasattr(self.callbacks, "on_chunk"):
             object.__setattr__(self, "callbacks", [self.callbacks])
         for callback in self.callbacks:
@@ -141,10 +148,32 @@ def run(
         now = loop, state, copy(ends), tuple(found), done, in_chunk, elapsed, seen
         return Position(*now, *rescues.kept)
 
+    def look(state: State) -> Info:
+        of = partial(result, of=loop.program)
+        return Info(
+            step=done,
+            steps=ends.steps,
+            epoch=done / per_epoch,
+            elapsed_s=time.perf_counter() - started,
+            kl_weight=float(loop.program.kl_weight_at(max(done - 1, 0))),
+            metrics=_last(found, in_chunk),
+            member=options.member,
+            members=options.members,
+            n=loop.program.problem.n,
+            rate=rescues.rate,
+            approximation=partial(_so_far, of, state, tuple(found)),
+        )
+
+    beginning = [callback for callback in callbacks if hasattr(callback, "on_begin")]
+    if beginning:
+        info = look(state)
+        for callback in beginning:
+            callback.on_begin(state, info)
     try:
         shown = options.progressbar and jax.process_index() == 0
         label = f"{options.member + 1}/{options.members}" if options.members > 1 else options.label
         with (
+            _told_of_the_end(callbacks),
             Progress(ends.known, per_epoch, label, enabled=shown) as bar,
             interrupts(terminates=slot.keeps) as interrupted,
         ):
@@ -197,18 +226,7 @@ def run(
                     if (complete if at is None else done in at)
                 ]
                 if due:
-                    info = Info(
-                        step=done,
-                        steps=ends.steps,
-                        epoch=done / per_epoch,
-                        elapsed_s=time.perf_counter() - started,
-                        kl_weight=float(loop.program.kl_weight_at(done - 1)),
-                        metrics=_last(found, in_chunk),
-                        member=options.member,
-                        approximation=partial(
-                            _so_far, partial(result, of=loop.program), state, tuple(found)
-                        ),
-                    )
+                    info = look(state)
                     answers = [callback.on_chunk(state, info) for callback in due]
                     if any(answers):
                         break
@@ -241,6 +259,17 @@ def run(
         error.approximation = keep(state, record)
         raise
     return state, record
+
+
+@contextmanager
+def _told_of_the_end(callbacks: Sequence[Any]) -> Iterator[None]:
+    """Tell callbacks that the fit has ended, however it did."""
+    try:
+        yield
+    finally:
+        for callback in callbacks:
+            if hasattr(callback, "on_end"):
+                callback.on_end()
 
 
 def _so_far(result: Callable[..., Any], state: State, found: Sequence[Metrics]) -> Any:

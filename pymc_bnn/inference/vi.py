@@ -53,7 +53,11 @@ class VI(Method):
     kl_warmup: int | str = "auto"
 
     def __post_init__(self):
-        check_int("particles", self.particles, 1, None, "pass particles=1, or a few")
+        object.__setattr__(
+            self,
+            "particles",
+            check_int("particles", self.particles, 1, None, "pass particles=1, or a few"),
+        )
         if isinstance(self.kl_weight, str):  # "auto" is for `fit`, which looks for a number
             if self.kl_weight != "auto":
                 rule, repair = 'be a number above 0, a schedule or "auto"', "pass kl_weight=1.0"
@@ -65,7 +69,9 @@ class VI(Method):
             if isinstance(self.kl_warmup, str):
                 rule = 'be a number of steps, or "auto"'
                 raise invalid("kl_warmup", rule, repr(self.kl_warmup), repair)
-            check_int("kl_warmup", self.kl_warmup, 0, None, repair)
+            object.__setattr__(
+                self, "kl_warmup", check_int("kl_warmup", self.kl_warmup, 0, None, repair)
+            )
             if callable(self.kl_weight) and self.kl_warmup:
                 rule = "be left out where `kl_weight` is a schedule of its own"
                 raise invalid("kl_warmup", rule, self.kl_warmup, "write it into the schedule")

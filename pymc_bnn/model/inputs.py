@@ -88,7 +88,7 @@ def data_as_inputs(
         if not is_absent(root):
             check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
         shape = (None, *value.shape[1:]) if sampled else value.shape
-        inputs[root] = pt.tensor(name, dtype=value.dtype, shape=shape)
+        inputs[root] = pt.TensorType(value.dtype, shape)(name)  # "0" is a type to pt.tensor
         columns = columns_of(root, model)
         data.append(Data(name, inputs[root], value, root in rows, root, group, columns))
     return data, inputs

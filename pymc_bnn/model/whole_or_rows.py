@@ -211,8 +211,7 @@ def _rows_of_a_step(batch_size: int | str | None, n: int | None, whole_up_to: in
     size = batch_size
     if batch_size == "auto":
         size = n if n <= whole_up_to else _AUTO_BATCH
-    check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
-    return size
+    return check_int("batch_size", size, 1, n, f'pass a number in 1…{n}, "auto" or None')
 
 
 def _has_layers(terms: ModelTerms, seed: int) -> bool:

@@ -100,7 +100,7 @@ def elbo_curve(
     if per_example:
         unit = check_int("n_examples", n_examples, 1, None, "pass the number of training examples")
     if n_classes is not None:
-        check_int("n_classes", n_classes, 2, None, "pass the number of classes")
+        n_classes = check_int("n_classes", n_classes, 2, None, "pass the number of classes")
         if not per_example:
             raise invalid(
                 "n_classes",
@@ -208,7 +208,7 @@ def elbo_curves(
     if n_examples is not None:
         unit = check_int("n_examples", n_examples, 1, None, "pass the number of training examples")
     if n_classes is not None:
-        check_int("n_classes", n_classes, 2, None, "pass the number of classes")
+        n_classes = check_int("n_classes", n_classes, 2, None, "pass the number of classes")
         if n_examples is None:
             repair = "pass n_examples=, the number of training examples, too"
             raise invalid("n_classes", "come with `n_examples`", "`n_classes` alone", repair)
@@ -281,7 +281,7 @@ def held_out_curves(
     """
     repair = "pass {'fit': held_out.history}, say"
     if n_classes is not None:
-        check_int("n_classes", n_classes, 2, None, "pass the number of classes")
+        n_classes = check_int("n_classes", n_classes, 2, None, "pass the number of classes")
     curves = {}
     for name, history in check_mapping("histories", histories, repair).items():
         label = f"histories[{name!r}]"

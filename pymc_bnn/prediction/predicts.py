@@ -101,7 +101,7 @@ class Predicts:
         >>> pred["y"].samples.shape
         (50, 2)
         """
-        check_prediction(draws, batch_size, at, self.posterior)
+        draws, batch_size = check_prediction(draws, batch_size, at, self.posterior)
         mesh = mesh_of(devices)
         predictor, rows = ask(self.problem, new_data, var_names, mc_dropout)
         warn_of_one_draw(draws, predictor.has_values)
@@ -189,7 +189,7 @@ class Predicts:
         ...     dict(found.sizes)
         {'example': 20}
         """
-        check_prediction(draws, batch_size, at, self.posterior)
+        draws, batch_size = check_prediction(draws, batch_size, at, self.posterior)
         return write_predictions(
             self.problem,
             self.posterior,
@@ -219,7 +219,7 @@ class Predicts:
         >>> 0.9 < fitted.nll({"y": np.zeros(5)}) < 0.95
         True
         """
-        check_int("draws", draws, 1, None, "pass draws=100")
+        draws = check_int("draws", draws, 1, None, "pass draws=100")
         predictor, rows = ask(self.problem, new_data, None)
         need_density(predictor, rows)
         options = {"keep_draws": False, "random_seed": random_seed}

@@ -234,7 +234,7 @@ def _free_length(terms: ModelTerms, names: set[str]) -> ModelTerms:
     """Let some data have any number of rows, for predictions only."""
     data = [replace(d, per_example=d.per_example or d.name in names) for d in terms.data]
     swap = {
-        d.variable: pt.tensor(d.name, dtype=d.variable.dtype, shape=(None, *d.value.shape[1:]))
+        d.variable: pt.TensorType(d.variable.dtype, (None, *d.value.shape[1:]))(d.name)
         for d in data
         if d.per_example
     }
@@ -292,7 +292,7 @@ def _fully_observed(terms: ModelTerms) -> ModelTerms | None:
                 masks[v] = index.data
         n = len(next(iter(masks.values()), ())) or o.n
         [rv] = substitute([o.rv], {v: v.owner.inputs[0] for v in masks})
-        value = pt.tensor(f"{name}_rows", dtype=o.value.dtype, shape=(n,))
+        value = pt.TensorType(o.value.dtype, (n,))(f"{name}_rows")
         observed.append(replace(o, name=name, rv=rv, value=value, n=n))
         found = True
     names = {o.name for o in observed}
@@ -332,8 +332,8 @@ def not_enough(terms: ModelTerms, request: Request, missing: Sequence[str]) -> E
     )
 
 
-def check_prediction(draws: Any, batch_size: Any, at: Any, posterior: Posterior) -> None:
-    """Check the arguments of a prediction from a posterior.
+def check_prediction(draws: Any, batch_size: Any, at: Any, posterior: Posterior) -> tuple[int, int]:
+    """Return draws and batch size of a prediction from a posterior, after all checks.
 
     Examples
     --------
@@ -341,10 +341,12 @@ def check_prediction(draws: Any, batch_size: Any, at: Any, posterior: Posterior)
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
     >>> check_prediction(100, 256, "mean", bnn.fit(model, steps=1, progressbar=False).posterior)
+    (100, 256)
     """
-    check_int("draws", draws, 1, None, "pass draws=100")
-    check_int("batch_size", batch_size, 1, None, "pass batch_size=256")
+    draws = check_int("draws", draws, 1, None, "pass draws=100")
+    batch_size = check_int("batch_size", batch_size, 1, None, "pass batch_size=256")
     if at not in ("draws", "mean"):
         raise invalid("at", 'be "draws" or "mean"', repr(at), "choose one of them")
     if at == "mean":
         posterior.center()  # or say that there is none
+    return draws, batch_size

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax._src import util  # no public way to drop one program only
 
 from pymc_bnn._checks import make_folder
 
@@ -79,8 +80,9 @@ class Compiled:
         leaves, structure = jax.tree.flatten(args)
         signature = structure, tuple(_kind(leaf) for leaf in leaves), jax.config.jax_enable_x64
         if signature not in self._known:
-            lowered = self._jitted.lower(*args)
-            self._known[signature] = _executable(lowered, signature)
+            traced = self._jitted.trace(*args)
+            self._known[signature] = _executable(traced.lower(), signature)
+            _forget(traced.jaxpr)
         return self._known[signature]
 
 
@@ -142,3 +144,14 @@ def _executable(lowered: Any, signature: Any) -> Any:
             _executables.popitem(last=False)
     _executables.move_to_end(key)
     return _executables[key]
+
+
+def _forget(jaxpr: Any) -> None:
+    """Let JAX drop what it keeps of a lowered program, that of its constants and its text.
+
+    Its caches hold what they were given weakly, but their values hold it, too: with functions that
+    are new in each fit they would only be emptied at 2,048 programs, of megabytes each.
+    """
+    for cache in list(getattr(util, "_caches", ())):
+        if hasattr(cache, "evict_weakref"):
+            cache.evict_weakref(jaxpr)

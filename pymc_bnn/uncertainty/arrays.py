@@ -30,7 +30,10 @@ ONE_VARIABLE = "pass an array, or what `predict` returned for one variable: pred
 
 
 def as_array(argument: str, values: Any) -> np.ndarray:
-    """Return an array, or one error for nested sequences of unequal length."""
+    """Return an array, or one error for nested sequences of unequal length, or masked numbers."""
+    if np.ma.is_masked(values):
+        got = f"{int(np.ma.getmaskarray(values).sum()):,} masked ones"
+        raise invalid(argument, "hold no masked numbers", got, "drop them or fill them: .filled(…)")
     try:
         return np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
     except ValueError as error:

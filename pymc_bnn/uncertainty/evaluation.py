@@ -93,8 +93,8 @@ def evaluate(
     """
     mean, y = read_labelled(pred, y)
     tails(level)
-    check_int("bins", bins, 1, None, "pass bins=15")
-    check_int("repeats", repeats, 2, None, "pass repeats=1000")
+    bins = check_int("bins", bins, 1, None, "pass bins=15")
+    repeats = check_int("repeats", repeats, 2, None, "pass repeats=1000")
     seed = check_seed(random_seed)
     confidence, correct = mean.max(-1), mean.argmax(-1) == y
 
@@ -185,7 +185,7 @@ def evaluate_values(
     if log_density is not None:
         log_density = check_values("log_density", log_density, len(y))
     tails(level)
-    check_int("repeats", repeats, 2, None, "pass repeats=1000")
+    repeats = check_int("repeats", repeats, 2, None, "pass repeats=1000")
     seed = check_seed(random_seed)
 
     def interval(statistic, *arrays):

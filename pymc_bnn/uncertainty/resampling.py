@@ -93,7 +93,7 @@ def bootstrap_interval(
         got, repair = f"a {type(statistic).__name__}", "pass numpy.mean, say, before the arrays"
         raise invalid("statistic", "be callable", got, repair, TypeError)
     tails(level)
-    check_int("repeats", repeats, 2, None, "pass repeats=1000")
+    repeats = check_int("repeats", repeats, 2, None, "pass repeats=1000")
     check_choice("method", method, _METHODS)
     generator = np.random.default_rng(check_seed(random_seed))
     data = [as_array(f"arrays[{i}]", array) for i, array in enumerate(arrays)]

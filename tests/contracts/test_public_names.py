@@ -23,7 +23,9 @@ PUBLIC = {
     """,
     "pymc_bnn.approximation": "Approximation",
     "pymc_bnn.bayesian_network": "NetworkInput bayesian network_inputs",
-    "pymc_bnn.callbacks": "EarlyStopping HeldOut Info Progress Snapshots",
+    "pymc_bnn.callbacks": """
+        CSVLogger EarlyStopping HeldOut Info MLflowLogger Progress Snapshots TensorBoardLogger
+    """,
     "pymc_bnn.datasets": """
         Dataset data_home load_digits load_kmnist_images load_mnist load_mnist_spatter noise_images
         read_idx

@@ -1,7 +1,9 @@
 """Equal programs are compiled once: in a process, and on a machine."""
 
+import gc
 import subprocess
 import sys
+from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from sklearn.model_selection import KFold
 
 import pymc_bnn as bnn
 from pymc_bnn.runtime.compilation import Compiled
+from tests.support.conjugate import QUIET, X, conjugate
 
 
 def network_model(seed=0, n=60, units=5):
@@ -190,3 +193,20 @@ def test_cache_folder_must_be_a_folder(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(ValueError, match=r"`folder` must be a folder that can be written"):
         bnn.compilation_cache(tmp_path / "file")
+
+
+def test_nothing_of_a_fit_outlives_it():
+    def left():
+        gc.collect()
+        kinds = Counter(type(each).__name__ for each in gc.get_objects())
+        return len(jax.live_arrays()), kinds["Module"], kinds["JaxprEqn"]
+
+    def use():
+        fitted = bnn.fit(conjugate(), steps=3, batch_size=20, **QUIET)
+        fitted.elbo(draws=2)
+        fitted.predict({"x": X[:3]}, draws=2, random_seed=0)
+
+    use()
+    before = left()
+    use()
+    assert left() == before
