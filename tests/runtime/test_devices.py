@@ -1,7 +1,6 @@
-"""Several devices and several processes give the numbers of one."""
+"""Several devices give the numbers of one; several processes: ``tests/long/two_processes.py``."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -57,17 +56,6 @@ def check_equal(found, expected):
 @pytest.mark.slow
 def test_devices_of_one_process(by_count):
     check_equal(by_count["3"], by_count["one"])
-
-
-@pytest.mark.slow
-def test_two_processes(tmp_path, by_count):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    outs = [tmp_path / f"{rank}.npz" for rank in (0, 1)]
-    runs = [(start(out, "all", port, rank), out) for rank, out in enumerate(outs)]
-    for process, out in runs:
-        check_equal(results(process, out, devices=2)["all"], by_count["one"])
 
 
 def small_model(batches=True):
