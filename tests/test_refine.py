@@ -169,26 +169,6 @@ def test_a_mixture_keeps_its_modes(modes):
     assert np.mean(np.sign(more[:, -1]) == [*signs, *signs]) > 0.7
 
 
-def test_a_network_predicts_better_than_its_members():
-    rng = np.random.default_rng(1)
-    x = rng.uniform(-2, 2, (150, 1))
-    y = np.sin(2 * x[:, 0]) + rng.normal(0, 0.05, 150)
-    with pm.Model() as model:
-        prior = bnn.priors.Normal(sigma=bnn.priors.HalfNormal(1))
-        out = bnn.bayesian(bnn.networks.mlp((1, 8, 1)), pm.Data("x", x[:100]), prior)
-        pm.Normal("y", out[:, 0], pm.HalfNormal("noise"), observed=y[:100])
-    fitted = bnn.fit(model, steps=2000, members=2, **QUIET)
-    test = {"x": x[100:], "y": y[100:]}
-    members = [-m.nll(test, 200) for m in fitted.members]
-    refined = quietly(fitted.refine, 100, tune=150, **QUIET)
-    assert -refined.nll(test, 200) > max(members) + 0.05
-    assert refined.posterior.shape == (2, 100)
-    index = list(refined.convergence.index)
-    assert index[:2] == ["R-hat, mean of y", "bulk ESS, mean of y"]
-    pred = refined.predict({"x": x[:7]}, draws=20, random_seed=2)
-    assert pred["y"].samples.shape == (20, 7)
-
-
 def quietly(function, *args, **kwargs):
     """Call what may warn of chains that differ, and of nothing else."""
     with warnings.catch_warnings():

@@ -87,6 +87,8 @@ class Runner:
         def fit(*args, **options):
             most = {"epochs": MOST_EPOCHS, "steps": MOST_STEPS} if block.shown is None else {}
             cut = {name: min(options[name], n) for name, n in most.items() if name in options}
+            if most and not cut:
+                cut = {"steps": MOST_STEPS}
             return self.fit(*args, **{"progressbar": False} | options | cut)
 
         code = compile("\n" * (block.line - 1) + block.code, page, "exec")
