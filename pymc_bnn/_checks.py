@@ -78,6 +78,35 @@ def check_int(argument: str, value: Any, low: int, high: int | None, repair: str
     return number
 
 
+def set_int(options: Any, name: str, low: int, high: int | None, repair: str) -> None:
+    """Put an option of frozen `options` through :func:`check_int`: NumPy's are plain ones then.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Options:
+    ...     draws: int
+    >>> options = Options(np.int8(3))
+    >>> set_int(options, "draws", 1, None, "pass draws=100")
+    >>> options
+    Options(draws=3)
+    """
+    object.__setattr__(options, name, check_int(name, getattr(options, name), low, high, repair))
+
+
+def listed(differences: Sequence[str], most: int) -> str:
+    """Return the first differences in a line, and how many more there are.
+
+    Examples
+    --------
+    >>> listed(["'a' is missing", "'b' is missing", "'c' is missing"], 2)
+    "'a' is missing; 'b' is missing; and 1 more"
+    """
+    more = len(differences) - most
+    return "; ".join(differences[:most]) + (f"; and {more} more" if more > 0 else "")
+
+
 def check_finite(argument: str, array: np.ndarray) -> None:
     """Raise unless every element of a floating-point `array` is finite, and none complex.
 

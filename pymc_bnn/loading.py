@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 
-from pymc_bnn._checks import invalid, warn
+from pymc_bnn._checks import invalid, listed, warn
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.inference.members import Records
 from pymc_bnn.inference.refine import Refinement
@@ -88,10 +88,8 @@ def load(path: Any, model: pm.Model | None = None) -> Any:
         got = f"None for a fit that was saved without its model: {why}"
         raise invalid("model", "be the model of the fit", got, "pass model=")
     if wrong:
-        shown = "; ".join(wrong[:_SHOWN])
-        shown += f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         rule, repair = "be the model of the fit", "pass that one, or leave it out"
-        raise invalid("model", rule, f"one in which {shown}", repair)
+        raise invalid("model", rule, f"one in which {listed(wrong, _SHOWN)}", repair)
     with whatever_is_wrong(path, fit):
         if model is None:
             model = model_from_json(graph, arrays)

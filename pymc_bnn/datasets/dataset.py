@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._checks import invalid, set_int
 
 __all__ = ["Dataset"]
 
@@ -45,11 +45,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Check shapes, types and ranges."""
-        object.__setattr__(
-            self,
-            "n_classes",
-            check_int("n_classes", self.n_classes, 2, None, "pass the number of classes"),
-        )
+        set_int(self, "n_classes", 2, None, "pass the number of classes")
         for name, array, dtype in (("x", self.x, np.float32), ("y", self.y, np.int64)):
             if not isinstance(array, np.ndarray) or array.dtype != dtype:
                 got = getattr(array, "dtype", type(array).__name__)

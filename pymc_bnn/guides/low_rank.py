@@ -10,7 +10,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn._checks import check_int
+from pymc_bnn._checks import set_int
 from pymc_bnn.guides.base import LOG_2PI, Graphs, Guide, GuideDraw, Start
 from pymc_bnn.guides.full_rank import join, size, split
 from pymc_bnn.model.terms import FreeVariable
@@ -51,9 +51,7 @@ class LowRank(Guide):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(
-            self, "rank", check_int("rank", self.rank, 1, None, "pass LowRank(5), say")
-        )
+        set_int(self, "rank", 1, None, "pass LowRank(5), say")
 
     @property
     def joint(self) -> bool:

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._checks import check_int, invalid, listed
 from pymc_bnn.data.resuming import can_be_resumed
 from pymc_bnn.errors import DamagedError
 from pymc_bnn.inference.slot import FolderSlot, Slot
@@ -146,9 +146,8 @@ class FolderCheckpoint(Checkpoint):
         for kind, now in about.items():
             wrong += _differences(kind, self._about["about"].get(kind, {}), now)
         if wrong:
-            shown = "; ".join(wrong[:_SHOWN])
-            shown += f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-            rule, got = "be of the same model, data and options", f"'{self._folder}', where {shown}"
+            rule = "be of the same model, data and options"
+            got = f"'{self._folder}', where {listed(wrong, _SHOWN)}"
             repair = "make the call that it was begun with, or choose another folder"
             raise invalid("checkpoint", rule, got, repair)
 

@@ -76,7 +76,7 @@ class Loop:
         """Return the same loop on other data of the same shapes: nothing is traced anew."""
         other = copy(self)
         other.then = None if self.then is None else self.then.on(source)
-        other._source, other._given = source, (*source.take(), self._counts)
+        other.source, other._given = source, (*source.take(), self._counts)
         return other
 
     def slower(self, rate: float) -> Loop:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from jax.sharding import Mesh
 
-from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._checks import invalid, set_int
 from pymc_bnn.data.epochs import EpochPlan, StreamPlan
 from pymc_bnn.inference.convergence import Convergence
 from pymc_bnn.inference.row_steps import faster
@@ -37,8 +37,7 @@ class Length:
             )
         for name in ("steps", "epochs"):
             if getattr(self, name) is not None:
-                number = check_int(name, getattr(self, name), 1, None, f"pass {name}=100, say")
-                object.__setattr__(self, name, number)
+                set_int(self, name, 1, None, f"pass {name}=100, say")
 
     @property
     def whole_up_to(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from pymc_bnn._checks import check_int, check_positive, invalid, warn
+from pymc_bnn._checks import check_positive, invalid, set_int, warn
 from pymc_bnn.guides import MeanField
 from pymc_bnn.inference.draw_progress import DrawProgress, say_stopped
 from pymc_bnn.inference.interrupts import interrupts
@@ -63,23 +63,11 @@ class NutsOptions:
     progressbar: bool = True
 
     def __post_init__(self):
-        object.__setattr__(self, "draws", check_int("draws", self.draws, 1, None, "pass draws=200"))
-        object.__setattr__(
-            self,
-            "tune",
-            check_int("tune", self.tune, 1, None, "pass tune=200: step sizes have to be found"),
-        )
-        object.__setattr__(
-            self,
-            "max_tree_depth",
-            check_int("max_tree_depth", self.max_tree_depth, 1, 15, "pass max_tree_depth=8"),
-        )
+        set_int(self, "draws", 1, None, "pass draws=200")
+        set_int(self, "tune", 1, None, "pass tune=200: step sizes have to be found")
+        set_int(self, "max_tree_depth", 1, 15, "pass max_tree_depth=8")
         if self.chains is not None:
-            object.__setattr__(
-                self,
-                "chains",
-                check_int("chains", self.chains, 1, None, "pass chains=4, or leave it out"),
-            )
+            set_int(self, "chains", 1, None, "pass chains=4, or leave it out")
         check_positive("target_accept", self.target_accept)
         if self.target_accept >= 1:
             rule, repair = "be a number in 0…1", "pass target_accept=0.9"

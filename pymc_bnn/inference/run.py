@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._checks import invalid, set_int
 from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.inference.ending import Ending
 from pymc_bnn.inference.info import Info
@@ -55,14 +55,8 @@ class RunOptions:
 
     def __post_init__(self):
         if self.chunk_steps is not None:
-            object.__setattr__(
-                self,
-                "chunk_steps",
-                check_int("chunk_steps", self.chunk_steps, 1, None, "pass chunk_steps=100, say"),
-            )
-        object.__setattr__(
-            self, "recover", check_int("recover", self.recover, 0, None, "pass recover=3, say")
-        )
+            set_int(self, "chunk_steps", 1, None, "pass chunk_steps=100, say")
+        set_int(self, "recover", 0, None, "pass recover=3, say")
         if hasattr(self.callbacks, "on_chunk"):
             object.__setattr__(self, "callbacks", [self.callbacks])
         for callback in self.callbacks:
@@ -133,7 +127,7 @@ def run(
     """
     slot, per_epoch, callbacks = slot or Slot(), plan.per_epoch, options.callbacks
     chunk = options.chunk(per_epoch)
-    at = slot.begin(begin, plan, states_of(callbacks))
+    at = slot.begin(begin, plan, callbacks)
     give_back(callbacks, at.callbacks)
     rescues = Rescues(options.recover, at)
     loop, state, ends, found, done, in_chunk = at.parts()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from pymc_bnn._checks import warn
 from pymc_bnn.errors import DamagedError
 from pymc_bnn.inference.plan import Plan
-from pymc_bnn.inference.position import Position
+from pymc_bnn.inference.position import Position, states_of
 from pymc_bnn.inference.record import Record
 from pymc_bnn.inference.snapshots import Snapshot
 from pymc_bnn.inference.state import State
@@ -36,8 +36,8 @@ class Slot:
 
     keeps = False
 
-    def begin(self, first: Position, plan: Plan, states: Any = ()) -> Position:
-        """Return the position from which the run goes on; `states` are those of callbacks."""
+    def begin(self, first: Position, plan: Plan, callbacks: Sequence[Any] = ()) -> Position:
+        """Return the position from which the run goes on."""
         return first
 
     def left(self, done: int) -> int:
@@ -102,10 +102,10 @@ class FolderSlot(Slot):
                 warn(f"{error}; the fit goes on from the checkpoint before it")
         return None
 
-    def begin(self, first: Position, plan: Plan, states: Any = ()) -> Position:
+    def begin(self, first: Position, plan: Plan, callbacks: Sequence[Any] = ()) -> Position:
         """Return the newest position, or the first one; what could not be kept is said now."""
         self._source = first.loop.source.where
-        split(states, "callbacks", "callbacks")
+        split(states_of(callbacks), "callbacks", "callbacks")
         split(self._source(), "source", "data")
         found = self.latest()
         position = first if found is None else found[1].position(first, plan, found[0])

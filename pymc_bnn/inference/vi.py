@@ -9,7 +9,7 @@ from typing import Any
 import optax
 import pymc as pm
 
-from pymc_bnn._checks import check_int, check_positive, invalid
+from pymc_bnn._checks import check_positive, invalid, set_int
 from pymc_bnn.elbo import assemble, check_closed_forms, check_spec, needs_rows
 from pymc_bnn.elbo.choose import Spec
 from pymc_bnn.guides import Block, Guide, JointGuide, MeanField, assign_guides
@@ -53,11 +53,7 @@ class VI(Method):
     kl_warmup: int | str = "auto"
 
     def __post_init__(self):
-        object.__setattr__(
-            self,
-            "particles",
-            check_int("particles", self.particles, 1, None, "pass particles=1, or a few"),
-        )
+        set_int(self, "particles", 1, None, "pass particles=1, or a few")
         if isinstance(self.kl_weight, str):  # "auto" is for `fit`, which looks for a number
             if self.kl_weight != "auto":
                 rule, repair = 'be a number above 0, a schedule or "auto"', "pass kl_weight=1.0"
@@ -69,9 +65,7 @@ class VI(Method):
             if isinstance(self.kl_warmup, str):
                 rule = 'be a number of steps, or "auto"'
                 raise invalid("kl_warmup", rule, repr(self.kl_warmup), repair)
-            object.__setattr__(
-                self, "kl_warmup", check_int("kl_warmup", self.kl_warmup, 0, None, repair)
-            )
+            set_int(self, "kl_warmup", 0, None, repair)
             if callable(self.kl_weight) and self.kl_warmup:
                 rule = "be left out where `kl_weight` is a schedule of its own"
                 raise invalid("kl_warmup", rule, self.kl_warmup, "write it into the schedule")

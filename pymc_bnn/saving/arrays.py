@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import invalid, listed
 from pymc_bnn.errors import DamagedError
 
 __all__ = ["flat_of", "read_arrays", "tree_of", "write_arrays"]
@@ -128,8 +128,7 @@ def flat_of(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
     >>> list(flat_of(optax.adam(0.1).init(params)))
     ['0/count', '0/mu/mu/loc', '0/nu/mu/loc']
     """
-    found = {name: _on_host(leaf) for name, leaf in _named(tree, prefix)}
-    return found
+    return {name: _on_host(leaf) for name, leaf in _named(tree, prefix)}
 
 
 def tree_of(
@@ -179,9 +178,7 @@ saved with
     own = {n: a for n, a in arrays.items() if not prefix or n.split("/")[0] == prefix}
     wrong = differences(dict(wanted), own)
     if wrong:
-        shown = "; ".join(wrong[:_SHOWN])
-        shown += f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        rule, got = "hold what belongs to this model", f"{what} in which {shown}"
+        rule, got = "hold what belongs to this model", f"{what} in which {listed(wrong, _SHOWN)}"
         repair = "pass the model, and the options, that they were saved with"
         raise invalid(argument, rule, got, repair)
     leaves = [_as(leaf, own[name]) for name, leaf in wanted]

@@ -76,7 +76,7 @@ def new_folder(
         repair = "choose another path, or remove what is there"
         raise invalid(argument, "be a path at which nothing is yet", f"{taken} '{path}'", repair)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}{_PART}")
+    part = _hidden(path)
     part.mkdir()
     try:
         yield part
@@ -158,9 +158,14 @@ def remove_folder(path: Path) -> None:
     ...     os.listdir(parent)
     []
     """
-    away = path.with_name(f".{path.name}.{uuid4().hex[:8]}{_PART}")
+    away = _hidden(path)
     path.rename(away)
     shutil.rmtree(away)
+
+
+def _hidden(path: Path) -> Path:
+    """Return a new path beside one, of what is being written or removed."""
+    return path.with_name(f".{path.name}.{uuid4().hex[:8]}{_PART}")
 
 
 def _taken(path: Path) -> str:
@@ -267,7 +272,7 @@ def _sync(path: Path) -> None:
 def _move(part: Path, path: Path) -> None:
     """Put a folder in the place of nothing, of an empty folder, or of another one."""
     if _taken(path) == "a folder":
-        old = path.with_name(f".{path.name}.{uuid4().hex[:8]}{_PART}")
+        old = _hidden(path)
         path.rename(old)
         try:
             part.rename(path)

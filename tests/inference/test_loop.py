@@ -16,6 +16,7 @@ from pymc_bnn.inference import loop, run
 from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.prepare import DataOptions, prepare
+from pymc_bnn.inference.sources import Held
 from pymc_bnn.inference.state import copy_state
 from pymc_bnn.inference.vi import VI
 from pymc_bnn.runtime.precision import precision
@@ -81,6 +82,30 @@ def test_convolutions_are_stepped_from_python_on_cpu_and_dense_nets_are_not():
     if jax.default_backend() == "cpu":
         assert loop_of(conv).from_python
     assert not loop_of(Linear("d", n_in=1, n_out=2)).from_python
+
+
+def stepped_from_python():
+    from pytensor_ml.layers import Conv1D
+
+    with pm.Model() as model:
+        conv = Conv1D("c", in_channels=1, out_channels=2, kernel_size=2)
+        pm.Normal("y", bnn.bayesian(conv, X[:, :, None]).sum(axis=(1, 2)), 1, observed=Y)
+    return model
+
+
+@pytest.mark.parametrize("make", [conjugate, stepped_from_python])
+def test_a_loop_on_other_data_makes_its_steps_on_these(make):
+    problem, source = prepare(make(), DataOptions(batch_size=None))
+    other = Held({**source.data, "y": jax.numpy.flip(source.data["y"])}, source.batches)
+    with precision(problem.dtype):
+        program = VI().compile(problem, Plan(source.batches, steps=10))
+        first = Loop(program, source, program.init(0))
+        moved, afresh = first.on(other), Loop(program, other, program.init(0))
+        nll = [own.advance(program.init(0), 3)[1].nll for own in (first, moved, afresh)]
+    from_python = make is stepped_from_python and jax.default_backend() == "cpu"
+    assert moved.from_python == from_python
+    np.testing.assert_array_equal(nll[1], nll[2])
+    assert (nll[0] != nll[1]).all()
 
 
 def test_ctrl_c_returns_what_was_learned():
