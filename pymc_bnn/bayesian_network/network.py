@@ -159,7 +159,8 @@ def bayesian(
         )
     if fresh:
         counts, of = fan_ins(parameters, names, output), kinds(parameters, output)
-        every = describe(parameters, names, counts, of, prefix, seed, model)
+        outputs = output.type.shape[-1] if output.ndim > 1 else 1
+        every = describe(parameters, names, counts, of, outputs or 1, prefix, seed, model)
         if chosen is None:
             chosen = {site.parameter: default_prior(site) for site in every}
         sites = [site for p, site in zip(parameters, every, strict=True) if p in fresh]

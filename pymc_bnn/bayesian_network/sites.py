@@ -24,6 +24,7 @@ def describe(
     names: Mapping[TrainableParameter, str],
     fan_ins: Sequence[int],
     kinds: Sequence[Kind],
+    outputs: int,
     prefix: str,
     seed: int,
     model: pm.Model,
@@ -50,6 +51,7 @@ def describe(
                 input_axis=len(shape) - 2 if len(shape) > 1 else 0 if shape else None,
                 start=_start(parameter, fan_in, seed, prefix + name),
                 kind=kind,
+                outputs=outputs,
             )
         )
     return sites

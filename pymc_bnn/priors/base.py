@@ -48,7 +48,7 @@ class Prior(ABC):
     ...         scale = place.argument("scale", self.scale, positive=True)
     ...         return pm.Logistic(name, mu=0.0, s=scale, **place.settings(self))
     >>> Logistic(FanIn(2.0))
-    Logistic(scale=FanIn(scale=2.0, decay=0.0))
+    Logistic(scale=FanIn(scale=2.0, decay=0.0, units=1.0))
     """
 
     positive: ClassVar[bool] = False

@@ -25,13 +25,15 @@ class FanIn:
     With a `decay` :math:`p` the same variance is shared out unequally among the input units, or
     channels of a kernel, :math:`i = 1, …, n`:
 
-    .. math:: s_i = \mathrm{scale} \cdot i^{-p} \Big/ \sqrt{k \sum_{j=1}^n j^{-2p}}
+    .. math:: s_i = \mathrm{scale} \cdot d_i \Big/ \sqrt{k \sum_{j=1}^n d_j^2},
+       \qquad d_i = (1 + (i - 1) / m)^{-p}
 
-    (:math:`k` is height × width of a kernel, and 1 of a matrix). Above ½ the sum converges: the
-    first few units do the work and further ones change little, so that a wide layer is a narrow
-    one with a tail that may help. Hidden units have no order of their own, so nothing is lost by
-    giving them one; the inputs of a network have, so leave its first layer without. Vectors, such
-    as biases, sum nothing and ignore the decay.
+    (:math:`k` is height × width of a kernel, and 1 of a matrix; :math:`m` is `units`, and with 1 of
+    them :math:`d_i = i^{-p}`). Above ½ the sum converges: the first few units do the work and
+    further ones change little, so that a wide layer is a narrow one with a tail that may help.
+    Hidden units have no order of their own, so nothing is lost by giving them one; the inputs of a
+    network have, so leave its first layer without. Vectors, such as biases, sum nothing and ignore
+    the decay.
 
     Parameters
     ----------
@@ -39,11 +41,13 @@ class FanIn:
         Positive. Default 1.0.
     decay : float, optional
         The exponent :math:`p`, 0 or more. Default 0.0: all units alike.
+    units : float, optional
+        How many units in turn :math:`m` are nearly alike, positive. Default 1.0.
 
     Raises
     ------
     ValueError, TypeError
-        If `scale` is not one positive number, or `decay` not one that is 0 or more.
+        If `scale` or `units` is not one positive number, or `decay` not one that is 0 or more.
 
     References
     ----------
@@ -56,17 +60,24 @@ class FanIn:
     --------
     >>> from pymc_bnn.priors import Normal
     >>> Normal(sigma=FanIn(2.0))
-    Normal(mu=0.0, sigma=FanIn(scale=2.0, decay=0.0), per=None)
+    Normal(mu=0.0, sigma=FanIn(scale=2.0, decay=0.0, units=1.0), per=None)
 
     Of the variance of a sum over 100 units, the first three have 97 %:
 
     >>> sizes = FanIn(1.0, decay=1.5).of_units(100, fan_in=100)
     >>> (sizes[:3] ** 2).cumsum().round(2).tolist()
     [0.83, 0.94, 0.97]
+
+    Three are not enough to tell ten classes apart:
+
+    >>> sizes = FanIn(1.0, decay=1.5, units=10).of_units(100, fan_in=100)
+    >>> (sizes**2).cumsum()[[2, 9, 29]].round(2).tolist()
+    [0.42, 0.77, 0.95]
     """
 
     scale: float = 1.0
     decay: float = 0.0
+    units: float = 1.0
 
     def __post_init__(self) -> None:
         if np.ndim(self.scale) or not isinstance(self.scale, (int, float, np.number)):
@@ -77,6 +88,10 @@ class FanIn:
         check_number("decay", self.decay)
         if self.decay < 0:
             raise invalid("decay", "be 0 or more", self.decay, "pass 1.5, say")
+        if np.ndim(self.units) or not isinstance(self.units, (int, float, np.number)):
+            raise invalid("units", "be a number", repr(self.units), "pass 10, say", TypeError)
+        if not 0 < self.units < np.inf:
+            raise invalid("units", "be positive and finite", self.units, "pass 10, say")
 
     def of_units(self, n: int, fan_in: int) -> np.ndarray:
         """Return the numbers of a layer's `n` input units, of shape (n,).
@@ -86,5 +101,5 @@ class FanIn:
         >>> FanIn(2.0).of_units(4, fan_in=4)
         array([1., 1., 1., 1.])
         """
-        sizes = np.arange(1.0, n + 1.0) ** -float(self.decay)
+        sizes = (1.0 + np.arange(n) / self.units) ** -float(self.decay)
         return self.scale * sizes * np.sqrt(n / fan_in / np.sum(sizes**2))

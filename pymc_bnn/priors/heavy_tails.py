@@ -83,7 +83,7 @@ class StudentT(Distribution):
     --------
     >>> from pymc_bnn.priors import FanIn
     >>> StudentT(nu=4.0, sigma=FanIn(1.0))
-    StudentT(nu=4.0, mu=0.0, sigma=FanIn(scale=1.0, decay=0.0), per=None)
+    StudentT(nu=4.0, mu=0.0, sigma=FanIn(scale=1.0, decay=0.0, units=1.0), per=None)
     """
 
     distribution = pm.StudentT

@@ -55,7 +55,7 @@ class Normal(Distribution):
     per: Per | None = None
 
 
-def fan_in_normal(scale: float = 1.0, decay: float = 0.0) -> Normal:
+def fan_in_normal(scale: float = 1.0, decay: float = 0.0, units: float = 1.0) -> Normal:
     """Return Normal(0, scale/√fan_in), under which signals keep their size from layer to layer.
 
     Parameters
@@ -64,6 +64,8 @@ def fan_in_normal(scale: float = 1.0, decay: float = 0.0) -> Normal:
         Positive; 1 to 3 is usual. Default 1.0.
     decay : float, optional
         How fast it falls from unit to unit, 0 or more; see :class:`FanIn`. Default 0.0: not at all.
+    units : float, optional
+        How many units are nearly alike before it falls, positive. Default 1.0.
 
     Returns
     -------
@@ -72,11 +74,11 @@ def fan_in_normal(scale: float = 1.0, decay: float = 0.0) -> Normal:
     Raises
     ------
     ValueError, TypeError
-        If `scale` is not one positive number, or `decay` not one that is 0 or more.
+        If `scale` or `units` is not one positive number, or `decay` not one that is 0 or more.
 
     Examples
     --------
     >>> fan_in_normal(2.0)
-    Normal(mu=0.0, sigma=FanIn(scale=2.0, decay=0.0), per=None)
+    Normal(mu=0.0, sigma=FanIn(scale=2.0, decay=0.0, units=1.0), per=None)
     """
-    return Normal(0.0, FanIn(scale, decay))
+    return Normal(0.0, FanIn(scale, decay, units))

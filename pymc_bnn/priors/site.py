@@ -39,6 +39,8 @@ class Site:
     kind : {"inputs", "units", "other"}
         What a dense layer's matrix sums, or its bias is added to: other things or the units of
         another dense layer, in which no order is given; "other" of all other parameters.
+    outputs : int
+        Numbers that the network gives for an example; 1 where that is not known.
     """
 
     name: str
@@ -51,3 +53,4 @@ class Site:
     input_axis: int | None
     start: np.ndarray
     kind: Kind = "other"
+    outputs: int = 1

@@ -75,18 +75,20 @@ def test_fan_in_of_a_kernel_and_of_a_bias():
     assert log_density(model, values) == pytest.approx(expected, rel=1e-8)
 
 
-def decayed(n, scale, exponent, positions=1):
+def decayed(n, scale, exponent, positions=1, units=1):
     """Scales of n units, whose squares, over all positions, add up to scale²."""
-    sizes = np.array([i**-exponent for i in range(1, n + 1)])
+    sizes = np.array([(1 + (i - 1) / units) ** -exponent for i in range(1, n + 1)])
     return scale * sizes / np.sqrt(positions * (sizes**2).sum())
 
 
-def test_scales_that_decay_from_unit_to_unit():
-    model = make_model(fan_in_normal(2.0, decay=1.5))
+@pytest.mark.parametrize("units", [1, 3, 2.5])
+def test_scales_that_decay_from_unit_to_unit(units):
+    model = make_model(fan_in_normal(2.0, decay=1.5, units=units))
     values, c = random_point(model)
+    kernel, matrix = decayed(3, 2.0, 1.5, 4, units), decayed(5, 2.0, 1.5, units=units)
     expected = (
-        stats.norm.logpdf(c["conv1_W"], 0, decayed(3, 2.0, 1.5, 4).reshape(1, 1, 3, 1)).sum()
-        + stats.norm.logpdf(c["dense1_W"], 0, decayed(5, 2.0, 1.5).reshape(5, 1)).sum()
+        stats.norm.logpdf(c["conv1_W"], 0, kernel.reshape(1, 1, 3, 1)).sum()
+        + stats.norm.logpdf(c["dense1_W"], 0, matrix.reshape(5, 1)).sum()
         + stats.norm.logpdf(c["dense1_b"], 0, 2 / np.sqrt(5)).sum()  # sums nothing
     )
     assert log_density(model, values) == pytest.approx(expected, rel=1e-8)

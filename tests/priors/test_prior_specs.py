@@ -87,6 +87,8 @@ def test_equality_and_hash_are_by_value():
         (lambda: FanIn(Normal()), TypeError, "`scale` must be a number"),
         (lambda: FanIn(1.0, decay=-1), ValueError, "`decay` must be 0 or more, got -1"),
         (lambda: FanIn(1.0, decay="1"), TypeError, "`decay` must be a number, got '1'"),
+        (lambda: FanIn(1.0, units=0), ValueError, "`units` must be positive and finite, got 0"),
+        (lambda: FanIn(1.0, units="1"), TypeError, "`units` must be a number, got '1'"),
         (lambda: fan_in_normal(-1), ValueError, "`scale` must be positive and finite, got -1"),
     ],
 )
