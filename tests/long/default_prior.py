@@ -76,6 +76,7 @@ def decaying(decay, first=2.0, middle=2.0, last=2.0):
 
 PRIORS = {
     "default": always(None),
+    "units_1": decaying(1.5),
     "decay_1": decaying(1.0),
     "decay_2": decaying(2.0),
     "middle_sqrt2": decaying(1.5, middle=2**0.5),
