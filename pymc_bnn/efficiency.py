@@ -271,3 +271,7 @@ def _compiled(
         )
     plan = Plan(None if n is None else EpochPlan(n, batch_size), _MANY_STEPS)
     return problem, method.compile(problem, plan, fitted.posterior)
+
+
+def __dir__() -> list[str]:  # what tab completion shows
+    return sorted(__all__)

@@ -266,3 +266,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def __dir__() -> list[str]:  # what tab completion shows
+    return sorted(__all__)

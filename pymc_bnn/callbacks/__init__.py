@@ -30,3 +30,7 @@ __all__ = [
     "Snapshots",
     "TensorBoardLogger",
 ]
+
+
+def __dir__() -> list[str]:  # what tab completion shows
+    return sorted(__all__)

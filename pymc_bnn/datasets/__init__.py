@@ -20,3 +20,7 @@ __all__ = [
     "noise_images",
     "read_idx",
 ]
+
+
+def __dir__() -> list[str]:  # what tab completion shows
+    return sorted(__all__)

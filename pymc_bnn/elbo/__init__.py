@@ -25,3 +25,7 @@ __all__ = [
 
 # Their names before.
 Part, Parts = NormalWeight, ElboTerms
+
+
+def __dir__() -> list[str]:  # what tab completion shows
+    return sorted(__all__)

@@ -28,3 +28,7 @@ __all__ = [
 
 Drawn = GuideDraw  # its name before
 Posterior = JointGuide  # its name before
+
+
+def __dir__() -> list[str]:  # what tab completion shows
+    return sorted(__all__)

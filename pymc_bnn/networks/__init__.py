@@ -6,3 +6,7 @@ from pymc_bnn.networks.mlp import mlp
 from pymc_bnn.networks.network import Network
 
 __all__ = ["Network", "convnet", "lenet5", "mlp"]
+
+
+def __dir__() -> list[str]:  # what tab completion shows
+    return sorted(__all__)

@@ -52,3 +52,7 @@ __all__ = [
     "vote_grid",
     "weight_posteriors",
 ]
+
+
+def __dir__() -> list[str]:  # what tab completion shows
+    return sorted(__all__)

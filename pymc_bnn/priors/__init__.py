@@ -49,3 +49,7 @@ __all__ = [
 ]
 
 Posterior = FromPosterior  # its name before
+
+
+def __dir__() -> list[str]:  # what tab completion shows
+    return sorted(__all__)

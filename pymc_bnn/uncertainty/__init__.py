@@ -97,3 +97,7 @@ __all__ = [
     "value_interval",
     "variance_parts",
 ]
+
+
+def __dir__() -> list[str]:  # what tab completion shows
+    return sorted(__all__)

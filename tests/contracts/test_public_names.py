@@ -168,3 +168,9 @@ def test_the_documents_are_found_and_use_the_package():
     used = [function for path in DOCUMENTS for _, function in calls(path) if function is not None]
     assert pymc_bnn.fit in used
     assert len(used) > 100
+
+
+@pytest.mark.parametrize("module", [pymc_bnn, *pymc_bnn._MODULES])
+def test_tab_completion_shows_public_names_only(module):
+    found = importlib.import_module(f"pymc_bnn.{module}") if isinstance(module, str) else module
+    assert dir(found) == sorted(found.__all__)
