@@ -59,7 +59,7 @@ def terms_of(kind):
 
 @pytest.fixture(autouse=True, scope="module")
 def _layers_are_found_once():
-    """A model's layers depend on neither guide nor estimator; finding them takes most of the time."""
+    """They depend on neither guide nor estimator, and finding them takes most of the time."""
     found = {}  # by the model's terms, which are kept so that no others have their address
 
     def find(terms):
