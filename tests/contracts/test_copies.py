@@ -16,6 +16,8 @@ import pytest
 import pymc_bnn as bnn
 from pymc_bnn.prediction.predict import ask, predict
 
+pytestmark = pytest.mark.usefixtures("shared_programs")
+
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=(40, 3))
 Y = X[:, 0] + 0.1 * RNG.normal(size=40)

@@ -57,6 +57,21 @@ def terms_of(kind):
     return decompose(model, find_rows(model, ["x", "y"])[0])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _layers_are_found_once():
+    """They depend on neither guide nor estimator, and finding them takes most of the time."""
+    found = {}  # by the model's terms, which are kept so that no others have their address
+
+    def find(terms):
+        if id(terms) not in found:
+            found[id(terms)] = terms, find_layers(terms)
+        return found[id(terms)][1]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(choose, "find_layers", find)
+        yield
+
+
 @functools.cache
 def posterior_of(kind, guide):
     free = terms_of(kind).free

@@ -37,7 +37,7 @@ DATA = [{"x": X, "y": Y}]
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory):
+def kept(tmp_path_factory, shared_programs):
     """Fits of several kinds, each saved, pickled and dumped before it is used."""
     folder, fits = tmp_path_factory.mktemp("fits"), {}
     for name in HERE:
