@@ -11,6 +11,7 @@ import xarray as xr
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.posterior.sampling import LIMIT_BYTES
+from pymc_bnn.uncertainty.intervals import tails
 
 __all__ = [
     "LIMIT_BYTES",
@@ -53,8 +54,10 @@ class ValuePrediction:
 
     Examples
     --------
-    >>> ValuePrediction.__name__
-    'ValuePrediction'
+    >>> samples = np.arange(5.0)[:, None] * [1, 10]  # five draws of two examples
+    >>> pred = ValuePrediction(5, samples.mean(axis=0), samples.std(axis=0, ddof=1), samples)
+    >>> pred.interval(0.5).tolist()
+    [[1.0, 3.0], [10.0, 30.0]]
     """
 
     draws: int
@@ -67,6 +70,68 @@ class ValuePrediction:
         """Say what it is in a line."""
         return f"<ValuePrediction: shape {self.mean.shape}, {self.draws} draws>"
 
+    def quantile(self, q: Any) -> np.ndarray:
+        """Return quantiles over draws.
+
+        Parameters
+        ----------
+        q : float or array_like of shape (k,)
+            Probabilities in [0, 1].
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, ...), or (n, ..., k)
+            Linearly interpolated, in the unit of the variable.
+
+        Raises
+        ------
+        ValueError
+            If draws were not kept, or a `q` is outside [0, 1].
+
+        Examples
+        --------
+        >>> samples = np.arange(5.0)[:, None] * [1, 10]
+        >>> pred = ValuePrediction(5, samples.mean(axis=0), samples.std(axis=0, ddof=1), samples)
+        >>> pred.quantile(0.5).tolist(), pred.quantile([0, 1]).tolist()
+        ([2.0, 20.0], [[0.0, 4.0], [0.0, 40.0]])
+        """
+        given = np.asarray(q, float)
+        if given.ndim > 1 or not ((given >= 0) & (given <= 1)).all():
+            raise invalid("q", "be numbers in [0, 1]", q, "pass [0.05, 0.5, 0.95], say")
+        if self.samples is None:
+            rule, got = "hold posterior draws", "one without draws"
+            raise invalid("prediction", rule, got, "pass keep_draws=True to predict")
+        found = np.quantile(self.samples, given, axis=0)
+        return np.moveaxis(found, 0, -1) if given.ndim else found
+
+    def interval(self, level: float = 0.9) -> np.ndarray:
+        """Return equal-tailed intervals: of new observations, or credible ones of a deterministic.
+
+        Parameters
+        ----------
+        level : float, optional
+            Probability of the interval, in (0, 1). Default 0.9: from the 5 % to the 95 % quantile.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, ..., 2)
+            Lower and upper ends, in the unit of the variable.
+
+        Raises
+        ------
+        ValueError
+            If draws were not kept, or `level` is outside (0, 1).
+
+        Examples
+        --------
+        >>> samples = np.arange(5.0)[:, None] * [1, 10]
+        >>> pred = ValuePrediction(5, samples.mean(axis=0), samples.std(axis=0, ddof=1), samples)
+        >>> low, high = pred.interval(0.5).T
+        >>> high.tolist()
+        [3.0, 30.0]
+        """
+        return self.quantile(tails(level))
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -74,7 +139,8 @@ class Prediction:
 
     ``prediction["y"]`` is the :class:`ClassPrediction` or :class:`ValuePrediction` of one
     variable. Where exactly one variable is categorical its fields are the prediction's own, so
-    that ``uncertainty.summary(prediction, y)`` works.
+    that ``uncertainty.summary(prediction, y)`` works; where exactly one has values, so are its
+    `mean`, `std`, `interval` and `quantile`.
 
     Examples
     --------
@@ -97,14 +163,20 @@ class Prediction:
         except KeyError:
             raise KeyError(f"no prediction of '{name}', only of {list(self.variables)}") from None
 
-    def _classes(self) -> ClassPrediction:
-        found = [v for v in self.variables.values() if isinstance(v, ClassPrediction)]
+    def _only(self, kind: type, what: str) -> Any:
+        found = [v for v in self.variables.values() if isinstance(v, kind)]
         if len(found) != 1:
             raise AttributeError(
-                f"{len(found)} of the variables {list(self.variables)} are categorical, not one; "
+                f"{len(found)} of the variables {list(self.variables)} {what}, not one; "
                 "choose a variable: prediction['name']"
             )
         return found[0]
+
+    def _classes(self) -> ClassPrediction:
+        return self._only(ClassPrediction, "are categorical")
+
+    def _values(self) -> ValuePrediction:
+        return self._only(ValuePrediction, "have values")
 
     @property
     def mean_probs(self) -> np.ndarray:
@@ -130,6 +202,40 @@ class Prediction:
     def probs(self) -> np.ndarray | None:
         """Probabilities (draws, n, classes), if draws were kept."""
         return self._classes().probs
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Predictive mean (n, ...) of the variable that has values."""
+        return self._values().mean
+
+    @property
+    def std(self) -> np.ndarray:
+        """Predictive standard deviation (n, ...), noise included, of the variable with values."""
+        return self._values().std
+
+    def interval(self, level: float = 0.9) -> np.ndarray:
+        """Return equal-tailed intervals of the variable with values: `ValuePrediction.interval`.
+
+        Examples
+        --------
+        >>> samples = np.arange(5.0)[:, None] * [1, 10]
+        >>> pred = ValuePrediction(5, samples.mean(axis=0), samples.std(axis=0, ddof=1), samples)
+        >>> Prediction({"y": pred}, draws=5, log_density=None).interval(0.5).tolist()
+        [[1.0, 3.0], [10.0, 30.0]]
+        """
+        return self._values().interval(level)
+
+    def quantile(self, q: Any) -> np.ndarray:
+        """Return quantiles of the variable with values: `ValuePrediction.quantile`.
+
+        Examples
+        --------
+        >>> samples = np.arange(5.0)[:, None] * [1, 10]
+        >>> pred = ValuePrediction(5, samples.mean(axis=0), samples.std(axis=0, ddof=1), samples)
+        >>> Prediction({"y": pred}, draws=5, log_density=None).quantile(0.5).tolist()
+        [2.0, 20.0]
+        """
+        return self._values().quantile(q)
 
     def to_datatree(self) -> xr.DataTree:
         """Return a DataTree with a group "predictions", for ArviZ.
