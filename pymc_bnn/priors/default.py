@@ -14,9 +14,9 @@ def default_prior(site: Site) -> Prior:
 
     Of dense layers :math:`w_{ij} \sim \mathcal N(0, s_i^2)` with :math:`\sum_i s_i^2 = 4`:
     :math:`s_i = 2/\sqrt n` where a layer sums n inputs, and :math:`s_i \propto (1 + (i -
-    1)/m)^{-3/2}` where it sums hidden units of a network with m outputs, so that a wide network is
-    a narrow one with a tail of small units; biases :math:`\mathcal N(0, 1)`. All else, such as
-    kernels and embeddings: Normal(0, 1/√fan_in).
+    1)/m)^{-3/2}` where it sums hidden units of a network with m + 1 outputs (of one, m is 1), so
+    that a wide network is a narrow one with a tail of small units; biases
+    :math:`\mathcal N(0, 1)`. All else, such as kernels and embeddings: Normal(0, 1/√fan_in).
 
     Parameters
     ----------
@@ -36,19 +36,20 @@ def default_prior(site: Site) -> Prior:
     a unit that the data leave alone is noise for all others, and the best answer of a wide network
     is to give up: Coker, Bruinsma, Burt, Pan and Doshi-Velez, *Wide mean-field Bayesian neural
     networks ignore the data*, AISTATS 2022. With decaying variances (Sell and Singh 2023, see
-    :class:`FanIn`) such units are quiet by the prior itself, at no cost. Ten classes need more
-    units than two, though. What was tried: the page on defaults.
+    :class:`FanIn`) such units are quiet by the prior itself, at no cost. Ten classes, though,
+    are told apart by nine numbers, and need as many units. What was tried: the page on defaults.
 
     Examples
     --------
     >>> import numpy as np
     >>> start = np.zeros((50, 3))
     >>> default_prior(Site("w", "w", "w", "", (50, 3), ("i", "o"), 50, 0, start, "units", 3))
-    Normal(mu=0.0, sigma=FanIn(scale=2.0, decay=1.5, units=3), per=None)
+    Normal(mu=0.0, sigma=FanIn(scale=2.0, decay=1.5, units=2), per=None)
     """
     if site.kind == "other":
         return fan_in_normal()
     if len(site.shape) < 2:
         return Normal(0.0, 1.0)
-    units = site.kind == "units"
-    return fan_in_normal(2.0, decay=1.5, units=site.outputs) if units else fan_in_normal(2.0)
+    if site.kind == "inputs":
+        return fan_in_normal(2.0)
+    return fan_in_normal(2.0, decay=1.5, units=max(1, site.outputs - 1))
