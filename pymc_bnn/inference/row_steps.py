@@ -13,7 +13,7 @@ from pymc_bnn.data.gathering import ROWS, gather, put_back
 from pymc_bnn.inference.optimizer import is_location
 from pymc_bnn.runtime.compilation import Compiled
 
-__all__ = ["faster", "first_state", "step_on_rows"]
+__all__ = ["begun", "faster", "first_state", "step_on_rows"]
 
 _FASTER = 10.0  # at most so many times as fast do locations move that few steps see
 
@@ -40,6 +40,21 @@ def first_state(optimizer: optax.GradientTransformation, params: Any, latents: S
     >>> params = {"b": {"loc": np.zeros(2)}, "u": {"loc": np.zeros(5)}}
     >>> first_state(optax.adam(0.1), params, {"u"})["rows"][0].count.shape
     (5,)
+    """
+    if not latents:
+        return optimizer.init(params)
+    shared, own = _apart(params, latents)
+    return {"shared": optimizer.init(shared), "rows": jax.vmap(optimizer.init)(own)}
+
+
+def begun(optimizer: optax.GradientTransformation, params: Any, latents: Set[str]) -> Any:
+    """Return :func:`first_state` of arrays, by programs that are the same for all rates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> begun(optax.adam(0.1), {"b": {"loc": np.zeros(2)}}, set())[0].mu["b"]["loc"].tolist()
+    [0.0, 0.0]
     """
     if not latents:
         return _begun(optimizer.init, params)

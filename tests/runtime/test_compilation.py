@@ -161,7 +161,6 @@ def test_old_programs_make_room(compilations):
 
 OURS = {"begin", "run", "evaluate", "forward", "function", "vote", "<lambda>"}
 KINDS = [
-    {},
     {"guide": bnn.guides.LowRank(2), "members": 2},
     {"guide": bnn.guides.Delta(), "optimizer": optax.sgd(optax.linear_schedule(0.1, 0.01, 9))},
 ]
