@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import jax
 import numpy as np
 import pymc as pm
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
 
 from pymc_bnn.inference.method import Method
+from pymc_bnn.inference.state import State
 from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.problem import Problem
 
-__all__ = ["about_data", "about_fit", "about_method", "about_model", "described"]
+__all__ = ["about_data", "about_fit", "about_method", "about_model", "about_state", "described"]
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _LOOKS = 0, 1, 10, 100, 1000, 10_000  # steps at which a schedule is looked at
@@ -97,6 +99,19 @@ def about_method(method: Method) -> dict[str, str]:
     if is_dataclass(method):
         options |= {f.name: described(getattr(method, f.name)) for f in fields(method)}
     return options
+
+
+def about_state(state: State, steps: int) -> str:
+    """Return after which step a state was left, and a hash of its numbers.
+
+    Examples
+    --------
+    >>> state = State({"b": {"loc": np.zeros(3)}}, (), np.zeros(2, "uint32"), np.int32(5))
+    >>> about_state(state, 5).split(" #")[0]
+    'at step 5'
+    """
+    leaves = [described(np.asarray(leaf)) for leaf in jax.tree.leaves(state)]
+    return f"at step {steps:,} #{_hash(' '.join(leaves).encode())}"
 
 
 def described(value: Any) -> str:
