@@ -18,6 +18,7 @@ from pymc_bnn.inference.method import Method
 from pymc_bnn.inference.state import State
 from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.problem import Problem
+from pymc_bnn.saving.arrays import digest_of
 
 __all__ = ["about_data", "about_fit", "about_method", "about_model", "about_state", "described"]
 
@@ -135,7 +136,7 @@ def described(value: Any) -> str:
         return repr(value)
     if hasattr(value, "__array__"):
         array = np.asarray(value)
-        return f"{array.dtype.name} {_shape(array.shape)} #{_hash(_bytes(array))}"
+        return f"{array.dtype.name} {_shape(array.shape)} #{digest_of(array)[:16]}"
     if hasattr(value, "init") and hasattr(value, "update"):
         return "an optimiser"  # functions, of which nothing can be said
     if is_dataclass(value) and not isinstance(value, type):
@@ -186,12 +187,6 @@ def _graph(variable: Variable, named: Mapping[int, str]) -> str:
         lines.append(text)
         stack.pop()
     return "\n".join(lines)
-
-
-def _bytes(array: np.ndarray) -> bytes:
-    if array.dtype.kind == "O":
-        return repr(array.tolist()).encode()
-    return np.ascontiguousarray(array).tobytes()
 
 
 def _shape(shape: Any) -> str:
