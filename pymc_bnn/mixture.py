@@ -13,6 +13,7 @@ import pandas as pd
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.diagnostics.diagnose import OF_PREDICTIONS, diagnose
+from pymc_bnn.inference.checkpoint import Checkpoint
 from pymc_bnn.inference.members import Records, stack_states, state_of
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.run import RunOptions
@@ -23,6 +24,7 @@ from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.posterior.stacking import stacking_weights
 from pymc_bnn.refined import Refined
 from pymc_bnn.result import Result
+from pymc_bnn.resuming import RUN
 from pymc_bnn.saved_fits.arrays import Store
 from pymc_bnn.saved_fits.programs import fit_to_json
 
@@ -150,13 +152,14 @@ class Mixture(Approximation):
         """Return :meth:`Approximation.scale_ratio` of each member, one below the other."""
         return _by_member([member.scale_ratio() for member in self.members])
 
-    def _go_on(self, steps: int, data: Any, options: RunOptions) -> Mixture:
+    def _go_on(self, steps: int, data: Any, options: RunOptions, kept: Checkpoint) -> Mixture:
         """Go on with each member; those behind a Ctrl-C stay as they are."""
         members: list[Approximation] = []
         cut = False
         for i, member in enumerate(self.members):
             shown = replace(options, member=i, members=len(self.members))
-            members.append(member if cut else member._go_on(steps, data, shown))
+            name = f"{RUN}-{i + 1}"
+            members.append(member if cut else member._go_on(steps, data, shown, kept, name))
             cut = members[-1].interrupted
         records = Records(tuple(member.record for member in members), cut)
         states = stack_states([member.state for member in members])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
+from os import PathLike
 from typing import Any
 
 from pymc_bnn._checks import check_int, invalid
+from pymc_bnn.inference.checkpoint import Checkpoint, checkpoint_of
 from pymc_bnn.inference.diagnosis import explain
 from pymc_bnn.inference.ending import Ending
+from pymc_bnn.inference.fingerprint import about_fit, about_state
 from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.position import Position
 from pymc_bnn.inference.prepare import held, stream_again
@@ -21,7 +25,9 @@ from pymc_bnn.prediction.requests import warn_of_changed_data
 from pymc_bnn.runtime.precision import precision
 from pymc_bnn.saved_fits.specs import check_known
 
-__all__ = ["Resumes"]
+__all__ = ["RUN", "Resumes"]
+
+RUN = "resume"
 
 
 class Resumes:
@@ -42,6 +48,8 @@ class Resumes:
         callbacks: Sequence[Any] = (),
         chunk_steps: int | None = None,
         recover: int = 0,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_every: int | str | timedelta = "1min",
     ) -> Any:
         """Go on for so many steps, with the state of the optimiser as it was when the fit ended.
 
@@ -58,6 +66,9 @@ class Resumes:
             Of a streamed fit: its batches, from the first one on.
         progressbar, callbacks, chunk_steps, recover
             As of :func:`pymc_bnn.fit`.
+        checkpoint, checkpoint_every
+            As of :func:`pymc_bnn.fit`, in a folder of its own: the same call of the same fit, be it
+            loaded or found again by its own checkpoint, goes on from there.
 
         Returns
         -------
@@ -92,10 +103,19 @@ class Resumes:
         rows = {d.name for d in self.problem.terms.data if d.per_example}
         check_there(self.problem.terms, "resume", but=() if data is None else rows)
         warn_of_changed_data(self.problem.terms, "resume", rows=not self.streamed)
-        return self._go_on(steps, data, options)
+        with checkpoint_of(checkpoint, checkpoint_every, data) as kept:
+            if checkpoint is not None:
+                kept.seed(0)  # all randomness is the state's
+                own = {"steps": steps, "recover": recover}
+                about = about_fit(self.problem, self.program.method, own)
+                about["options"] |= {"the fit": about_state(self.state, self.record.steps)}
+                kept.check(about)
+            return self._go_on(steps, data, options, kept)
 
-    def _go_on(self, steps: int, data: Any, options: RunOptions) -> Any:
-        problem, record = self.problem, self.record
+    def _go_on(
+        self, steps: int, data: Any, options: RunOptions, kept: Checkpoint, name: str = f"{RUN}-1"
+    ) -> Any:
+        problem, record, slot = self.problem, self.record, kept.slot(name)
         plan = replace(self.program.plan, steps=record.steps + steps, convergence=None)
 
         def result(state: State, now: Record, of: Any = None) -> Any:
@@ -105,13 +125,15 @@ class Resumes:
             return replace(self, program=program, state=on_host(state), record=kept)
 
         with precision(problem.dtype):
-            program = self.program.going_on(plan)
+            program, state = self.program.going_on(plan), of_host(self.state)
+            if (ended := slot.end(lambda: state)) is not None:
+                return result(*ended)
             if data is None:
                 source = held(problem, plan.batches, plan.mesh)
             else:
-                source = stream_again(problem, plan.batches, data)
+                at = kept.source(name)
+                source = stream_again(problem, plan.batches, data, keeps=slot.keeps, at=at)
             with source:
-                state = of_host(self.state)
                 slower = record.recoveries[-1].rate if record.recoveries else None
                 steps_of = program if slower is None else program.slower(slower)
                 loop = Loop(steps_of, source, state)
@@ -123,4 +145,8 @@ class Resumes:
                     record.steps,
                     recoveries=record.recoveries,
                 )
-                return result(*run(begin, plan, options, result, partial(explain, problem), result))
+                why = partial(explain, problem)
+                state, now = run(begin, plan, options, result, why, result, slot)
+                if not now.interrupted:
+                    slot.finish(on_host(state), now)
+                return result(state, now)

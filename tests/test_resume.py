@@ -1,12 +1,23 @@
 """More steps of a fit that has ended: those of one longer fit, with the optimiser as it was."""
 
 import cloudpickle
+import jax.numpy as jnp
 import optax
 import pytest
 
 import pymc_bnn as bnn
 from pymc_bnn.inference.method import Method
-from tests.support.checkpoint_parts import QUIET, Batches, N, assert_same, regression
+from tests.support.checkpoint_parts import (
+    QUIET,
+    Batches,
+    Kill,
+    Killed,
+    N,
+    Stateful,
+    assert_same,
+    counts,
+    regression,
+)
 
 OPTIONS = {"optimizer": optax.adam(0.01, b1=0.8), **QUIET}
 KINDS = {
@@ -66,6 +77,80 @@ def test_what_callbacks_see_goes_on_too():
     found = fitted.resume(100, callbacks=[look], chunk_steps=5, progressbar=False)
     assert look.seen == (25, 120, 25)
     assert found.record.steps == 25
+
+
+MORE = {
+    "batches of rows": ({"batch_size": 50}, None),
+    "members": ({"members": 2, "guide": bnn.guides.FullRank()}, None),
+    "batches from outside": ({"total_size": N}, Batches),
+    "a loader with a state": ({"total_size": N}, Stateful),
+}
+
+
+@pytest.mark.parametrize("kind", MORE)
+def test_the_same_line_goes_on_after_it_was_killed(kind, tmp_path):
+    """Killed twice, the fit itself loaded from a folder: the numbers of one that was not."""
+    options, batches = MORE[kind]
+    options = options if batches is None else {**options, "data": batches(30)}
+    part = bnn.fit(regression(), steps=17, **QUIET, **options)
+    part.save(tmp_path / "fit", data=batches is None)
+
+    def resume(found, **own):
+        data = None if batches is None else batches(30)
+        return found.resume(40, data=data, progressbar=False, **own)
+
+    def line(step):
+        loaded = bnn.load(tmp_path / "fit", regression() if batches else None)
+        folder = {"checkpoint": tmp_path / "more", "checkpoint_every": 4}
+        return resume(loaded, callbacks=[Kill(step)] if step else [], **folder)
+
+    expected = resume(part)
+    for step in (23, 42):
+        with pytest.raises(Killed):
+            line(step)
+    kept = sorted(path.name for path in (tmp_path / "more").glob("resume-1/0*"))
+    assert len(kept) == 2
+    assert_same(line(None), expected)
+    assert_same(line(None), expected)  # it has ended, and is returned at once
+    assert not list((tmp_path / "more").glob("resume-*/0*"))
+
+
+def test_another_call_is_refused(tmp_path):
+    part = bnn.fit(regression(), steps=9, **OPTIONS)
+    other = bnn.fit(regression(), steps=7, **OPTIONS)
+    part.resume(5, checkpoint=tmp_path, progressbar=False)
+    for found, steps, what in (
+        (part, 6, "steps is 5 there and 6 here"),
+        (other, 5, "the fit is at step 9 there and at step 7 here"),
+        (part.resume(1, progressbar=False), 5, "at step 10 here"),
+    ):
+        with pytest.raises(ValueError, match=f"`checkpoint` must be of the same .*{what}"):
+            found.resume(steps, checkpoint=tmp_path, progressbar=False)
+    with pytest.raises(ValueError, match=r"`checkpoint` must be of the same .*the fit is"):
+        bnn.fit(regression(), steps=9, checkpoint=tmp_path, **OPTIONS)
+    with pytest.raises(ValueError, match="`checkpoint_every` must be a number of steps"):
+        part.resume(5, checkpoint=tmp_path, checkpoint_every="soon", progressbar=False)
+    with pytest.raises(ValueError, match="`data` must be an iterable that can be gone over again"):
+        bnn.fit(regression(), data=Batches(30), steps=4, total_size=N, **OPTIONS).resume(
+            5, data=iter(Batches(30)), checkpoint=tmp_path / "new", progressbar=False
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:step .* was not finite")
+def test_recoveries_of_before_and_after_a_kill_add_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("pymc_bnn.inference.rescues.EVERY", 25)
+    optimizer = optax.sgd(lambda step: jnp.where(step < 37, 5e-4, 1e-2))
+    part = bnn.fit(counts(), steps=37, optimizer=optimizer, recover=9, **QUIET)
+    more = {"recover": 9, "progressbar": False}
+    expected = part.resume(20, **more)
+    rates = [recovery.rate for recovery in expected.record.recoveries]
+    assert rates == [0.5, 0.25, 0.125]
+    assert {r.back_to for r in expected.record.recoveries[1:]} == {37}
+    for step in (40, 49):
+        with pytest.raises(Killed):
+            part.resume(20, checkpoint=tmp_path, checkpoint_every=1, callbacks=[Kill(step)], **more)
+    assert_same(part.resume(20, checkpoint=tmp_path, **more), expected)
 
 
 def test_methods_without_rates_cannot_recover():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 from arviz_stats.base import array_stats
@@ -22,6 +21,7 @@ from pymc_bnn.prediction.requests import Request, terms_for
 from pymc_bnn.prediction.sampler import is_class, probabilities
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import narrow, precision
+from pymc_bnn.runtime.sharding import replicate
 
 __all__ = ["LEAST_ESS", "MOST_RHAT", "complaint", "convergence", "of_chains", "predicted"]
 
@@ -68,7 +68,7 @@ def predicted(
     with precision(problem.dtype):
         lifted = jaxify([*terms.values, *terms.inputs], list(graphs.values()), problem.dtype)
         arrays = [given.get(d.name, d.value) for d in terms.data]
-        arrays = [jax.numpy.asarray(narrow(value, problem.dtype)) for value in arrays]
+        arrays = replicate([narrow(value, problem.dtype) for value in arrays], None)
         function = Compiled(lambda *inputs: [_some(part[None])[0] for part in lifted(*inputs)])
         names, found = [f.name for f in terms.free], []
         for place in np.ndindex(posterior.shape):

@@ -25,6 +25,7 @@ from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.runtime.precision import precision
+from pymc_bnn.runtime.sharding import replicate
 
 __all__ = ["evaluate_elbo", "evaluate_kl"]
 
@@ -52,7 +53,7 @@ def evaluate_elbo(
     rest = {d.name: d.value for d in problem.terms.data if not d.per_example}
     visits, kls = np.zeros((draws, 3)), np.zeros((draws, len(elbo.names)))
     with precision(problem.dtype):
-        params = jax.tree.map(jax.numpy.asarray, params)
+        params = replicate(params, None)
         passes = _held(problem, draws, batch_size) if data is None else _streamed(problem, data)
         for draw, batches in zip(range(draws), passes, strict=False):
             per_batch, seen = [], 0

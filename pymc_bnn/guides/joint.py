@@ -182,10 +182,10 @@ class JointGuide:
         return roots, block.guide.draw(block.variables, roots, self._block_noise[block.name])
 
     @cached_property
-    def _means_and_scales(self) -> Any:
+    def _means_and_scales(self) -> Compiled:
         drawn = self.drawn.values()
         moments = [(d.mean, d) for d in drawn] + [(d.scale, d) for d in drawn]
-        return self._lift([pt.broadcast_arrays(moment, d.draw)[0] for moment, d in moments])
+        return Compiled(self._lift([pt.broadcast_arrays(m, d.draw)[0] for m, d in moments]))
 
     def _lift(self, outputs: list[TensorVariable]) -> Any:
         params = [root for roots in self.roots.values() for root in roots.values()]

@@ -7,10 +7,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.inference.loop import Loop
+from pymc_bnn.inference.parents import made_of
 from pymc_bnn.inference.state import State
 from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.problem import Problem
@@ -54,11 +54,11 @@ def diagnose(
     >>> import pymc as pm, pymc_bnn as bnn
     >>> with pm.Model() as model:
     ...     y = pm.Exponential("y", pm.HalfNormal("rate"), observed=[1.0, 2.0, 3.0])
-    >>> fitted = bnn.fit(model, steps=1, progressbar=False)
+    >>> fitted = bnn.fit(model, steps=1, random_seed=1, progressbar=False)
     >>> data = {"y": np.array([1.0, 2.0, -3.0])}
     >>> print(diagnose(fitted.problem, fitted.posterior, data)[0])
     the log-likelihood of 'y' (Exponential) is -inf at every draw of the guide, the first time in \
-row 2, where y = -3.0; it depends on 'rate'
+row 2, where y = -3.0; with mu 1.01; it depends on 'rate' (0.99)
     """
     terms, dtype = problem.terms, problem.dtype
     with precision(dtype):
@@ -146,7 +146,7 @@ def _of_values(terms: ModelTerms, looks: Any, data: Mapping[str, Any], dtype: st
     if first is None:
         return None
     k, values, rows, found = first
-    kind, name, law, graph = graphs[k]
+    kind, name, law, _ = graphs[k]
     where = tuple(int(j) for j in np.argwhere(~np.isfinite(found[k]))[0])
     number = float(found[k][where])
     text = f"the {kind} of '{name}'" + (f" ({law})" if law else "") + f" is {_number(number)}"
@@ -156,9 +156,7 @@ def _of_values(terms: ModelTerms, looks: Any, data: Mapping[str, Any], dtype: st
         text += _where(terms, name, where, rows, found[len(graphs) :])
     elif where:
         text += f", the first time at index {where if len(where) > 1 else where[0]}"
-    of = [f"'{n}'" for n in _depends(terms, graph) if n != name]
-    if of:
-        text += f"; it depends on {', '.join(of[:4])}" + (", …" if len(of) > 4 else "")
+    text += _made_of(terms, graphs[k], values, data, rows, dtype)
     if dtype == "float32" and np.isfinite(evaluate(values, rows, "float64")[k]).all():
         text += '; it is finite with dtype="float64"'
     return text
@@ -182,10 +180,10 @@ def _of_gradients(terms: ModelTerms, looks: Any, data: Mapping[str, Any], dtype:
                 found = gradient(cast, _some(terms, data, rows))
                 bad = [n for n, g in found.items() if not np.isfinite(g).all()]
                 if bad:
-                    law = f" ({law})" if law else ""
-                    return (
-                        f"the {kind} of '{name}'{law} is finite, and its gradient by '{bad[0]}' "
-                        "is not"
+                    why = f"the {kind} of '{name}'" + (f" ({law})" if law else "")
+                    why += f" is finite, and its gradient by '{bad[0]}' is not"
+                    return why + _made_of(
+                        terms, (kind, name, law, graph), values, data, rows, dtype
                     )
     return None
 
@@ -218,6 +216,16 @@ def _seen(
     return terms.values_of(values, np.arange(lengths[0]) if rows is None else rows)
 
 
+def _made_of(
+    terms: ModelTerms, term: Any, values: Any, data: Any, rows: np.ndarray | None, dtype: str
+) -> str:
+    """Say how large what a term is made of is, at some values and rows."""
+    kind, name, _, graph = term
+    seen = _seen(terms, values, data, rows)
+    flat = [np.asarray(seen[f.name], dtype) for f in terms.free]
+    return made_of(terms, kind, name, graph, [*flat, *_some(terms, data, rows)], dtype)
+
+
 def _where(terms: ModelTerms, name: str, where: Any, rows: Any, values: list[np.ndarray]) -> str:
     """Say in which row, and what was observed there."""
     k = [o.name for o in terms.observed].index(name)
@@ -231,8 +239,3 @@ def _where(terms: ModelTerms, name: str, where: Any, rows: Any, values: list[np.
 
 def _number(x: float) -> str:
     return "NaN" if np.isnan(x) else f"{x}"
-
-
-def _depends(terms: ModelTerms, graph: Any) -> list[str]:
-    roots = set(ancestors([graph]))
-    return [f.name for f in terms.free if f.value in roots]

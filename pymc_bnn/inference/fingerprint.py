@@ -8,16 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import jax
 import numpy as np
 import pymc as pm
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
 
 from pymc_bnn.inference.method import Method
+from pymc_bnn.inference.state import State
 from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.problem import Problem
+from pymc_bnn.saving.arrays import digest_of
 
-__all__ = ["about_data", "about_fit", "about_method", "about_model", "described"]
+__all__ = ["about_data", "about_fit", "about_method", "about_model", "about_state", "described"]
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _LOOKS = 0, 1, 10, 100, 1000, 10_000  # steps at which a schedule is looked at
@@ -99,6 +102,19 @@ def about_method(method: Method) -> dict[str, str]:
     return options
 
 
+def about_state(state: State, steps: int) -> str:
+    """Return after which step a state was left, and a hash of its numbers.
+
+    Examples
+    --------
+    >>> state = State({"b": {"loc": np.zeros(3)}}, (), np.zeros(2, "uint32"), np.int32(5))
+    >>> about_state(state, 5).split(" #")[0]
+    'at step 5'
+    """
+    leaves = [described(np.asarray(leaf)) for leaf in jax.tree.leaves(state)]
+    return f"at step {steps:,} #{_hash(' '.join(leaves).encode())}"
+
+
 def described(value: Any) -> str:
     """Return a text that is the same for equal options, in any process.
 
@@ -120,7 +136,7 @@ def described(value: Any) -> str:
         return repr(value)
     if hasattr(value, "__array__"):
         array = np.asarray(value)
-        return f"{array.dtype.name} {_shape(array.shape)} #{_hash(_bytes(array))}"
+        return f"{array.dtype.name} {_shape(array.shape)} #{digest_of(array)[:16]}"
     if hasattr(value, "init") and hasattr(value, "update"):
         return "an optimiser"  # functions, of which nothing can be said
     if is_dataclass(value) and not isinstance(value, type):
@@ -171,12 +187,6 @@ def _graph(variable: Variable, named: Mapping[int, str]) -> str:
         lines.append(text)
         stack.pop()
     return "\n".join(lines)
-
-
-def _bytes(array: np.ndarray) -> bytes:
-    if array.dtype.kind == "O":
-        return repr(array.tolist()).encode()
-    return np.ascontiguousarray(array).tobytes()
 
 
 def _shape(shape: Any) -> str:

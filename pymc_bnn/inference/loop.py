@@ -18,7 +18,7 @@ from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.sources import Held, Source, Streamed
 from pymc_bnn.inference.state import State, all_finite, copy_state
 from pymc_bnn.runtime.compilation import Compiled
-from pymc_bnn.runtime.sharding import keep_replicated, replicate
+from pymc_bnn.runtime.sharding import copied, keep_replicated, replicate
 
 __all__ = ["Loop"]
 
@@ -97,12 +97,12 @@ class Loop:
     def put(self, state: State) -> State:
         """Return a state of host memory as one to make steps from, of arrays of its own."""
 
-        def copied(like: Any, leaf: Any) -> Any:
+        def own(like: Any, leaf: Any) -> Any:
             if like.weak_type and leaf.ndim == 0:  # as of a Python number
-                return jnp.asarray(leaf.item())
-            return leaf if isinstance(leaf, jax.Array) else jnp.array(leaf, copy=True)
+                leaf = leaf.item()
+            return leaf if isinstance(leaf, jax.Array) else copied(leaf)
 
-        return replicate(jax.tree.map(copied, self.like, state), self.program.mesh)
+        return replicate(jax.tree.map(own, self.like, state), self.program.mesh)
 
     def whole(self, state: State) -> State:
         """Return the same posterior as a state of the last loop's program."""

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from pymc_bnn.runtime.sharding import copied
+
 __all__ = ["adam", "is_location", "learning_rate_of", "let_fall", "lowered"]
 
 _FEW = 2**14  # numbers, up to which they are updated as one vector
@@ -141,9 +143,11 @@ def let_fall(opt_state: Any, over: int, begin: Any = None) -> Any:
     """
     if begin is None:  # steps done, of each part the same
         begin = optax.tree_utils.tree_get_all_with_path(opt_state, "count")[0][1]
-    numbers = {"begin": jnp.asarray(begin, float), "over": jnp.asarray(over, float)}
+    like = optax.tree_utils.tree_get_all_with_path(opt_state, "over")[0][1]  # of rows several
+    numbers = {"begin": np.asarray(begin), "over": over}
+    numbers = {name: np.full(like.shape, n, like.dtype) for name, n in numbers.items()}
     fallen = optax.tree_utils.tree_set(opt_state, **numbers)
-    return jax.tree.map(jnp.copy, fallen)  # each has its own: a step uses them up
+    return copied(fallen)  # each has its own: a step uses them up
 
 
 def lowered(optimizer: optax.GradientTransformation, rate: float) -> optax.GradientTransformation:
@@ -207,7 +211,8 @@ def _falling_adam(
         return optax.adam(lambda count: _fallen(count, peak, begin, over), b2=b2)
 
     def init(params: Any) -> Falling:
-        numbers = [jnp.asarray(a, float) for a in (learning_rate, begin, max(steps - begin, 1))]
+        dtype = jnp.result_type(float)
+        numbers = [np.asarray(a, dtype) for a in (learning_rate, begin, max(steps - begin, 1))]
         return Falling(*numbers, inner(*numbers).init(params))
 
     def update(updates: Any, state: Falling, params: Any = None) -> tuple[Any, Falling]:

@@ -180,8 +180,15 @@ def held(problem: Problem, batches: EpochPlan | None, mesh: Mesh | None = None) 
     return Held(replicate(arrays, mesh), batches)
 
 
-def stream_again(problem: Problem, batches: StreamPlan, data: Any) -> Streamed:
-    """Open batches for a problem that was fitted to such ones before.
+def stream_again(
+    problem: Problem,
+    batches: StreamPlan,
+    data: Any,
+    *,
+    keeps: bool = False,
+    at: Mapping[str, Any] | None = None,
+) -> Streamed:
+    """Open batches for a problem that was fitted to such ones before, or go on where they were.
 
     Examples
     --------
@@ -201,10 +208,12 @@ def stream_again(problem: Problem, batches: StreamPlan, data: Any) -> Streamed:
         batch_size=batches.capacity,
         epochs=None,
         stall_timeout=STALL_S,
+        keeps=keeps,
+        at=_where(at),
     )
     rest = [d for d in problem.terms.data if not d.per_example]
     arrays = {d.name: narrow(d.value, problem.dtype) for d in rest}
-    return Streamed(stream, replicate(arrays, None), batches, problem.dtype)
+    return Streamed(stream, replicate(arrays, None), batches, problem.dtype, at)
 
 
 def _prepare_stream(
@@ -226,7 +235,7 @@ def _prepare_stream(
             epochs=epochs,
             stall_timeout=options.stall_timeout,
             keeps=keeps,
-            at=at and Where(*(at[f.name] for f in fields(Where))),
+            at=_where(at),
         )
         stack.enter_context(stream)
         first = stream.peek()
@@ -239,6 +248,11 @@ def _prepare_stream(
         rest = replicate(arrays, None)
         stack.pop_all()
         return problem, Streamed(stream, rest, batches, options.dtype, at)
+
+
+def _where(at: Mapping[str, Any] | None) -> Where | None:
+    """Return where an iterable was, of what a source said of itself."""
+    return at and Where(*(at[f.name] for f in fields(Where)))
 
 
 def _check_rows_of(first: Batch, terms: ModelTerms, seed: int) -> None:

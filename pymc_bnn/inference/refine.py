@@ -26,6 +26,7 @@ from pymc_bnn.posterior.sampling import LIMIT_BYTES
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import key_of, seed_of
 from pymc_bnn.runtime.precision import narrow, precision
+from pymc_bnn.runtime.sharding import replicate
 
 __all__ = ["NutsOptions", "Refinement", "check_refinable", "refine"]
 
@@ -177,7 +178,7 @@ def refine(
         accept, depth = float(options.target_accept), int(options.max_tree_depth)
         sampler = Nuts(problem, density, accept, depth, rows)
         arrays = problem.terms.arrays().items()
-        data = {name: jax.numpy.asarray(narrow(v, problem.dtype)) for name, v in arrays}
+        data = replicate({name: narrow(v, problem.dtype) for name, v in arrays}, None)
         began = time.perf_counter()
         with interrupts() as interrupted:
             whitening = _whitening(sampler, members)
@@ -343,8 +344,8 @@ def _run(
             carry, positions, stats = jax.block_until_ready(advance(carry, *given))
             took = max(time.perf_counter() - began, 1e-9)
             if done >= tune:
-                stats = Stats(*(np.asarray(value[:now]) for value in stats))
-                kept.append((np.asarray(positions[:now]), stats))
+                stats = Stats(*(_first_of(value, now) for value in stats))
+                kept.append((_first_of(positions, now), stats))
                 divergent += int(stats.diverging.sum())
             done += now
             bar.update(done, divergent)
@@ -355,6 +356,11 @@ def _run(
         return done, np.zeros(0), Stats(*[np.zeros(0)] * len(Stats._fields))
     positions = np.concatenate([p for p, _ in kept])
     return done, positions, Stats(*map(np.concatenate, zip(*(s for _, s in kept), strict=True)))
+
+
+def _first_of(array: jax.Array, count: int) -> np.ndarray:
+    """Return the first few in host memory; JAX would compile a program for each number of them."""
+    return np.asarray(array)[:count].copy()
 
 
 def _duration(seconds: float) -> str:

@@ -63,8 +63,9 @@ class Rescues:
         rate = RATE ** (len(self.recoveries) + 1)
         recovery = Recovery(step, self._position.done, rate, why)
         self.recoveries = (*self.recoveries, recovery)
-        self._position = replace(self._position, loop=self._position.loop.slower(RATE))
+        loop = self._position.loop.slower(RATE)
+        self._position = replace(self._position, loop=loop, recoveries=self.recoveries)
         say_recovered(recovery, len(self.recoveries), self._most)
         position = self._position
         state = position.loop.keep(position.state)  # it may be needed again
-        return replace(position, state=state, recoveries=self.recoveries)
+        return replace(position, state=state)

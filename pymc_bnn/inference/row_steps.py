@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 
 from pymc_bnn.data.gathering import ROWS, gather, put_back
 from pymc_bnn.inference.optimizer import is_location
+from pymc_bnn.runtime.compilation import Compiled
 
-__all__ = ["faster", "first_state", "step_on_rows"]
+__all__ = ["begun", "faster", "first_state", "step_on_rows"]
 
 _FASTER = 10.0  # at most so many times as fast do locations move that few steps see
 
@@ -43,6 +45,22 @@ def first_state(optimizer: optax.GradientTransformation, params: Any, latents: S
         return optimizer.init(params)
     shared, own = _apart(params, latents)
     return {"shared": optimizer.init(shared), "rows": jax.vmap(optimizer.init)(own)}
+
+
+def begun(optimizer: optax.GradientTransformation, params: Any, latents: Set[str]) -> Any:
+    """Return :func:`first_state` of arrays, by programs that are the same for all rates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> begun(optax.adam(0.1), {"b": {"loc": np.zeros(2)}}, set())[0].mu["b"]["loc"].tolist()
+    [0.0, 0.0]
+    """
+    if not latents:
+        return _begun(optimizer.init, params)
+    shared, own = _apart(params, latents)
+    rows = len(jax.tree.leaves(own)[0])
+    return {"shared": _begun(optimizer.init, shared), "rows": _begun(optimizer.init, own, (rows,))}
 
 
 def step_on_rows(
@@ -117,6 +135,29 @@ def _hastened(updates: Any, speed: Any) -> Any:
         name: {role: of(role, update) for role, update in roles.items()}
         for name, roles in updates.items()
     }
+
+
+def _begun(init: Callable[[Any], Any], params: Any, rows: tuple[int, ...] = ()) -> Any:
+    """Return a first state, of each row if there are such, by one program.
+
+    Numbers that depend on no parameter, as rates, are no part of it: it is the same for all.
+    """
+    fixed: dict[int, Any] = {}
+    of_state: list[Any] = []
+
+    def begin(params: Any) -> list[jax.Array]:
+        leaves, structure = jax.tree.flatten(init(params))
+        of_state[:] = [structure]
+        fixed.update({i: a for i, a in enumerate(leaves) if not isinstance(a, jax.Array)})
+        return [a for a in leaves if isinstance(a, jax.Array)]
+
+    try:
+        found = iter(Compiled(jax.vmap(begin) if rows else begin)(params))
+    except jax.errors.JAXTypeError:  # it looks at numbers, which only the arrays have
+        return jax.vmap(init)(params) if rows else init(params)
+    spread = {i: np.broadcast_to(a, rows + np.shape(a)) if rows else a for i, a in fixed.items()}
+    leaves = [spread[i] if i in spread else next(found) for i in range(of_state[0].num_leaves)]
+    return jax.tree.unflatten(of_state[0], leaves)
 
 
 def _at(state: Any, step: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,8 @@ class Snapshot:
         self, plain: Mapping[str, Any], prefix: str, first: Position, plan: Plan
     ) -> Position:
         recoveries = _recoveries(plain)
-        loop = first.loop.slower(recoveries[-1].rate) if recoveries else first.loop
+        slower = _rate(recoveries) / _rate(first.recoveries)  # of the first one's loop
+        loop = first.loop if slower == 1 else first.loop.slower(slower)
         loop = loop.stages[plain["stage"]]
         ends = plain["ends"]
         inner = ends["before"] and self._put(loop, f"{prefix}inner")
@@ -184,6 +185,10 @@ def _of_position(position: Position, prefix: str) -> tuple[dict[str, Any], dict[
 
 def _recoveries(plain: Mapping[str, Any]) -> tuple[Recovery, ...]:
     return tuple(Recovery(**recovery) for recovery in plain["recoveries"])
+
+
+def _rate(recoveries: Sequence[Recovery]) -> float:
+    return recoveries[-1].rate if recoveries else 1.0
 
 
 def _parsed(path: Path, read: Callable[[], Any]) -> Any:

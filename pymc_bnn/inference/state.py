@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pymc_bnn.runtime.sharding import copied
+
 __all__ = ["State", "all_finite", "copy_state", "of_host", "on_host"]
 
 
@@ -32,14 +34,7 @@ def copy_state(state: State) -> State:
     >>> int(copy_state(state).step)
     3
     """
-    copy = replace(
-        state,
-        params=jax.tree.map(jnp.copy, state.params),
-        opt_state=jax.tree.map(jnp.copy, state.opt_state),
-        key=jax.random.clone(state.key),
-        step=jnp.copy(state.step),
-    )
-    return jax.block_until_ready(copy)
+    return jax.block_until_ready(copied(state))
 
 
 def all_finite(state: State) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ from pymc_bnn.inference.optimizer import let_fall, lowered
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.redraw import redraw
-from pymc_bnn.inference.row_steps import faster, first_state, step_on_rows
+from pymc_bnn.inference.row_steps import begun, faster, step_on_rows
 from pymc_bnn.inference.schedules import warmed
 from pymc_bnn.inference.state import State
 from pymc_bnn.posterior.of_guides import GuidePosterior
@@ -87,8 +88,8 @@ class VIProgram(Program):
         """Return the state before the first step: of the guide's first parameters, or others."""
         params = self.guide.first if params is None else params
         with precision(self.dtype):
-            params = jax.tree.map(lambda a: jnp.asarray(a, self.dtype), params)
-            opt_state = first_state(self.optimizer, params, self.elbo.latents)
+            params = replicate(jax.tree.map(partial(_cast, self.dtype), params), None)
+            opt_state = begun(self.optimizer, params, self.elbo.latents)
             state = State(params, opt_state, jax.random.key(seed), jnp.int32(0))
             return replicate(state, self.mesh)
 
@@ -106,7 +107,7 @@ class VIProgram(Program):
         with precision(self.dtype):
             if self.elbo.latents:
                 own, shared = state.opt_state["rows"], state.opt_state["shared"]
-                own = jax.vmap(lambda one: let_fall(one, steps, state.step))(own)
+                own = let_fall(own, steps, state.step)
                 fallen = {"shared": let_fall(shared, steps), "rows": own}
             else:
                 fallen = let_fall(state.opt_state, steps)
@@ -213,3 +214,9 @@ class VIProgram(Program):
         kept = keep_replicated((params, opt_state, metrics), self.mesh)
         params, opt_state, metrics = kept
         return State(params, opt_state, state.key, state.step + 1), metrics
+
+
+def _cast(dtype: str, value: Any) -> Any:
+    """Return a start in the precision of the fit, on the device if it is there."""
+    same = isinstance(value, jax.Array) and value.dtype == dtype
+    return value if same else np.asarray(value, dtype)

@@ -22,7 +22,7 @@ from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.model.intervals import Intervals
 from pymc_bnn.model.terms import ModelTerms
 
-__all__ = ["Condition", "conditions", "law_of", "op_of"]
+__all__ = ["Condition", "conditions", "law_of", "node_of", "op_of"]
 
 _SLACK = 1e-6  # of bounds that may be reached, such as p <= 1: rounding
 
@@ -116,9 +116,14 @@ def conditions(terms: ModelTerms, held: bool = True) -> list[Condition]:
 
 def op_of(rv: Variable) -> Any:
     """Return the op of a law; behind it the one that `total_size` wraps."""
+    return node_of(rv).op
+
+
+def node_of(rv: Variable) -> Any:
+    """Return what makes a variable of a law; behind it what `total_size` wraps."""
     while isinstance(rv.owner.op, MinibatchRandomVariable):
         rv = rv.owner.inputs[0]
-    return rv.owner.op
+    return rv.owner
 
 
 def _clauses(message: str, checked: Sequence[Variable]) -> Iterator[tuple[str, Variable]]:

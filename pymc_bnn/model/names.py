@@ -1,14 +1,18 @@
-"""Names of arrays that a model was given as they are, not as `pm.Data`."""
+"""Names of what has none: arrays that a model was given as they are, parameters of laws."""
 
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pymc as pm
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
+from pytensor.tensor.random.op import RandomVariable
 
-__all__ = ["array_name"]
+from pymc_bnn.model.conditions import law_of
+
+__all__ = ["array_name", "parameter_names"]
 
 
 def array_name(model: pm.Model, root: Variable) -> str:
@@ -37,6 +41,24 @@ def array_name(model: pm.Model, root: Variable) -> str:
         if root in set(ancestors([potential])):
             return f"{potential.name}_data"
     return "data"
+
+
+def parameter_names(op: Any) -> tuple[str, ...]:
+    """Return what the parameters of a law are called in PyMC; nothing where that is not known.
+
+    Examples
+    --------
+    >>> parameter_names(pm.Gamma.dist(alpha=2, beta=3).owner.op)  # that of its log-density
+    ('alpha', 'scale')
+    >>> parameter_names(pm.Weibull.dist(2, 3).owner.op)
+    ()
+    """
+    dist = getattr(pm, law_of(op), None)
+    if not isinstance(op, RandomVariable) or not isinstance(
+        op, getattr(dist, "rv_type", None) or ()
+    ):
+        return ()
+    return tuple(inspect.signature(dist.logp).parameters)[1:]
 
 
 def _parameters(rv: Variable) -> list[Variable]:

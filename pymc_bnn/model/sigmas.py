@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.terms import ModelTerms
+from pymc_bnn.runtime.compilation import Compiled
 
 __all__ = ["normal_sigmas"]
 
@@ -41,6 +43,12 @@ def normal_sigmas(
     3.0
     """
     normal = {f.name: f.normal[1] for f in terms.free if f.normal is not None}
-    function = jaxify([*terms.values, *terms.inputs], list(normal.values()), dtype)
-    sigmas = function(*(values[f.name] for f in terms.free), *terms.arrays().values())
+    if not normal:
+        return {}
+    # Of data only what it takes: others of other lengths would compile it again.
+    roots, arrays = set(ancestors(list(normal.values()))), terms.arrays()
+    given = {f.value: values[f.name] for f in terms.free if f.value in roots}
+    given |= {d.variable: arrays[d.name] for d in terms.data if d.variable in roots}
+    lifted = jaxify(list(given), list(normal.values()), dtype, gradient=False)
+    sigmas = Compiled(lifted)(*given.values())
     return {name: np.asarray(s) for name, s in zip(normal, sigmas, strict=True)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import jax.numpy as jnp
 import numpy as np
 
 from pymc_bnn.graphs.to_jax import jaxify
@@ -42,7 +41,7 @@ def rows_stand_alone(terms: ModelTerms, seed: int, size: int) -> None:
     with precision("float64"):
         by_row = sum((f.row_logp for f in terms.free if f.per_example), terms.row_logp)
         lifted = jaxify([*terms.values, *terms.inputs], [by_row], "float64")
-        values = {name: jnp.asarray(v, "float64") for name, v in values.items()}
+        values = {name: np.asarray(v, "float64") for name, v in values.items()}
         logp = Compiled(
             lambda v, data: lifted(
                 *(data.get(f.name, v[f.name]) for f in terms.free),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +19,7 @@ from pymc_bnn.model.roots import data_roots, numbers_of
 from pymc_bnn.model.terms import ModelTerms, Sample
 from pymc_bnn.model.undivided import Undivided
 from pymc_bnn.saved_fits.arrays import Store
+from pymc_bnn.saving.arrays import digest_of
 from pymc_bnn.saving.definitions import definitions, differences
 from pymc_bnn.saving.models import (
     is_absent,
@@ -237,7 +237,7 @@ class GivenModel:
         return [
             own["name"] or "an array"
             for root, own in pairs
-            if own["rows"] and own["sha256"] not in (None, _sum(numbers_of(root)))
+            if own["rows"] and own["sha256"] not in (None, "", digest_of(numbers_of(root)))
         ]
 
 
@@ -323,14 +323,8 @@ def _root_to_json(problem: Problem, root: Variable, absent: bool) -> Json:
         "shape": list(value.shape),
         "columns": columns and [str(c) for c in columns],
         "rows": absent,
-        "sha256": _sum(value) if known else None,
+        "sha256": digest_of(value) if known else None,
     }
-
-
-def _sum(value: np.ndarray) -> str:
-    return (
-        hashlib.sha256(np.ascontiguousarray(value).data.cast("B")).hexdigest() if value.size else ""
-    )
 
 
 def _shapes(terms: ModelTerms, roots: list[Variable]) -> dict[str, tuple[int, ...]]:

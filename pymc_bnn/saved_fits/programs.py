@@ -17,6 +17,7 @@ from pymc_bnn.guides import Block, Guide, JointGuide
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.record import Record
+from pymc_bnn.inference.row_steps import first_state
 from pymc_bnn.inference.schedules import kl_schedule
 from pymc_bnn.inference.state import State
 from pymc_bnn.inference.vi import VI
@@ -198,7 +199,8 @@ def state_from_arrays(program: VIProgram, arrays: Arrays, members: int | None = 
     else:
         with precision(program.dtype):
             first = _template(program.guide)
-            of_one = jax.eval_shape(lambda p: program.init(0, p).opt_state, first)
+            begin = partial(first_state, program.optimizer, latents=program.elbo.latents)
+            of_one = jax.eval_shape(begin, first)
         template = jax.tree.map(lambda a: jax.ShapeDtypeStruct((*more, *a.shape), a.dtype), of_one)
         opt_state = tree_of(template, arrays, "opt_state")
     key, step = arrays["key"], arrays["step"]

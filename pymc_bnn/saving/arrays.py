@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from safetensors.numpy import save_file
 from pymc_bnn._checks import invalid, listed
 from pymc_bnn.errors import DamagedError
 
-__all__ = ["flat_of", "read_arrays", "tree_of", "write_arrays"]
+__all__ = ["digest_of", "flat_of", "read_arrays", "tree_of", "write_arrays"]
 
 _RESERVED = "__metadata__"  # by the format
 _TYPES = "dtypes"  # of arrays that the format has no type for: kept as bytes, with a last axis
@@ -30,6 +31,21 @@ _OTHERS = {name: np.dtype(name) for name in ("complex64", "complex128")} | {
 }
 _ODD = ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError  # of its JSON
 _SHOWN = 8  # differences in an error
+
+
+def digest_of(array: np.ndarray) -> str:
+    """Return the SHA-256 of an array's numbers, row by row; of objects, of what they print as.
+
+    Examples
+    --------
+    >>> x = np.arange(6.0).reshape(2, 3)
+    >>> digest_of(x) == digest_of(np.asfortranarray(x)) != digest_of(x.T)
+    True
+    """
+    if array.dtype.kind == "O":
+        return hashlib.sha256(repr(array.tolist()).encode()).hexdigest()
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return hashlib.sha256(flat.view(np.uint8) if flat.size else b"").hexdigest()
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Set
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from pytensor.tensor.random.type import RandomGeneratorType
 from pytensor.tensor.type_other import NoneTypeT
 
 from pymc_bnn.graphs.start_values import without_start
+from pymc_bnn.saving.arrays import digest_of
 from pymc_bnn.saving.graphs import GraphWriter
 from pymc_bnn.saving.ops import CannotWriteError, op_to_json
 from pymc_bnn.saving.transforms import transform_to_json
@@ -104,10 +106,9 @@ def differences(
                 there, here = _shown(own.get(key)), _shown(other.get(key))
                 wrong.append(f"'{name}' " + text.format(there, here))
         a, b = own.get("definition") or [], other.get("definition") or []
-        if a != b and own.get("shape") == other.get("shape"):  # numbers of rows are among them
-            pairs = zip([*a, *["nothing"] * len(b)], [*b, *["nothing"] * len(a)], strict=False)
-            there, here = next(pair for pair in pairs if pair[0] != pair[1])
-            wrong.append(f"'{name}' is made of {there} there and {here} here")
+        pairs = [pair for pair in zip_longest(a, b, fillvalue="nothing") if not _same(*pair)]
+        if pairs and own.get("shape") == other.get("shape"):  # numbers of rows are among them
+            wrong.append(f"'{name}' is made of {pairs[0][0]} there and {pairs[0][1]} here")
     return wrong
 
 
@@ -189,9 +190,15 @@ def _unnamed(written: Any) -> Any:
 
 def _numbers(array: np.ndarray) -> str:
     """Return small arrays as they are, of large ones the shape and a hash."""
-    if array.size <= _FEW:
-        return str(array.tolist())[:_SHOWN]
-    return f"numbers {array.dtype.name} {array.shape} {_digest(array.tobytes())}"
+    if array.size > _FEW:
+        return f"numbers {array.dtype.name} {array.shape} {digest_of(array)[:8]}"
+    text = str(array.tolist())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… {_digest(text.encode())}"
+
+
+def _same(there: str, here: str) -> bool:
+    """Tell whether words agree; those of the first files end where a word is cut."""
+    return there == here or (len(there) == _SHOWN and here.startswith(f"{there}…"))
 
 
 def _digest(written: bytes) -> str:

@@ -1,5 +1,7 @@
 """Fits that are not finite name the term."""
 
+import re
+
 import numpy as np
 import pymc as pm
 import pytest
@@ -70,7 +72,7 @@ def two():
 @pytest.mark.parametrize(
     ("build", "match"),
     [
-        (censored, r"'t' \(Censored\) is NaN at every .*row 19, where t = 0.0.*'shape', 'scale'"),
+        (censored, r"'t' \(Censored\) is NaN at every .*row 19, where t = 0.0.*'shape'.*'scale'"),
         (uniform, r"'y' \(Uniform\) is -inf at every .*row 2, where y = 5.0; .*'top'"),
         (counts, r"'y' \(Poisson\) is -inf at every .*row 300, where y = -1; .*'b'"),
         (potential, "the potential of 'bound' is -inf at every draw of the guide; .*'a'"),
@@ -117,3 +119,60 @@ def test_float64_is_named_where_it_helps():
         pm.Normal("y", pm.math.exp(pm.Normal("a", 95.0)), 1e30, observed=[1.0, 1.0])
     with pytest.raises(bnn.NonFiniteError, match='finite with dtype="float64"'):
         bnn.fit(model, **QUIET)
+
+
+def overflowing():
+    pm.Normal("y", pm.math.exp(pm.Normal("a", 95.0)), 1e30, observed=[1.0, 1.0])
+
+
+def collapsing():
+    x = pm.Data("x", np.linspace(-2, 2, 150))
+    scale = pm.math.exp(pm.Normal("log_scale", -60, 1))
+    pm.Normal("y", pm.Normal("slope", initval=3) * x, scale, observed=np.arange(150))
+
+
+def of_two_levels():
+    w = pm.Normal("w", 0, pm.math.exp(pm.Normal("t", -120)), shape=3)
+    pm.Normal("y", w.sum(), 1, observed=np.ones(9), total_size=90)
+
+
+def without_a_law():
+    a = pm.Normal("a", 95.0)
+    pm.Normal("z", pm.Normal("other"), 1, observed=np.ones(4))
+    pm.Potential("bound", -(pm.math.exp(a) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("build", "match"),
+    [
+        (overflowing, r"'y' .*y = 1.0; with mu inf, sigma 1e\+30; it depends on 'a' \(95\);"),
+        (
+            collapsing,
+            r"; with mu from -6 to 6, sigma 8.757e-27; .*'log_scale' \(-60\), 'slope'",
+        ),
+        (
+            of_two_levels,
+            r"log-prior of 'w' .*; with w 0, mu 0, sigma 0; .* on 't' \(-120\)",
+        ),
+        (without_a_law, r"potential of 'bound' is -inf .*; it depends on 'a' \(95\)"),
+    ],
+)
+def test_sizes_of_what_a_term_is_made_of_are_told(build, match):
+    """Numbers of the model's own start: exp(95) is beyond float32, exp(-60) squared below it."""
+    with pm.Model() as model:
+        build()
+    guide = bnn.guides.MeanField(init_scale=1e-6)
+    with pytest.raises(bnn.NonFiniteError, match=match) as caught:
+        bnn.fit(model, batch_size=None, guide=guide, **QUIET)
+    assert len(str(caught.value).splitlines()) < 10
+
+
+def test_sizes_are_those_of_the_last_finite_state():
+    """The root is the steeper the nearer its argument is to 0, and a step goes beyond."""
+    with pm.Model() as model:
+        a = pm.Normal("a", 0, 1, initval=0.5)
+        pm.Normal("y", pm.math.sqrt(a), 1, observed=np.full(20, -50.0))
+    with pytest.raises(bnn.NonFiniteError, match=r"it depends on 'a' \(") as caught:
+        bnn.fit(model, guide=bnn.guides.Delta(), **{**QUIET, "steps": 5000})
+    told = float(re.search(r"'a' \(([^)]*)\)", str(caught.value))[1])
+    assert told == pytest.approx(float(caught.value.approximation.mean["a"]), rel=1e-3)

@@ -1,6 +1,7 @@
 """Equal programs are compiled once: in a process, and on a machine."""
 
 import gc
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -156,6 +157,51 @@ def test_old_programs_make_room(compilations):
         assert ask(i) == 1
     assert ask(139) == ask(100) == 0
     assert ask(0) == 1
+
+
+OURS = {"begin", "run", "evaluate", "forward", "function", "vote", "<lambda>"}
+KINDS = [
+    {"guide": bnn.guides.LowRank(2), "members": 2},
+    {"guide": bnn.guides.Delta(), "optimizer": optax.sgd(optax.linear_schedule(0.1, 0.01, 9))},
+]
+
+
+@pytest.mark.parametrize("options", KINDS)
+def test_another_size_compiles_programs_of_ours_only(options, caplog):
+    """JAX compiles its own functions for each shape that they are called with, and keeps them."""
+
+    def fit(columns):
+        x = np.random.default_rng(columns).normal(size=(50 + columns, columns))
+        with pm.Model() as model:
+            w = pm.Normal("w", 0, 1, shape=columns)
+            pm.Normal("y", pm.Data("x", x) @ w, pm.HalfNormal("s"), observed=x.sum(axis=1))
+        fitted = use(model, x, **options)
+        fitted.sample(3, random_seed=1)
+        fitted.summary()
+        fitted.resume(3, progressbar=False)
+
+    fit(3)  # what has one shape in all
+    with jax.log_compiles(), caplog.at_level("WARNING", "jax"):
+        fit(4)
+    names = set(re.findall(r"Compiling jit\((\S+)\)", caplog.text))
+    assert names >= {"run", "forward"}
+    assert names <= OURS
+
+
+def test_an_optimiser_may_look_at_the_numbers_it_begins_with():
+    """No program can be made of what Python decides by values."""
+    seen = []
+
+    def init(params):
+        seen.append(float(sum(abs(leaf).sum() for leaf in jax.tree.leaves(params))))
+        return plain.init(params)
+
+    plain = optax.adam(0.01)
+    own = optax.GradientTransformation(init, plain.update)
+    found = [bnn.fit(conjugate(), steps=9, optimizer=o, **QUIET) for o in (own, plain)]
+    assert seen
+    for name in found[0].params:
+        assert np.array_equal(found[0].params[name]["loc"], found[1].params[name]["loc"])
 
 
 CODE = """

@@ -19,6 +19,7 @@ import pytest
 
 import pymc_bnn as bnn
 from pymc_bnn.errors import DamagedError
+from pymc_bnn.saving.definitions import definitions, differences
 from tests.support.guide_parts import OneScale
 from tests.support.saved_fits import (
     NEW,
@@ -231,6 +232,30 @@ def test_a_given_model_with_other_numbers_is_warned_of(kept):
         UserWarning, match=r"`model` holds other numbers in \['y'\] than the fit had"
     ):
         bnn.load(kept[0] / "plain", model=model)
+
+
+def test_each_of_a_few_numbers_counts(tmp_path):
+    """Also the last of those that take more letters than are shown."""
+    scales = np.linspace(1, 2, 7) / 3
+
+    def model_of(scales):
+        with pm.Model() as model:
+            pm.Normal("w", 0, scales, shape=7)
+            pm.Potential("p", -((model["w"] - 1) ** 2).sum())
+        return model
+
+    bnn.fit(model_of(scales), steps=2, progressbar=False).save(tmp_path / "fit")
+    bnn.load(tmp_path / "fit", model=model_of(scales.copy()))
+    for i in (0, 6):
+        other = scales.copy()
+        other[i] *= 1 + 1e-9
+        with pytest.raises(ValueError, match=r"'w' is made of \[0\.33.* there and \[0\.33"):
+            bnn.load(tmp_path / "fit", model=model_of(other))
+    # As files were written at first: words were cut.
+    now = definitions(model_of(scales), {"w": (7,)})
+    first = {**now, "w": {**now["w"], "definition": [w[:60] for w in now["w"]["definition"]]}}
+    assert max(map(len, first["w"]["definition"])) == 60
+    assert not differences(first, now)
 
 
 def test_a_model_that_cannot_be_written_is_asked_for(tmp_path):
