@@ -16,6 +16,9 @@ __all__ = ["held_as", "narrow", "precision"]
 def precision(dtype: str) -> Iterator[None]:
     """Trace and run JAX code in `dtype`, whatever PyTensor's ``floatX`` says.
 
+    A Ctrl-C that comes while JAX compares keys of its caches, which makes it a ValueError, is a
+    KeyboardInterrupt again.
+
     Parameters
     ----------
     dtype : {"float32", "float64"}
@@ -31,7 +34,13 @@ def precision(dtype: str) -> Iterator[None]:
     with jax.enable_x64(dtype == "float64"), warnings.catch_warnings():
         # A float64 graph traced in float32: each of its casts would warn once.
         warnings.filterwarnings("ignore", "Explicitly requested dtype")
-        yield
+        try:
+            yield
+        except ValueError as error:
+            text = str(error)
+            if "should be comparable" in text and "KeyboardInterrupt" in text:
+                raise KeyboardInterrupt from error
+            raise
 
 
 def held_as(dtype: np.dtype, precision: str) -> np.dtype:
