@@ -53,12 +53,14 @@ class BNNClassifier(ClassifierMixin, BNNEstimator):
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
-    >>> iris = load_iris()
-    >>> names = iris.target_names[iris.target]
-    >>> model = BNNClassifier(steps=500, random_state=1).fit(iris.data[::2], names[::2])
-    >>> str(model.predict(iris.data[1:2])[0]), bool(model.score(iris.data[1::2], names[1::2]) > 0.9)
-    ('setosa', True)
+    >>> x = np.linspace(-2, 2, 60)[:, None]
+    >>> names = np.where(x[:, 0] > 0, "warm", "cold")
+    >>> model = BNNClassifier(steps=300, random_state=1).fit(x, names)
+    >>> model.classes_.tolist(), model.predict([[1.5]]).tolist()
+    (['cold', 'warm'], ['warm'])
+    >>> p = model.predict_proba([[0.0], [1.5]])[:, 1]
+    >>> bool(p[0] < 0.9 < p[1])
+    True
     """
 
     _names = ("logits",)
@@ -161,12 +163,11 @@ class BNNClassifier(ClassifierMixin, BNNEstimator):
 
         Examples
         --------
-        >>> x = np.linspace(-2, 2, 60)[:, None]
-        >>> model = BNNClassifier(steps=300, random_state=1)
-        >>> for part in (slice(0, None, 2), slice(1, None, 2)):
-        ...     _ = model.partial_fit(x[part], x[part, 0] > 0, classes=[False, True])
-        >>> model.predict([[-1.0], [1.0]]).tolist()
-        [False, True]
+        >>> model, x = BNNClassifier(steps=300, random_state=1), np.zeros((3, 1))
+        >>> model.partial_fit(x, ["a", "b", "c"], classes=["a", "b"])
+        Traceback (most recent call last):
+            ...
+        ValueError: `y` must hold the classes ['a', 'b'], got ['c']; name all classes in the ...
         """
         if isinstance(self.class_weight, str):
             rule, repair = "be a dict in partial_fit", "count the classes of all rows"

@@ -24,9 +24,11 @@ from pymc_bnn.approximation import Approximation
 from pymc_bnn.fitting import fit
 from pymc_bnn.inference.convergence import Convergence
 from pymc_bnn.networks import mlp
+from pymc_bnn.refined import Refined
 from pymc_bnn.sklearn.columns import Columns, has_categories
 from pymc_bnn.sklearn.draws import SharedDraws
 from pymc_bnn.sklearn.stopping import StopOnScore
+from pymc_bnn.sklearn.threads import limit_threads
 
 __all__ = ["BNNEstimator", "Rows"]
 
@@ -90,6 +92,7 @@ class BNNEstimator(BaseEstimator):
     def _learn(self, rows: Rows, before: Approximation | None, start: Any) -> Any:
         """Fit rows: afresh, from a fit as `start`, or with the one `before` as the prior."""
         self._check_options()
+        limit_threads()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         held_out = None
         if self.early_stopping:
@@ -179,6 +182,7 @@ class BNNEstimator(BaseEstimator):
     def _inputs(self, X: Any) -> np.ndarray:
         """Check rows to predict, and return what the network gets."""
         check_is_fitted(self)
+        limit_threads()
         if self.columns_.categories is None:
             X = validate_data(self, X, reset=False, dtype=np.float64)
         else:
@@ -240,6 +244,8 @@ class BNNEstimator(BaseEstimator):
 
     @property
     def idata_(self) -> xr.DataTree:
-        """Posterior draws as ArviZ takes them: as many as predictions are made of."""
+        """Posterior draws as ArviZ takes them: `draws` of each member, or all that NUTS kept."""
         check_is_fitted(self)
+        if isinstance(self.fitted_, Refined):
+            return self.fitted_.sample()
         return self.fitted_.sample(self.draws, random_seed=self._seed)
