@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn._frames import listed
@@ -258,8 +259,9 @@ class BNNClassifier(ClassifierMixin, BNNEstimator):
         (60, 7)
         """
         check_int("n_samples", n_samples, 1, None, "pass n_samples=100")
+        check_is_fitted(self)
         rng = check_random_state(random_state)
-        drawn = np.resize(rng.permutation(self.draws), n_samples)
+        drawn = np.resize(rng.permutation(self._draws.count), n_samples)
 
         def labels(logits: np.ndarray) -> tuple[np.ndarray]:
             noise = rng.gumbel(size=(n_samples, *logits.shape[1:]))

@@ -65,10 +65,11 @@ class SharedDraws:
 
         The last row is repeated to fill a block up: sums over draws are then rounded alike.
         """
+        values = {name: np.asarray(value, float) for name, value in self.values.items()}
         for start in range(0, len(x), BLOCK):
             rows = np.asarray(x[start : start + BLOCK], float)
             with precision("float64"):
-                found = self._compiled()(self._doubles(), fill(rows, BLOCK))
+                found = self._compiled()(values, fill(rows, BLOCK))
             yield slice(start, start + len(rows)), tuple(np.asarray(part) for part in found)
 
     def reduced(self, x: np.ndarray, function: Callable[..., Any]) -> tuple[np.ndarray, ...]:
@@ -79,8 +80,10 @@ class SharedDraws:
         ]
         return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
-    def _doubles(self) -> dict[str, np.ndarray]:
-        return {name: np.asarray(value, float) for name, value in self.values.items()}
+    @property
+    def count(self) -> int:
+        """How many draws there are."""
+        return len(next(iter(self.values.values())))
 
     def _compiled(self) -> Compiled:
         if self._function is None:

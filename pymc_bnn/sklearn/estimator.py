@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,6 +93,9 @@ class BNNEstimator(BaseEstimator):
     def _learn(self, rows: Rows, before: Approximation | None, start: Any) -> Any:
         """Fit rows: afresh, from a fit as `start`, or with the one `before` as the prior."""
         self._check_options()
+        if isinstance(self.kl_weight, str) and rows.weights is not None:
+            rule = "be a number where rows have weights, as in partial_fit"
+            raise invalid("kl_weight", rule, repr(self.kl_weight), "pass kl_weight=1, say")
         limit_threads()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         held_out = None
@@ -105,7 +109,7 @@ class BNNEstimator(BaseEstimator):
         x = self.columns_.encoded(rows.X)
         network = self._network(x.shape[1], self._outputs(), len(x))
         model = self._model(network, x, rows._replace(y=target), before)
-        options = self._options(seed, before if before is not None else start)
+        options = self._options(len(x), seed, before if before is not None else start)
         stop = None
         if held_out is not None:
             stop = self._stopping(held_out, seed, options)
@@ -136,10 +140,12 @@ class BNNEstimator(BaseEstimator):
         """The fit to start from."""
         return getattr(self, "_approximation", None) if self.warm_start else None
 
-    def _options(self, seed: int, start: Any) -> dict[str, Any]:
+    def _options(self, n_rows: int, seed: int, start: Any) -> dict[str, Any]:
         """Return the arguments of :func:`pymc_bnn.fit`."""
         names = "steps", "epochs", "batch_size", "guide", "members", "kl_weight"
         own = {name: getattr(self, name) for name in names}
+        if isinstance(own["batch_size"], Integral):  # folds and portions may be smaller
+            own["batch_size"] = min(own["batch_size"], n_rows)
         own |= {"random_seed": seed, "progressbar": bool(self.verbose), "start": start}
         return {**own, **(self.fit_options or {})}
 

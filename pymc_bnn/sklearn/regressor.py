@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.bayesian_network import Scale
@@ -314,8 +315,9 @@ class BNNRegressor(RegressorMixin, BNNEstimator):
         (60, 7)
         """
         check_int("n_samples", n_samples, 1, None, "pass n_samples=100")
+        check_is_fitted(self)
         rng = check_random_state(random_state)
-        drawn = np.resize(rng.permutation(self.draws), n_samples)
+        drawn = np.resize(rng.permutation(self._draws.count), n_samples)
 
         def samples(mu: np.ndarray, sigma: np.ndarray) -> tuple[np.ndarray]:
             noise = rng.standard_normal((n_samples, *mu.shape[1:]))

@@ -85,6 +85,8 @@ def test_bad_portions_are_refused(regressor, table):
     x, y = table
     with pytest.raises(ValueError, match="`members` must be 1, and `refine` off, in partial_fit"):
         BNNRegressor(members=2, **ONE).partial_fit(x, y)
+    with pytest.raises(ValueError, match="`kl_weight` must be a number where rows have weights"):
+        BNNRegressor(kl_weight="auto", **ONE).partial_fit(x, y)
     with pytest.raises(ValueError, match="`class_weight` must be a dict in partial_fit"):
         BNNClassifier(class_weight="balanced", **ONE).partial_fit(x, y > 7)
     with pytest.raises(ValueError, match=r"`y` must have rows of shape \(\), got \(2,\)"):

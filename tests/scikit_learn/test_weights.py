@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.linear_model import BayesianRidge
 from sklearn.preprocessing import StandardScaler
 
@@ -57,3 +58,12 @@ def test_a_weighted_fit_is_that_of_repeated_rows(table):
     assert np.allclose(weighted.predict(x), exact.predict(x), atol=0.02 * y.std())
     widths = weighted.fitted_.std["dense1_W"].to_numpy()[:, 0] * y.std() / x.std(axis=0)
     assert np.allclose(widths, np.sqrt(np.diag(exact.sigma_)), rtol=0.25)
+
+
+def test_weights_of_one_change_nothing(table):
+    """The potential has the observed variable's rows and scale, in batches, too."""
+    options = {**QUICK, "batch_size": 50, "steps": 60}
+    plain = BNNRegressor((), noise="constant", **options).fit(*table)
+    weighted = clone(plain).fit(*table, sample_weight=np.ones(150))
+    found, expected = (m.fitted_.history[["nll", "kl"]].to_numpy() for m in (weighted, plain))
+    assert np.allclose(found, expected, rtol=1e-4)
