@@ -173,7 +173,7 @@ class BNNClassifier(ClassifierMixin, BNNEstimator):
         if isinstance(self.class_weight, str):
             rule, repair = "be a dict in partial_fit", "count the classes of all rows"
             raise invalid("class_weight", rule, repr(self.class_weight), repair)
-        first = not hasattr(self, "fitted_")
+        first = not self.__sklearn_is_fitted__()
         X, y = self._read(X, y, reset=first)
         check_classification_targets(y)
         known = np.unique(y if classes is None else classes) if first else self.classes_

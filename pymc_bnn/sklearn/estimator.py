@@ -97,6 +97,8 @@ class BNNEstimator(BaseEstimator):
             rule = "be a number where rows have weights, as in partial_fit"
             raise invalid("kl_weight", rule, repr(self.kl_weight), "pass kl_weight=1, say")
         limit_threads()
+        if before is None:  # what is learned below belongs to no answer of before
+            vars(self).pop("_draws", None)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         held_out = None
         if self.early_stopping:
@@ -107,7 +109,10 @@ class BNNEstimator(BaseEstimator):
         else:
             target = self._known_target(rows.y)
         x = self.columns_.encoded(rows.X)
-        network = self._network(x.shape[1], self._outputs(), len(x))
+        going_on = before is not None or start is not None
+        if not (going_on and isinstance(self.hidden_layer_sizes, str)):  # else the width stays
+            self._hidden = self._hidden_layers(len(x))
+        network = self._network(x.shape[1], self._outputs())
         model = self._model(network, x, rows._replace(y=target), before)
         options = self._options(len(x), seed, before if before is not None else start)
         stop = None
@@ -132,8 +137,12 @@ class BNNEstimator(BaseEstimator):
         if self.members != 1 or self.refine:
             rule, got = "be 1, and `refine` off, in partial_fit", self.members
             raise invalid("members", rule, got, "fit all rows at once by fit")
-        before = getattr(self, "_approximation", None)
+        before = self._approximation if self.__sklearn_is_fitted__() else None
         return self._learn(rows, before, None)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether the last fit was done."""
+        return hasattr(self, "_draws")
 
     @property
     def _start(self) -> Approximation | None:
@@ -149,18 +158,20 @@ class BNNEstimator(BaseEstimator):
         own |= {"random_seed": seed, "progressbar": bool(self.verbose), "start": start}
         return {**own, **(self.fit_options or {})}
 
-    def _network(self, n_in: int, n_out: int, n_rows: int) -> Any:
-        if self.network is not None:
-            if not callable(self.network):
-                rule = "be a function from (inputs, outputs) to a network"
-                repair = "pass lambda n, k: bnn.networks.mlp((n, 50, k)), say"
-                raise invalid("network", rule, repr(self.network), repair, TypeError)
-            return self.network(n_in, n_out)
+    def _hidden_layers(self, n_rows: int) -> tuple[int, ...]:
         hidden = self.hidden_layer_sizes
         if isinstance(hidden, str):
-            hidden = (int(np.clip(n_rows // _ROWS_PER_UNIT, *_UNITS)),)
-        hidden = (hidden,) if np.ndim(hidden) == 0 else tuple(hidden)
-        return mlp((n_in, *hidden, n_out), activation=self.activation)
+            return (int(np.clip(n_rows // _ROWS_PER_UNIT, *_UNITS)),)
+        return (hidden,) if np.ndim(hidden) == 0 else tuple(hidden)
+
+    def _network(self, n_in: int, n_out: int) -> Any:
+        if self.network is None:
+            return mlp((n_in, *self._hidden, n_out), activation=self.activation)
+        if not callable(self.network):
+            rule = "be a function from (inputs, outputs) to a network"
+            repair = "pass lambda n, k: bnn.networks.mlp((n, 50, k)), say"
+            raise invalid("network", rule, repr(self.network), repair, TypeError)
+        return self.network(n_in, n_out)
 
     def _check_options(self) -> None:
         check_int("draws", self.draws, 2, None, "pass draws=500")

@@ -205,7 +205,7 @@ class BNNRegressor(RegressorMixin, BNNEstimator):
         >>> bool(after[0] < before[0])
         True
         """
-        first = not hasattr(self, "fitted_")
+        first = not self.__sklearn_is_fitted__()
         X, y = self._read(X, y, reset=first, multi_output=True, y_numeric=True)
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
         return self._learn_portion(self._weighted(X, np.asarray(y, float), weights))

@@ -185,6 +185,9 @@ def portions_of_classes(steps):
     after = model.predict_proba(x)[labels == "c", 2].mean()
     assert model.classes_.tolist() == ["a", "b", "c"]
     assert after > before + 0.1
+    width = BNNRegressor(**QUICK).partial_fit(*(part[:100] for part in table()))
+    width.partial_fit(*(part[100:] for part in table()))  # as wide as before, of fewer rows
+    assert width.fitted_.mean["dense1_W"].shape == (3, 6)
     return f"p of a class that came late: {before:.2f}, then {after:.2f}"
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import BayesianRidge
 
 from pymc_bnn.sklearn import BNNClassifier, BNNRegressor
@@ -51,6 +52,17 @@ def test_early_stopping_keeps_the_best(table):
     assert int(np.argmax(scores)) == len(scores) - 1 - 3
     assert model.n_iter_ == 100 * (1 + int(np.argmax(scores)))
     assert model.fitted_.n_examples == 120
+
+
+def test_what_failed_has_no_answers(table, classifier):
+    """Neither those of the fit before, in other columns or classes, nor as a prior."""
+    x, y = table
+    model = clone(classifier).set_params(steps=1).fit(x, y > 7)
+    with pytest.raises(ValueError, match="`sizes` must"):
+        model.set_params(hidden_layer_sizes=(0,)).fit(-x, y > 20)
+    with pytest.raises(NotFittedError):
+        model.predict(x)
+    assert model.set_params(hidden_layer_sizes=(5,)).partial_fit(x, y > 7).n_iter_ == 1
 
 
 @pytest.mark.parametrize(
