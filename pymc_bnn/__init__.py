@@ -18,6 +18,7 @@ _MODULES = (
     "plots",
     "priors",
     "report",
+    "sklearn",
     "uncertainty",
 )
 _NAMES = {

@@ -36,6 +36,7 @@ ROOMS = {
     "resuming": 10.9, "approximation": 11, "mixture": 11.05, "loading": 11.07, "callbacks": 11.1,
     "fit_task": 11.15, "choose_kl_weight": 11.17,
     "fitting": 11.2, "efficiency": 11.3, "simulation_based": 11.3, "report": 11.4,
+    "sklearn": 11.5,
 }  # fmt: skip
 
 
@@ -89,7 +90,7 @@ def test_no_long_files():
 
 @pytest.mark.parametrize("file", files())
 def test_engines_know_nothing_of_networks(file):
-    special = {"networks", "priors", "bayesian_network"}
+    special = {"networks", "priors", "bayesian_network", "sklearn"}
     if room_of(file) not in special:
         assert not {other for other in imports(file) if room_of(other) in special}
 

@@ -58,6 +58,7 @@ PUBLIC = {
         assign build default_prior fan_in_normal from_posterior spike_and_slab
     """,
     "pymc_bnn.report": "compare make_folder write_report",
+    "pymc_bnn.sklearn": "BNNClassifier BNNRegressor",
     "pymc_bnn.uncertainty": """
         CalibrationFloor ChiSquare ClassPrediction Conformal Coverage Detection Interval
         VarianceParts area_under_risk_coverage bootstrap_interval brier_score calibration_error
