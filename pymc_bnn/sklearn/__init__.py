@@ -4,3 +4,7 @@ from pymc_bnn.sklearn.classifier import BNNClassifier
 from pymc_bnn.sklearn.regressor import BNNRegressor
 
 __all__ = ["BNNClassifier", "BNNRegressor"]
+
+
+def __dir__() -> list[str]:  # what tab completion shows
+    return sorted(__all__)
