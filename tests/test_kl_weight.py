@@ -201,6 +201,14 @@ def test_rows_that_depend_on_each_other_cannot_be_held_out():
         bnn.fit(model, steps=5, kl_weight="auto", **QUIET)
 
 
+def test_a_potential_of_rows_has_none_to_score():
+    with pm.Model() as model:
+        law = pm.Normal.dist(pm.Data("x", X) @ pm.Normal("w", 0, 1, shape=X.shape[1]), 1)
+        pm.Potential("weighted", 2 * pm.logp(law, pm.Data("y", Y)))
+    with pytest.raises(ValueError, match="`kl_weight` must be a number where no variable is"):
+        bnn.fit(model, steps=5, kl_weight="auto", **QUIET)
+
+
 # Cold noise --------------------------------------------------------------------------------------
 
 

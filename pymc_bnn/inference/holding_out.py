@@ -105,6 +105,10 @@ def hold_out(problem: Problem, share: float | None, seed: int) -> tuple[Problem,
 def _rows_of(problem: Problem, seed: int) -> ModelTerms:
     """Return the model by rows, or raise where its likelihood does not come apart."""
     terms = problem.row_terms
+    if not problem.terms.observed:
+        rule = 'be a number where no variable is observed, of which "auto" would score new rows'
+        repair = "write the likelihood as an observed variable, or pass kl_weight=1"
+        raise invalid("kl_weight", rule, "'auto'", repair)
     rule = 'be a number where the likelihood does not come apart by rows, which "auto" holds out'
     repair = "pass data of other rows as validation=, or kl_weight=1"
     whole = terms is None or terms.row_density is None or terms.n_rows is None
