@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Set
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
@@ -15,6 +17,7 @@ from pymc_bnn.runtime.compilation import Compiled
 
 __all__ = ["begun", "faster", "first_state", "step_on_rows"]
 
+_BEGINS: WeakKeyDictionary[Any, dict[Any, _Begin]] = WeakKeyDictionary()  # by an optimiser's init
 _FASTER = 10.0  # at most so many times as fast do locations move that few steps see
 
 
@@ -142,22 +145,40 @@ def _begun(init: Callable[[Any], Any], params: Any, rows: tuple[int, ...] = ()) 
 
     Numbers that depend on no parameter, as rates, are no part of it: it is the same for all.
     """
-    fixed: dict[int, Any] = {}
-    of_state: list[Any] = []
-
-    def begin(params: Any) -> list[jax.Array]:
-        leaves, structure = jax.tree.flatten(init(params))
-        of_state[:] = [structure]
-        fixed.update({i: a for i, a in enumerate(leaves) if not isinstance(a, jax.Array)})
-        return [a for a in leaves if isinstance(a, jax.Array)]
-
+    leaves, structure = jax.tree.flatten(params)
+    of = rows, structure, *map(jax.typeof, leaves)
+    known = _BEGINS.setdefault(init, {})
+    if of not in known:
+        known[of] = _Begin(init, rows)
     try:
-        found = iter(Compiled(jax.vmap(begin) if rows else begin)(params))
+        return known[of](params)
     except jax.errors.JAXTypeError:  # it looks at numbers, which only the arrays have
         return jax.vmap(init)(params) if rows else init(params)
-    spread = {i: np.broadcast_to(a, rows + np.shape(a)) if rows else a for i, a in fixed.items()}
-    leaves = [spread[i] if i in spread else next(found) for i in range(of_state[0].num_leaves)]
-    return jax.tree.unflatten(of_state[0], leaves)
+
+
+class _Begin:
+    """An optimiser's first states of parameters of the same shapes."""
+
+    def __init__(self, init: Callable[[Any], Any], rows: tuple[int, ...]):
+        self.rows, self.fixed, self.structure = rows, {}, None
+        init = weakref.ref(init)  # which this belongs to
+
+        def begin(params: Any) -> list[jax.Array]:
+            leaves, self.structure = jax.tree.flatten(init()(params))
+            self.fixed = {i: a for i, a in enumerate(leaves) if not isinstance(a, jax.Array)}
+            return [a for a in leaves if isinstance(a, jax.Array)]
+
+        self.compiled = Compiled(jax.vmap(begin) if rows else begin)
+
+    def __call__(self, params: Any) -> Any:
+        found, rows = iter(self.compiled(params)), self.rows
+        spread = {
+            i: np.broadcast_to(a, rows + np.shape(a)) if rows else a for i, a in self.fixed.items()
+        }
+        leaves = [
+            spread[i] if i in spread else next(found) for i in range(self.structure.num_leaves)
+        ]
+        return jax.tree.unflatten(self.structure, leaves)
 
 
 def _at(state: Any, step: Any) -> Any:

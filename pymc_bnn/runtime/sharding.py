@@ -71,7 +71,8 @@ def copied(tree: Any) -> Any:
     """Copy arrays to memory of their own: those of JAX where they are, others to its device.
 
     JAX's own ``copy`` and ``asarray`` compile a program for each shape, of which it keeps 8,192;
-    this compiles none.
+    this compiles none. Arrays of NumPy are copied by NumPy: ``device_put`` reads them some time
+    later, or not at all but where they lie, whatever its `may_alias` is.
 
     Examples
     --------
@@ -85,8 +86,9 @@ def copied(tree: Any) -> Any:
     def of(leaf: Any) -> jax.Array:
         if _is_key(leaf):
             return jax.random.clone(leaf)
-        place = leaf.sharding if isinstance(leaf, jax.Array) and leaf.committed else None
-        return jax.device_put(leaf, place, may_alias=False)
+        if not isinstance(leaf, jax.Array):
+            return jax.device_put(_own(leaf))
+        return jax.device_put(leaf, leaf.sharding if leaf.committed else None, may_alias=False)
 
     return jax.tree.map(of, tree)
 
@@ -105,9 +107,9 @@ def replicate(tree: Any, mesh: Mesh | None) -> Any:
 
     def put(leaf: Any) -> jax.Array:
         if _is_key(leaf):
-            words = jax.device_put(np.asarray(jax.random.key_data(leaf)), place)
+            words = jax.device_put(_own(np.asarray(jax.random.key_data(leaf))), place)
             return jax.random.wrap_key_data(words, impl=jax.random.key_impl(leaf))
-        return jax.device_put(np.asarray(leaf), place, may_alias=False)
+        return jax.device_put(_own(np.asarray(leaf)), place)
 
     return jax.tree.map(put, tree)
 
@@ -170,6 +172,11 @@ def keep_replicated(tree: Any, mesh: Mesh | None) -> Any:
 
 def _on_device(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else copied(leaf), tree)
+
+
+def _own(leaf: Any) -> Any:
+    """Copy an array in host memory; numbers of Python stay, whose type gives way to others."""
+    return np.array(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf
 
 
 def _is_key(leaf: Any) -> bool:

@@ -14,6 +14,7 @@ import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
+from pymc_bnn.prediction import ValuePrediction
 from pymc_bnn.prediction.predict import ask, predict
 
 pytestmark = pytest.mark.usefixtures("shared_programs")
@@ -84,14 +85,21 @@ def saved(fitted):
     return again.predict(rows(fitted), 3, var_names="m", random_seed=1)
 
 
+def of_values(prediction):
+    found = prediction.variables.values()
+    return [v for v in found if isinstance(v, ValuePrediction) and v.samples is not None]
+
+
 # What to call a method with; everything else that is public is read.
 CALLS = {
     "diagnose": lambda f: f.diagnose(3, data=rows(f)),
     "elbo": lambda f: f.elbo(2, data=[(X, Y)] if f.streamed else None),
+    "interval": lambda p: tuple(v.interval(0.5) for v in of_values(p)),
     "kl": lambda f: f.kl(2),
     "nll": lambda f: f.nll(rows(f), 3),
     "predict": lambda f: f.predict(rows(f), 3, var_names="m", random_seed=1),
     "predict_to": written,
+    "quantile": lambda p: tuple(v.quantile([0.1, 0.5]) for v in of_values(p)),
     "refine": refined,
     "resume": lambda f: f.resume(2, data=[(X, Y)] if f.streamed else None, progressbar=False).mean,
     "sample": lambda f: f.sample(3, random_seed=1).posterior.to_dataset(),
