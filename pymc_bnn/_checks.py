@@ -24,6 +24,7 @@ __all__ = [
     "warn",
 ]
 
+_LONGEST = 1500  # characters of a value in an error
 _PACKAGE = str(Path(__file__).parent)
 
 
@@ -39,7 +40,7 @@ def invalid(
     rule : str
         What must hold, completing "`argument` must …".
     value : object
-        What was received; a string is printed as it is.
+        What was received; a string is printed as it is, and of a long one its beginning and end.
     repair : str
         What the user can do about it.
     error : type of Exception, optional
@@ -54,8 +55,13 @@ def invalid(
     --------
     >>> invalid("steps", "be a positive integer", -3, "pass steps=1000, say")
     ValueError('`steps` must be a positive integer, got -3; pass steps=1000, say')
+    >>> len(str(invalid("x", "be a number", "9" * 10**6, "pass 9")))
+    1537
     """
-    return error(f"`{argument}` must {rule}, got {value}; {repair}")
+    got = str(value)
+    if len(got) > _LONGEST:
+        got = f"{got[: _LONGEST - 300]} … {got[-300:]}"
+    return error(f"`{argument}` must {rule}, got {got}; {repair}")
 
 
 def check_int(argument: str, value: Any, low: int, high: int | None, repair: str) -> int:
