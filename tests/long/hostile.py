@@ -6,8 +6,9 @@ New data of random types, layouts, owners (lists, pandas, xarray, masked), lengt
 shapes go to a prediction, which has to be that of the same numbers as plain float64, or an error
 that says `argument` must …, got …; … in one line. Models are fitted whose names, labels, columns or
 numbers are odd: one class, a million, a constant column, 1e30, denormals, one row. Huge `draws` and
-odd seeds. The process may have no more than so many GiB of addresses beyond what it has, and each
-case two minutes. Printed: what was tried and how it ended; exit code 1 if anything ended otherwise.
+odd seeds. What PyMC itself refuses to write a model of is counted apart. The process may have no
+more than so many GiB of addresses beyond what it has, and each case two minutes. Printed: what was
+tried and how it ended; exit code 1 if anything ended otherwise.
 """
 
 import argparse
@@ -47,6 +48,23 @@ def fault_of(error):
     return None if fine else f"{type(error).__name__}: {text[:300]}"
 
 
+class NotWritten(Exception):
+    """PyMC itself refuses the model."""
+
+
+def by_pymc(write):
+    """Tell apart what PyMC refuses before this package sees a model."""
+
+    def written(*args, **options):
+        try:
+            return write(*args, **options)
+        except Exception as error:
+            raise NotWritten(f"{type(error).__name__}: {error}"[:200]) from error
+
+    return written
+
+
+@by_pymc
 def regression(x, y, names=("x", "w", "y"), sigma=1.0):
     with pm.Model() as model:
         w = pm.Normal(names[1], 0, 1, shape=np.shape(x)[1])
@@ -54,6 +72,7 @@ def regression(x, y, names=("x", "w", "y"), sigma=1.0):
     return model
 
 
+@by_pymc
 def classes(x, y, k):
     with pm.Model() as model:
         w = pm.Normal("w", 0, 1, shape=(x.shape[1], k))
@@ -206,6 +225,8 @@ def main():
         try:
             call()
             how, fault = "works", None
+        except NotWritten:
+            how, fault = "refused by PyMC", None
         except BaseException as error:
             how, fault = "refused", fault_of(error)
         finally:
