@@ -19,13 +19,13 @@ def fitted():
             "mu", pm.Data("x", np.ones((N, 1))) @ pm.Normal("a", 0, 10, shape=(1, 2))
         )
         pm.Normal("y", mu, SIGMA, observed=Y, shape=mu.shape)
-    return bnn.fit(model, **QUIET)
+    return bnn.fit(model, steps=3000, **QUIET)
 
 
 def test_intervals_of_several_targets(fitted):
     precision = N / SIGMA**2 + 1 / 100
     center, spread = Y.sum(axis=0) / SIGMA**2 / precision, np.sqrt(1 / precision + SIGMA**2)
-    pred = fitted.predict({"x": np.ones((3, 1))}, 8000, random_seed=2)
+    pred = fitted.predict({"x": np.ones((3, 1))}, 4000, random_seed=2)
     assert pred.interval().shape == (3, 2, 2)
     exact = stats.norm.ppf([0.05, 0.95], center[:, None], spread)
     np.testing.assert_allclose(pred.interval(0.9), np.broadcast_to(exact, (3, 2, 2)), atol=0.2)

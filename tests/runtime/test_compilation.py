@@ -150,7 +150,7 @@ def test_what_was_donated_is_used_up():
 
 def test_old_programs_make_room(compilations):
     def ask(i):
-        assert Compiled(lambda x: 2 * x + i)(np.float32(1)) == 2 + i
+        assert float(Compiled(lambda x: 2 * x + i)(np.float32(1))) == 2 + i
         return compilations()
 
     for i in range(140):
@@ -243,7 +243,8 @@ def test_cache_folder_must_be_a_folder(tmp_path):
 
 def test_nothing_of_a_fit_outlives_it():
     def left():
-        gc.collect()
+        for _ in range(3):  # what one collection lets go of in JAX's caches is the next one's
+            gc.collect()
         kinds = Counter(type(each).__name__ for each in gc.get_objects())
         return len(jax.live_arrays()), kinds["Module"], kinds["JaxprEqn"]
 
