@@ -15,7 +15,6 @@ __all__ = ["adam", "is_location", "learning_rate_of", "let_fall", "lowered"]
 
 _FEW = 2**14  # numbers, up to which they are updated as one vector
 _LEAST = 0.01  # of the learning rate, at the last step
-_MEMORY = {"loc": 0.999, "scale": 0.99}  # Adam's second: what it keeps of squares, each step
 
 
 def is_location(role: str) -> bool:
@@ -48,11 +47,9 @@ def adam(
 ) -> optax.GradientTransformation:
     """Return the default optimiser: Adam, with a learning rate of their own for scales.
 
-    Both rates fall to a hundredth along half a cosine. Squares of gradients are remembered for some
-    1,000 steps, and those of scales for some 100: while a scale is far too wide they are so large
-    that it would narrow slowly for long after. Where several parameters move each number of a block
-    at once, as the entries of a matrix's rows do, each moves less: by one over the root of how many
-    there are for each number, so that together they move it as far as its scale does.
+    Both rates fall to a hundredth along half a cosine. Where several parameters move each number
+    of a block at once, as the entries of a matrix's rows do, each moves less: by one over the root
+    of how many there are for each number, so that together they move it as far as its scale does.
 
     Parameters
     ----------
@@ -91,10 +88,7 @@ def adam(
         }
 
     rates = {"loc": learning_rate, "scale": scale_learning_rate}
-    parts = {
-        role: _together(_falling_adam(rate, begin, steps, _MEMORY[role]))
-        for role, rate in rates.items()
-    }
+    parts = {role: _together(_falling_adam(rate, begin, steps)) for role, rate in rates.items()}
     moved = optax.chain(optax.partition(parts, label), optax.stateless(_shared))
     return optax.chain(moved, optax.stateless(_stretched)) if stretched else moved
 
@@ -199,16 +193,14 @@ def _fallen(count: Any, peak: Any, begin: Any, over: Any) -> Any:
     return peak * ((1 - _LEAST) * fallen + _LEAST)
 
 
-def _falling_adam(
-    learning_rate: float, begin: int, steps: int, b2: float
-) -> optax.GradientTransformation:
+def _falling_adam(learning_rate: float, begin: int, steps: int) -> optax.GradientTransformation:
     """Return Adam whose rate falls; its numbers are kept in the state.
 
     Programs are so the same for all rates and numbers of steps.
     """
 
     def inner(peak: jax.Array, begin: jax.Array, over: jax.Array) -> optax.GradientTransformation:
-        return optax.adam(lambda count: _fallen(count, peak, begin, over), b2=b2)
+        return optax.adam(lambda count: _fallen(count, peak, begin, over))
 
     def init(params: Any) -> Falling:
         dtype = jnp.result_type(float)
