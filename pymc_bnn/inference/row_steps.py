@@ -15,7 +15,7 @@ from pymc_bnn.data.gathering import ROWS, gather, put_back
 from pymc_bnn.inference.optimizer import is_location
 from pymc_bnn.runtime.compilation import Compiled
 
-__all__ = ["begun", "faster", "first_state", "step_on_rows"]
+__all__ = ["faster", "first_state", "step_on_rows"]
 
 _BEGINS: WeakKeyDictionary[Any, dict[Any, _Begin]] = WeakKeyDictionary()  # by an optimiser's init
 _FASTER = 10.0  # at most so many times as fast do locations move that few steps see
@@ -34,8 +34,16 @@ def faster(batches: Any) -> Any:
     return jax.numpy.clip(jax.numpy.asarray(batches, float), 1.0, _FASTER)
 
 
-def first_state(optimizer: optax.GradientTransformation, params: Any, latents: Set[str]) -> Any:
+def first_state(
+    optimizer: optax.GradientTransformation,
+    params: Any,
+    latents: Set[str],
+    *,
+    compiled: bool = False,
+) -> Any:
     """Return an optimiser's first state: each row of the latents has one of its own.
+
+    With `compiled`, for arrays alone, by programs that are the same for all rates.
 
     Examples
     --------
@@ -43,27 +51,15 @@ def first_state(optimizer: optax.GradientTransformation, params: Any, latents: S
     >>> params = {"b": {"loc": np.zeros(2)}, "u": {"loc": np.zeros(5)}}
     >>> first_state(optax.adam(0.1), params, {"u"})["rows"][0].count.shape
     (5,)
-    """
-    if not latents:
-        return optimizer.init(params)
-    shared, own = _apart(params, latents)
-    return {"shared": optimizer.init(shared), "rows": jax.vmap(optimizer.init)(own)}
-
-
-def begun(optimizer: optax.GradientTransformation, params: Any, latents: Set[str]) -> Any:
-    """Return :func:`first_state` of arrays, by programs that are the same for all rates.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> begun(optax.adam(0.1), {"b": {"loc": np.zeros(2)}}, set())[0].mu["b"]["loc"].tolist()
+    >>> first_state(optax.adam(0.1), params, set(), compiled=True)[0].mu["b"]["loc"].tolist()
     [0.0, 0.0]
     """
+    begin = _begun if compiled else _plain
     if not latents:
-        return _begun(optimizer.init, params)
+        return begin(optimizer.init, params)
     shared, own = _apart(params, latents)
-    rows = len(jax.tree.leaves(own)[0])
-    return {"shared": _begun(optimizer.init, shared), "rows": _begun(optimizer.init, own, (rows,))}
+    rows = (len(jax.tree.leaves(own)[0]),)
+    return {"shared": begin(optimizer.init, shared), "rows": begin(optimizer.init, own, rows)}
 
 
 def step_on_rows(
@@ -140,6 +136,10 @@ def _hastened(updates: Any, speed: Any) -> Any:
     }
 
 
+def _plain(init: Callable[[Any], Any], params: Any, rows: tuple[int, ...] = ()) -> Any:
+    return jax.vmap(init)(params) if rows else init(params)
+
+
 def _begun(init: Callable[[Any], Any], params: Any, rows: tuple[int, ...] = ()) -> Any:
     """Return a first state, of each row if there are such, by one program.
 
@@ -153,7 +153,7 @@ def _begun(init: Callable[[Any], Any], params: Any, rows: tuple[int, ...] = ()) 
     try:
         return known[of](params)
     except jax.errors.JAXTypeError:  # it looks at numbers, which only the arrays have
-        return jax.vmap(init)(params) if rows else init(params)
+        return _plain(init, params, rows)
 
 
 class _Begin:

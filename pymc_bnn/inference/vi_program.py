@@ -21,7 +21,7 @@ from pymc_bnn.inference.optimizer import let_fall, lowered
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.redraw import redraw
-from pymc_bnn.inference.row_steps import begun, faster, step_on_rows
+from pymc_bnn.inference.row_steps import faster, first_state, step_on_rows
 from pymc_bnn.inference.schedules import warmed
 from pymc_bnn.inference.state import State
 from pymc_bnn.posterior.of_guides import GuidePosterior
@@ -89,7 +89,7 @@ class VIProgram(Program):
         params = self.guide.first if params is None else params
         with precision(self.dtype):
             params = replicate(jax.tree.map(partial(_cast, self.dtype), params), None)
-            opt_state = begun(self.optimizer, params, self.elbo.latents)
+            opt_state = first_state(self.optimizer, params, self.elbo.latents, compiled=True)
             state = State(params, opt_state, jax.random.key(seed), jnp.int32(0))
             return replicate(state, self.mesh)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
 
 from pymc_bnn.data.padding import fill
 from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.model.problem import Problem
 from pymc_bnn.result import Result
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import key_of
@@ -17,6 +19,8 @@ from pymc_bnn.runtime.precision import precision
 
 __all__ = ["BLOCK", "SharedDraws"]
 
+# A problem's functions by the names of what they give, for as long as it lives.
+_KNOWN: WeakKeyDictionary[Problem, dict[tuple[str, ...], Compiled]] = WeakKeyDictionary()
 BLOCK = 128  # rows of every call: one program, so that no row's numbers depend on its neighbours
 
 
@@ -54,11 +58,6 @@ class SharedDraws:
         with precision(problem.dtype):
             self.values = fitted.posterior.draw_many(key_of(seed, "predict"), draws)
         self.names, self._fitted = tuple(names), fitted
-        self._function: Compiled | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is compiled; the fit is pickled once with all that holds it."""
-        return {**self.__dict__, "_function": None}
 
     def blocks(self, x: np.ndarray) -> Iterator[tuple[slice, tuple[np.ndarray, ...]]]:
         """Yield which rows of `x` a block has, and each expression, (draws, BLOCK, …).
@@ -86,7 +85,8 @@ class SharedDraws:
         return len(next(iter(self.values.values())))
 
     def _compiled(self) -> Compiled:
-        if self._function is None:
+        known = _KNOWN.setdefault(self._fitted.problem, {})
+        if self.names not in known:
             terms = self._fitted.problem.for_predictions
             names, x = [f.name for f in terms.free], next(d for d in terms.data if d.name == "x")
             graphs = [terms.deterministics[name] for name in self.names]
@@ -97,5 +97,5 @@ class SharedDraws:
                 arrays = [values[name] for name in names]
                 return jax.vmap(each, in_axes=(*[0] * len(arrays), None))(*arrays, rows)
 
-            self._function = Compiled(function)
-        return self._function
+            known[self.names] = Compiled(function)
+        return known[self.names]
