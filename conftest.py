@@ -22,6 +22,14 @@ os.environ["PYTENSOR_FLAGS"] = ",".join(
 gc.set_threshold(20_000, 20, 20)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark what is long as slow, so that `-m "not slow"` leaves it out as well."""
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def _close_figures():
     yield

@@ -41,7 +41,7 @@ def memory_order(steps, batch_size=50, x=X, y=Y):
         yield {"y": y[index], "x": x[index]}
 
 
-@pytest.mark.parametrize("particles", [1, 3])
+@pytest.mark.parametrize("particles", [pytest.param(1, marks=pytest.mark.long), 3])
 @pytest.mark.parametrize(
     ("make", "estimator"),
     [

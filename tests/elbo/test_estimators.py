@@ -56,7 +56,19 @@ CELLS = [
     ("x @ w + b", "joint", "local beside a joint guide"),
     ("LinearLayer, bias", "mean field", "own weights"),
 ]
-each_cell = pytest.mark.parametrize(("kind", "guide", "estimator"), CELLS)
+LONG = {  # kinds of which another one is like it
+    "pt.dot", "pt.matmul", "x @ w.T", "x @ w, vectors", "w reshaped", "tau * w", "Conv1D",
+    "Conv1D, bias", "Conv2D", "LinearLayer on (batch, time, features)",
+}  # fmt: skip
+
+
+def of(cells):
+    return pytest.mark.parametrize(
+        ("kind", "guide", "estimator"),
+        [pytest.param(*c, marks=pytest.mark.long if c[0] in LONG else ()) for c in cells],
+    )
+
+
 each_activation = pytest.mark.parametrize("relu", [0.0, 1.0], ids=["tanh", "relu"])
 
 
@@ -95,9 +107,7 @@ def evaluated(kind, guide, estimator):
 
 
 @each_activation
-@pytest.mark.parametrize(
-    ("kind", "guide", "estimator"), [cell for cell in CELLS if cell[0] != "StudentT prior"]
-)
+@of(cell for cell in CELLS if cell[0] != "StudentT prior")
 def test_equal_to_pathwise_at_zero_noise(kind, guide, estimator, relu):
     own, reference = evaluated(kind, guide, estimator), evaluated(kind, guide, "pathwise")
     for a, b in zip(own[relu], reference[relu], strict=True):
@@ -116,7 +126,7 @@ def gaps(kind, guide, estimator, relu):
 
 
 @each_activation
-@each_cell
+@of(CELLS)
 def test_expectations_equal_the_pathwise_ones(kind, guide, estimator, relu):
     # Some 2,000 numbers are compared in all: 4.5 standard errors leave 1.5 % of a false alarm.
     assert gaps(kind, guide, estimator, relu).max() < 4.5
@@ -128,7 +138,7 @@ def test_that_comparison_finds_a_biased_estimator():
 
 
 @each_activation
-@each_cell
+@of(CELLS)
 def test_gradients_vary_less_than_the_pathwise_ones(kind, guide, estimator, relu):
     (_, own), (_, reference) = (evaluated(kind, guide, e)[relu] for e in (estimator, "pathwise"))
     ratio = own[:-1].var(axis=0).sum() / reference[:-1].var(axis=0).sum()

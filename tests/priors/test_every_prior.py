@@ -150,6 +150,7 @@ class Case:
 
 
 ORDERED = {"sigma_2": (0.0, "sigma_1")}
+LONG = {"mixture of a network", "mixture of units"}  # as "mixture of layers"
 CASES = {
     "normal": Case(Normal(0.3, 2.0), each(stats.norm(0.3, 2.0).logpdf)),
     "learned mean": Case(Normal(Normal(0.0, 1.0, per="network"), 0.5), learned_mean),
@@ -231,7 +232,9 @@ def constrain(case, model, values):
     return found, jacobian
 
 
-@pytest.mark.parametrize("kind", CASES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.long if k in LONG else ()) for k in CASES]
+)
 def test_every_prior_equals_scipy_and_has_a_gradient(kind):
     case = CASES[kind]
     model = network_model(case.prior)
