@@ -10,7 +10,7 @@ import optax
 import pymc as pm
 
 from pymc_bnn._checks import check_positive, invalid, set_int
-from pymc_bnn.elbo import assemble, check_closed_forms, check_spec, needs_rows
+from pymc_bnn.elbo import Elbo, assemble, check_closed_forms, check_spec, needs_rows
 from pymc_bnn.elbo.choose import Spec
 from pymc_bnn.guides import Block, Guide, JointGuide, MeanField, assign_guides
 from pymc_bnn.inference.method import Method
@@ -152,13 +152,28 @@ class VI(Method):
         """
         terms, dtype = problem.terms, problem.dtype
         warmup = self.warmup_of(plan, start)
-        kl_weights = kl_schedule(self.kl_weight, plan.steps, warmup)
         with precision(dtype):
             guide = JointGuide(self.blocks(terms, start, dtype, seed), dtype)
             check_first(terms, guide, guide.first)
             elbo = assemble(terms, guide, dtype, self.estimator)
             check_closed_forms(terms)
         first = self.first(plan, start)
+        first = first and first.compile(problem, plan, start, seed)
+        particles = self.particles if first is None else max(self.particles, DRAWS)
+        return self.program(problem, plan, guide, elbo, particles, warmup, first)
+
+    def program(
+        self,
+        problem: Problem,
+        plan: Plan,
+        guide: JointGuide,
+        elbo: Elbo,
+        particles: int,
+        warmup: int,
+        first: VIProgram | None = None,
+    ) -> VIProgram:
+        """Return the program over guides and an ELBO that are there."""
+        weight = self.kl_weight if callable(self.kl_weight) else float(self.kl_weight)
         return VIProgram(
             problem=problem,
             plan=plan,
@@ -166,9 +181,9 @@ class VI(Method):
             guide=guide,
             elbo=elbo,
             optimizer=self.optimizer or self.adam(plan),
-            kl_weight=self.kl_weight if callable(self.kl_weight) else float(self.kl_weight),
-            weights_at=kl_weights,
-            particles=self.particles if first is None else max(self.particles, DRAWS),
+            kl_weight=weight,
+            weights_at=kl_schedule(weight, plan.steps, warmup),
+            particles=particles,
             warmup=warmup,
-            first=first and first.compile(problem, plan, start, seed),
+            first=first,
         )

@@ -18,7 +18,6 @@ from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.record import Record
 from pymc_bnn.inference.row_steps import first_state
-from pymc_bnn.inference.schedules import kl_schedule
 from pymc_bnn.inference.state import State
 from pymc_bnn.inference.vi import VI
 from pymc_bnn.inference.vi_program import VIProgram
@@ -159,21 +158,8 @@ def program_from_json(written: Json, arrays: Arrays, problem: Problem) -> VIProg
     later = partial(_elbo, problem, guide, method.estimator)
     latents = tuple(b.name for b in guide.blocks if b.rows)
     elbo = LaterElbo(later, latents, bool(written["dropout"]))
-    weight, warmup = method.kl_weight, int(written["warmup"])
-    if not callable(weight):
-        weight = float(weight)
-    return VIProgram(
-        problem=problem,
-        plan=plan,
-        method=method,
-        guide=guide,
-        elbo=elbo,
-        optimizer=method.optimizer or method.adam(plan),
-        kl_weight=weight,
-        weights_at=kl_schedule(weight, plan.steps, warmup),
-        particles=int(written["particles"]),
-        warmup=warmup,
-    )
+    particles, warmup = int(written["particles"]), int(written["warmup"])
+    return method.program(problem, plan, guide, elbo, particles, warmup)
 
 
 def _elbo(problem: Problem, guide: JointGuide, estimator: Any) -> Any:
