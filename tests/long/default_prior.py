@@ -138,26 +138,27 @@ def references(x, y, x_new, y_new):
     }
 
 
-def row(name, net, prior, seed, activation="relu", **options):
-    """Fit, and judge."""
+def rows_of(name, net, prior, seeds, activation="relu"):
+    """Fit and judge: the seeds are members of one fit, each of another start and other batches."""
     x, x_new, y, y_new = split(*SETS[name]())
     hidden = tuple(int(units) for units in net.split("-"))
-    started = time.perf_counter()
+    model, started = build(x, y, hidden, prior, activation), time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = bnn.fit(
-            build(x, y, hidden, prior, activation), random_seed=seed, progressbar=False, **options
-        )
-        seconds = time.perf_counter() - started
-        elbo = fit.elbo(50, random_seed=0)
-        pred = fit.predict({"x": x_new, "y": y_new}, 300, random_seed=1)
-    log_p = np.asarray(pred.log_density)
-    return {
-        "set": name, "net": net, "prior": prior, "seed": seed, "activation": activation,
-        "nll": -log_p.mean(), **references(x, y, x_new, y_new),
-        "elbo": elbo["elbo"], "data": -elbo["nll"], "kl": elbo["kl"],
-        "steps": fit.record.steps, "converged": fit.converged, "seconds": round(seconds, 1),
-    }  # fmt: skip
+        fit = bnn.fit(model, members=len(seeds), random_seed=seeds[0], progressbar=False)
+    seconds = (time.perf_counter() - started) / len(seeds)
+    known = {"set": name, "net": net, "prior": prior, "activation": activation}
+    known |= {"seconds": round(seconds, 1), **references(x, y, x_new, y_new)}
+    found = []
+    for seed, member in zip(seeds, fit.members if len(seeds) > 1 else [fit], strict=True):
+        elbo = member.elbo(50, random_seed=0)
+        log_p = member.predict({"x": x_new, "y": y_new}, 300, random_seed=1).log_density
+        found.append(known | {
+            "seed": seed, "nll": float(-np.mean(log_p)),
+            "elbo": elbo["elbo"], "data": -elbo["nll"], "kl": elbo["kl"],
+            "steps": member.record.steps, "converged": member.converged,
+        })  # fmt: skip
+    return found
 
 
 def main():
@@ -175,24 +176,19 @@ def main():
         arguments.priors = ["fan_1", "default"]
     lines = arguments.log.read_text().splitlines() if arguments.log.exists() else []
     rows = [json.loads(line) for line in lines]
-    keys = ("set", "net", "prior", "seed", "activation")
+    keys = ("set", "net", "prior", "activation", "seed")
     done = {tuple(r[k] for k in keys) for r in rows}
-    for seed in range(arguments.seeds):
-        for name in arguments.sets:
-            for net in arguments.nets:
-                for prior in arguments.priors:
-                    if (name, net, prior, seed, arguments.activation) in done:
-                        continue
-                    rows.append(row(name, net, prior, seed, arguments.activation))
-                    with arguments.log.open("a") as log:
-                        log.write(json.dumps(rows[-1], default=float) + "\n")
-                    print(
-                        {
-                            k: v if isinstance(v, str) else round(float(v), 3)
-                            for k, v in rows[-1].items()
-                        },
-                        flush=True,
-                    )
+    for name in arguments.sets:
+        for net in arguments.nets:
+            for prior in arguments.priors:
+                cell = (name, net, prior, arguments.activation)
+                seeds = [n for n in range(arguments.seeds) if (*cell, n) not in done]
+                new = rows_of(*cell[:3], seeds, arguments.activation) if seeds else []
+                with arguments.log.open("a") as log:
+                    log.writelines(json.dumps(each, default=float) + "\n" for each in new)
+                for each in new:
+                    print({k: round(v, 3) if isinstance(v, float) else v for k, v in each.items()})
+                rows += new
     frame = pd.DataFrame(rows)
     for score in ("nll", "elbo"):
         table = frame.pivot_table(index=["set", "net"], columns="prior", values=score)
