@@ -26,12 +26,19 @@ from pymc_bnn.plots.regression import band_panels, compare_bands, predictive_ban
 from pymc_bnn.plots.scales import mixture_density, scale_posteriors
 from pymc_bnn.plots.style import save
 from pymc_bnn.plots.tables import dots
+from pymc_bnn.plots.values import (
+    coverage_curves,
+    pit_histogram,
+    predicted_observed,
+    residuals,
+)
 from pymc_bnn.plots.weights import weight_posteriors
 
 __all__ = [
     "band_panels",
     "compare_bands",
     "confusion_matrix",
+    "coverage_curves",
     "density_by_correctness",
     "dots",
     "elbo_curve",
@@ -39,11 +46,14 @@ __all__ = [
     "entropy_histograms",
     "held_out_curves",
     "mixture_density",
+    "pit_histogram",
+    "predicted_observed",
     "predictive_band",
     "predictive_bars",
     "probability_intervals",
     "refusal_curves",
     "reliability_diagram",
+    "residuals",
     "risk_coverage_curves",
     "save",
     "scale_posteriors",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ __all__ = ["elbo_curve", "elbo_curves", "held_out_curves"]
 
 
 def elbo_curve(
-    history: pd.DataFrame,
+    history: pd.DataFrame | Any,
     n_examples: int | None = None,
     ax: Axes | None = None,
     *,
@@ -52,13 +52,14 @@ def elbo_curve(
 
     Parameters
     ----------
-    history : pandas.DataFrame
-        One row per step, indexed by step; the column elbo (or objective, of a fit with points or
-        dropout, and so called in the picture) and, for `parts`, nll and kl, and log_prior where
-        it is there, in nats over all data; epoch, if there, labels a second axis. As
-        ``fit(…).history``.
+    history : pandas.DataFrame or fit
+        What `fit` returned, or its history: one row per step, indexed by step; the column elbo (or
+        objective, of a fit with points or dropout, and so called in the picture) and, for `parts`,
+        nll and kl, and log_prior where it is there, in nats over all data; epoch, if there, labels
+        a second axis.
     n_examples : int, optional
-        Number of training examples: the curves are divided by it, to nats per example.
+        Number of training examples: the curves are divided by it, to nats per example. By default
+        that of a fit; of a history alone there is none.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     n_classes : int, optional
@@ -90,6 +91,7 @@ def elbo_curve(
     >>> ax.get_ylabel(), ax.get_xlabel()
     ('ELBO [nats per example]', 'step')
     """
+    history, n_examples = _history(history), _examples([history], n_examples)
     total = "objective" if "objective" in getattr(history, "columns", ()) else "elbo"
     columns = [total, "nll", "kl"] if parts else [total]
     if parts and "log_prior" in history:
@@ -152,7 +154,7 @@ def elbo_curve(
     name = f"{title} and its parts" if parts else title
     ax.set_ylabel(f"{name} [nats per example]" if per_example else f"{name} [nats]")
     frame_axes(ax, top=with_epochs)
-    ax.legend(loc="best", fontsize="small", edgecolor="none", framealpha=0.9)
+    legend_above(ax)
     return ax
 
 
@@ -163,6 +165,7 @@ def elbo_curves(
     *,
     steps_per_second: Mapping[str, float] | None = None,
     n_classes: int | None = None,
+    legend: bool = True,
 ) -> Axes:
     """Draw the ELBOs of several fits, over their epochs or over the time they took.
 
@@ -171,10 +174,12 @@ def elbo_curves(
 
     Parameters
     ----------
-    histories : mapping from str to pandas.DataFrame
-        ``fit(…).history`` by name. Only fits with an ELBO: an objective may not be ranked with it.
+    histories : mapping from str to pandas.DataFrame or fit
+        What `fit` returned, or its history, by name. Only fits with an ELBO: an objective may not
+        be ranked with it.
     n_examples : int, optional
-        Number of training examples: the curves are divided by it, to nats per example.
+        Number of training examples: the curves are divided by it, to nats per example. By default
+        that of the fits.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     steps_per_second : mapping from str to float, optional
@@ -182,6 +187,8 @@ def elbo_curves(
     n_classes : int, optional
         Number of classes `K`, at least 2; needs `n_examples`. A dashed line marks −log K, which a
         posterior equal to the prior scores about.
+    legend : bool, optional
+        Whether to draw a legend above the axes; False where several axes of a figure share one.
 
     Returns
     -------
@@ -204,7 +211,8 @@ def elbo_curves(
     ('seconds', ['ELBO [nats]', '(logarithmic in −ELBO)'])
     """
     histories = check_mapping("histories", histories, "pass {'local': fitted.history}, say")
-    unit = 1
+    unit, n_examples = 1, _examples(list(histories.values()), n_examples)
+    histories = {name: _history(fit) for name, fit in histories.items()}
     if n_examples is not None:
         unit = check_int("n_examples", n_examples, 1, None, "pass the number of training examples")
     if n_classes is not None:
@@ -239,7 +247,8 @@ def elbo_curves(
     name = "ELBO [nats per example]" if n_examples else "ELBO [nats]"
     ax.set_ylabel(name + ("\n(logarithmic in −ELBO)" if logarithmic else ""))
     frame_axes(ax)
-    ax.legend(loc="best", fontsize="small", edgecolor="none", framealpha=0.9)
+    if legend:
+        legend_above(ax)
     return ax
 
 
@@ -303,10 +312,24 @@ def held_out_curves(
     return ax
 
 
+def _history(fit: Any) -> Any:
+    """Return the history of a fit; anything else as it is."""
+    return fit if hasattr(fit, "columns") else getattr(fit, "history", fit)
+
+
+def _examples(fits: Sequence[Any], given: int | None) -> int | None:
+    """Return the given number of examples, or that of all fits; of fits without rows there is none.
+
+    They have n_examples, which is 1 where nothing comes by rows.
+    """
+    own = {getattr(fit, "n_examples", 1) for fit in fits}
+    return max(own) if given is None and len(own) == 1 and max(own) > 1 else given
+
+
 def _steps(history: pd.DataFrame) -> tuple[np.ndarray, float]:
     """Return the step of each row and the number of steps per epoch, 1 where unknown."""
     if history.index.nlevels > 1:
-        got, repair = "that of a mixture", "draw elbo_curves({str(i): m.history for i, m in …})"
+        got, repair = "that of a mixture", "draw elbo_curves({str(i): m for i, m in …})"
         raise invalid("history", "be that of one fit", got, repair)
     steps = history.index.to_numpy()
     if steps.dtype.kind not in "iuf" or (np.diff(steps) <= 0).any() or steps[0] < 0:
