@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from pymc_bnn._checks import check_int, check_positive, invalid
+from pymc_bnn.plots.histories import (
+    common_examples,
+    history_of,
+    shown_range,
+    smooth,
+    steps_of,
+    window_of,
+)
 from pymc_bnn.plots.style import (
     FAINT,
     GREEN,
@@ -91,7 +99,7 @@ def elbo_curve(
     >>> ax.get_ylabel(), ax.get_xlabel()
     ('ELBO [nats per example]', 'step')
     """
-    history, n_examples = _history(history), _examples([history], n_examples)
+    history, n_examples = history_of(history), common_examples([history], n_examples)
     total = "objective" if "objective" in getattr(history, "columns", ()) else "elbo"
     columns = [total, "nll", "kl"] if parts else [total]
     if parts and "log_prior" in history:
@@ -111,19 +119,19 @@ def elbo_curve(
                 "pass n_examples=, the number of training examples, too",
             )
     raw, title = frame[total] / unit, {"elbo": "ELBO"}.get(total, total)
-    steps, per_epoch = _steps(history)
+    steps, per_epoch = steps_of(history)
     stride = float(np.median(np.diff(steps))) if len(steps) > 1 else 1.0
-    window = _window(len(raw), per_epoch / stride)
+    window = window_of(len(raw), per_epoch / stride)
 
-    drawn = {title: (_smooth(raw, window), INK)}
+    drawn = {title: (smooth(raw, window), INK)}
     if parts:
-        drawn["−NLL"] = _smooth(-frame["nll"] / unit, window), ORANGE
-        drawn["−KL"] = _smooth(-frame["kl"] / unit, window), PURPLE
+        drawn["−NLL"] = smooth(-frame["nll"] / unit, window), ORANGE
+        drawn["−KL"] = smooth(-frame["kl"] / unit, window), PURPLE
         if "log_prior" in frame:
-            drawn["log prior of points"] = _smooth(frame["log_prior"] / unit, window), GREEN
+            drawn["log prior of points"] = smooth(frame["log_prior"] / unit, window), GREEN
     uniform = None if n_classes is None else -np.log(n_classes)
     seen = [raw.to_numpy(), *(values for values, _ in drawn.values())]
-    low, high = _shown_range(seen, uniform)
+    low, high = shown_range(seen, uniform)
 
     ax = axes_of(ax, (6.4, 4.0))
     if window > 1:
@@ -211,8 +219,8 @@ def elbo_curves(
     ('seconds', ['ELBO [nats]', '(logarithmic in −ELBO)'])
     """
     histories = check_mapping("histories", histories, "pass {'local': fitted.history}, say")
-    unit, n_examples = 1, _examples(list(histories.values()), n_examples)
-    histories = {name: _history(fit) for name, fit in histories.items()}
+    unit, n_examples = 1, common_examples(list(histories.values()), n_examples)
+    histories = {name: history_of(fit) for name, fit in histories.items()}
     if n_examples is not None:
         unit = check_int("n_examples", n_examples, 1, None, "pass the number of training examples")
     if n_classes is not None:
@@ -230,9 +238,9 @@ def elbo_curves(
     for name, history in histories.items():
         label = f"histories[{name!r}]"
         raw = check_columns(label, history, ["elbo"], "pass `fit(…).history`")["elbo"] / unit
-        steps, per_epoch = _steps(history)
+        steps, per_epoch = steps_of(history)
         stride = float(np.median(np.diff(steps))) if len(steps) > 1 else 1.0
-        values = _smooth(raw, _window(len(raw), per_epoch / stride))
+        values = smooth(raw, window_of(len(raw), per_epoch / stride))
         x = steps / (per_epoch if by_epoch else 1)
         curves[name] = x if steps_per_second is None else steps / speeds[name], values
     longest = max(x[-1] for x, _ in curves.values())
@@ -312,63 +320,6 @@ def held_out_curves(
     return ax
 
 
-def _history(fit: Any) -> Any:
-    """Return the history of a fit; anything else as it is."""
-    return fit if hasattr(fit, "columns") else getattr(fit, "history", fit)
-
-
-def _examples(fits: Sequence[Any], given: int | None) -> int | None:
-    """Return the given number of examples, or that of all fits; of fits without rows there is none.
-
-    They have n_examples, which is 1 where nothing comes by rows.
-    """
-    own = {getattr(fit, "n_examples", 1) for fit in fits}
-    return max(own) if given is None and len(own) == 1 and max(own) > 1 else given
-
-
-def _steps(history: pd.DataFrame) -> tuple[np.ndarray, float]:
-    """Return the step of each row and the number of steps per epoch, 1 where unknown."""
-    if history.index.nlevels > 1:
-        got, repair = "that of a mixture", "draw elbo_curves({str(i): m for i, m in …})"
-        raise invalid("history", "be that of one fit", got, repair)
-    steps = history.index.to_numpy()
-    if steps.dtype.kind not in "iuf" or (np.diff(steps) <= 0).any() or steps[0] < 0:
-        raise invalid(
-            "history",
-            "be indexed by increasing step numbers",
-            f"an index of dtype {steps.dtype}",
-            "pass `fit(…).history`, or history.reset_index(drop=True)",
-        )
-    if "epoch" not in history:
-        return steps, 1.0
-    epoch = float(history["epoch"].iloc[-1])
-    return steps, steps[-1] / epoch if epoch > 0 else 1.0
-
-
-def _window(rows: int, per_epoch: float) -> int:
-    """Return over how many rows to average: an epoch, within 1/50 and 1/10 of all."""
-    return int(max(1, min(max(rows // 50, round(per_epoch)), rows // 10)))
-
-
-def _smooth(values: pd.Series, window: int) -> np.ndarray:
-    """Return the centred moving average, over what there is near the ends."""
-    return values.rolling(window, center=True, min_periods=1).mean().to_numpy()
-
-
-def _shown_range(curves: Sequence[np.ndarray], level: float | None) -> tuple[float, float]:
-    """Return the limits of y that show the curves, less where one dives, and a level, if any."""
-    lows, highs = [], []
-    for values in curves:
-        bottom, top = values.min(), values.max()
-        most = top - np.quantile(values, 0.1)  # the range of all but the lowest tenth
-        lows.append(bottom if top - bottom <= 2.5 * most else top - 1.5 * most)
-        highs.append(top)
-    low = min(lows if level is None else [*lows, level])
-    high = max(highs if level is None else [*highs, level])
-    pad = 0.05 * (high - low) or 0.05 * max(abs(high), 1.0)
-    return low - pad, high + pad
-
-
 def _draw_series(
     ax: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], n_classes: int | None
 ) -> bool:
@@ -385,14 +336,14 @@ def _draw_series(
         ax.axhline(uniform, color=GREY, linewidth=1.2, linestyle="--", zorder=2, label=label)
     if logarithmic:
         seen = [-np.log(-values) for _, values in curves.values()]
-        low, high = _shown_range(seen, None if uniform is None else -np.log(-uniform))
+        low, high = shown_range(seen, None if uniform is None else -np.log(-uniform))
         ax.set_yscale("function", functions=(_minus_log_of_minus, lambda v: -np.exp(-v)))
         ax.set_ylim(-np.exp(-low), -np.exp(-high))
         ax.yaxis.set_major_locator(FixedLocator(-log_ticks(np.exp(-high), np.exp(-low))))
         ax.yaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_formatter(FuncFormatter(thousands))
     else:
-        ax.set_ylim(*_shown_range([values for _, values in curves.values()], uniform))
+        ax.set_ylim(*shown_range([values for _, values in curves.values()], uniform))
     return logarithmic
 
 
