@@ -22,6 +22,7 @@ from pymc_bnn.plots.histograms import (
     entropy_histograms,
     uncertainty_densities,
 )
+from pymc_bnn.plots.pruning import pruning_curves
 from pymc_bnn.plots.regression import band_panels, compare_bands, predictive_band
 from pymc_bnn.plots.scales import mixture_density, scale_posteriors
 from pymc_bnn.plots.style import save
@@ -51,6 +52,7 @@ __all__ = [
     "predictive_band",
     "predictive_bars",
     "probability_intervals",
+    "pruning_curves",
     "refusal_curves",
     "reliability_diagram",
     "residuals",

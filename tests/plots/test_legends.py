@@ -38,6 +38,12 @@ PICTURES = {
     "pit_histogram": lambda: plots.pit_histogram(uncertainty.pit(SAMPLES, Y)),
     "predicted_observed": lambda: plots.predicted_observed(SAMPLES, Y),
     "predictive_band": lambda: plots.predictive_band(X, *BAND, 1, data=([0], [0]), truth=X),
+    "pruning_curves": lambda: plots.pruning_curves(
+        {
+            name: pd.DataFrame({"accuracy": [0.5, 0.9], "ece": [0.1, 0.2]}, index=[0.01, 1.0])
+            for name in ("cold", "kl_weight 1")
+        }
+    ),
     "refusal_curves": lambda: plots.refusal_curves({"a": [0.1, 0.9], "b": [0.4]}, {"c": 0.3}),
     "reliability_diagram": lambda: plots.reliability_diagram(
         {name: reliability([0.6, 1], [90, 0], 99) for name in "ab"}
