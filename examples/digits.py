@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=240)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="five epochs, to see that it runs")
+    parser.add_argument("--pruning", action="store_true", help="set the least sure weights to 0")
     args = parser.parse_args()
     out = make_folder(args.out)
 
@@ -62,6 +63,12 @@ def main() -> None:
     report = write_report(
         out, fitted, prediction, test.y, images=test.x, seconds=seconds, elbo_draws=50
     )
+
+    if args.pruning:  # how many of the weights do the same?
+        table = bnn.pruning.pruning_table(fitted, {"x": test.x}, test.y, random_seed=args.seed)
+        table.to_csv(out / "pruning.csv")
+        bnn.plots.save(bnn.plots.pruning_curves(table), out / "pruning.png")
+        print(table.round(4).to_string())
 
     print(f"accuracy          {report['accuracy']:.4f} on {len(test)} test images")
     print(f"ELBO per example  {report['elbo_per_example']:.3f} nats at kl_weight 1")

@@ -111,10 +111,12 @@ def main() -> None:
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    histories = {name: fitted.history for name, fitted in fits.items()}
     speeds = table["steps_per_second"].to_dict()
-    plots.elbo_curves(histories, len(train), left, steps_per_second=speeds, n_classes=10)
-    plots.elbo_curves(histories, len(train), right, n_classes=10)
+    shared = {"n_classes": 10, "legend": False}
+    plots.elbo_curves(fits, ax=left, steps_per_second=speeds, **shared)
+    plots.elbo_curves(fits, ax=right, **shared)
+    names = left.get_legend_handles_labels()
+    figure.legend(*names, loc="outside upper center", ncols=5, frameon=False, fontsize="small")
     plots.save(figure, out / "elbo.png")
     label = "variance of the gradient within a minibatch\n(trace of its covariance, by the "
     label += f"locations), relative to {first}"

@@ -102,7 +102,7 @@ def main() -> None:
     y_test = truth(points[n:]) + rng.normal(size=1000)
     new = {"x": points[:, None], "y": np.concatenate([truth(GRID), y_test])}
     known = {"data": (x, y), "truth": truth(GRID), "ylim": (-30, 30)}
-    table, panels = {}, {}
+    table, panels, coverages = {}, {}, {}
     report = {"steps": steps, "draws": draws, "seed": args.seed, "models": table}
     for name in names:
         prior, noise, guide, options = MODELS[name]
@@ -122,6 +122,7 @@ def main() -> None:
         noises = noise or fitted.sample(draws, "sigma", random_seed=0).posterior["sigma"].values.T
         parts = uncertainty.variance_parts(f, noises)
         hyper = [v for v in fitted.mean if fitted.mean[v].ndim == 0]
+        coverages[name] = uncertainty.coverage_table(samples, y_test)
         table[name] = ours = judge(f, samples, y_test, pred.log_density[n:])
         ours |= {**fitted.elbo(elbo_draws), "kl_weight": fitted.kl_weight, "seconds": seconds}
         ours["scale_ratio"] = fitted.scale_ratio().filter(regex="_[Wb]$").to_dict()
@@ -129,7 +130,10 @@ def main() -> None:
         ours["aleatoric_sd"] = parts.aleatoric.mean()
         band = f.mean(axis=0), parts.epistemic
         ax = plots.predictive_band(GRID, *band, parts.aleatoric, at_mean=single, **known)
-        plots.save(ax, out / f"regression_{name.replace(',', '').replace(' ', '_')}.png")
+        slug = name.replace(",", "").replace(" ", "_")
+        plots.save(ax, out / f"regression_{slug}.png")
+        ax = plots.predicted_observed(samples[:, :200], y_test[:200])
+        plots.save(ax, out / f"observed_{slug}.png")
 
         if name in ("normal", "normal, learned noise"):
             f, noises, how = sample_by_nuts(model, points, nuts_draws, args.seed)
@@ -142,6 +146,7 @@ def main() -> None:
             plots.save(plots.band_panels(GRID, panels, **known), out / "regression_nuts.png")
         (out / "report.json").write_text(json.dumps(report, indent=2, default=float) + "\n")
 
+    plots.save(plots.coverage_curves(coverages), out / "regression_coverage.png")
     columns = ["sd_inside", "sd_outside", "ratio", "rmse_inside", "coverage", "crps", "nlpd"]
     columns += ["elbo", "objective", "kl_weight", "seconds"]
     frame = pd.json_normalize(list(table.values())).set_axis(list(table))

@@ -17,6 +17,7 @@ _MODULES = (
     "networks",
     "plots",
     "priors",
+    "pruning",
     "report",
     "sklearn",
     "uncertainty",

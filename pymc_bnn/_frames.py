@@ -6,14 +6,27 @@ pandas and polars are known by what they look like; neither is imported.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pymc_bnn._checks import first_line, invalid
 
-__all__ = ["as_numbers", "check_aligned", "column_names", "listed", "refuse_missing", "reordered"]
+if TYPE_CHECKING:
+    import pandas as pd
 
+__all__ = [
+    "as_html",
+    "as_numbers",
+    "check_aligned",
+    "column_names",
+    "listed",
+    "refuse_missing",
+    "reordered",
+]
+
+_SHOWN = 20  # rows of a table in a notebook
 _ENCODE = "encode it: pandas.get_dummies(…), or .astype('category').cat.codes as an index"
 _REPAIRS = {
     "M": "turn it into a number, as in (dates - dates.min()).dt.days",
@@ -133,6 +146,20 @@ def listed(names: Sequence[Any]) -> str:
     """
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return f"{list(names)[:8]}{more}"
+
+
+def as_html(title: str, table: pd.DataFrame) -> str:
+    """Return a title and the first rows of a table as HTML, for notebooks.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> as_html("a < b", pd.DataFrame({"a": [0.123456789]}))[:15]
+    '<p>a &lt; b</p>'
+    """
+    shown = table.head(_SHOWN).to_html(float_format="{:.4g}".format)
+    more = f"<p>and {len(table) - _SHOWN:,} more</p>" if len(table) > _SHOWN else ""
+    return f"<p>{escape(title)}</p>\n{shown}{more}"
 
 
 def refuse_missing(argument: str, names: Sequence[str], missing: Sequence[np.ndarray]) -> None:

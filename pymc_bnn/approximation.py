@@ -148,6 +148,7 @@ class Approximation(Resumes, Result):
         data: Iterable[Any] | None = None,
         batch_size: int = 512,
         random_seed: Any = 0,
+        progressbar: bool = True,
     ) -> pd.Series:
         """Evaluate the unweighted ELBO on all training data.
 
@@ -165,6 +166,8 @@ class Approximation(Resumes, Result):
             Examples evaluated at once; batches of `data` are evaluated as they are.
         random_seed : int or numpy.random.Generator, optional
             Seed of the draws.
+        progressbar : bool, optional
+            Show visits and remaining time, in terminals and notebooks, after a second.
 
         Returns
         -------
@@ -186,7 +189,8 @@ class Approximation(Resumes, Result):
         batch_size = check_int("batch_size", batch_size, 1, None, "pass batch_size=512")
         warn_of_changed_data(self.problem.terms, self.objective, rows=not self.streamed)
         seed = seed_of(random_seed)
-        return evaluate_elbo(self.problem, self.posterior, draws, data, batch_size, seed)
+        options = draws, data, batch_size, seed, progressbar
+        return evaluate_elbo(self.problem, self.posterior, *options)
 
     def kl(self, draws: int = 20, random_seed: Any = 0) -> pd.Series:
         """Return the KL of each variable in nats, averaged over draws of its parents.

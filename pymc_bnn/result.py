@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._frames import as_html
 from pymc_bnn.diagnostics.summary import prior_stds, scale_ratio
 from pymc_bnn.posterior.constrained import constrained_moments
 from pymc_bnn.posterior.sampling import choose_names, sample, to_dataset
@@ -103,6 +104,54 @@ class Result(Predicts):
     @abstractmethod
     def _saved(self, store: Store) -> dict[str, Any]:
         """Put arrays into a store, and return all else that it is made of, for JSON."""
+
+    def _repr_html_(self) -> str:
+        """Return a table of the free variables, for notebooks."""
+        of_one = getattr(self.posterior, "members", (self.posterior,))[0]
+        blocks = getattr(getattr(of_one, "guide", None), "blocks", ())
+        guides = {f.name: type(b.guide).__name__ for b in blocks for f in b.variables}
+        free = self.problem.terms.free
+        rows = {"shape": [f.start.shape for f in free], "numbers": [f.start.size for f in free]}
+        rows["guide"] = [guides.get(f.name, "draws") for f in free]
+        names = pd.Index([f.name for f in free], name="variable")
+        return as_html(repr(self), pd.DataFrame(rows, names))
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the ELBO (or objective) along the steps; of a mixture, that of each member.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            Of :func:`pymc_bnn.plots.elbo_curve` or :func:`pymc_bnn.plots.elbo_curves`, which have
+            options.
+
+        Examples
+        --------
+        >>> import pymc as pm, pymc_bnn as bnn
+        >>> with pm.Model() as model:
+        ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(9))
+        >>> fitted = bnn.fit(model, steps=500, random_seed=1, progressbar=False)
+        >>> fitted.plot().get_xlabel()
+        'step'
+        """
+        from pymc_bnn.plots import elbo_curve, elbo_curves
+
+        members = getattr(self, "members", None)
+        if members is None:
+            return elbo_curve(self, ax=ax)
+        # Members are of one model, so that their objectives may be ranked as well.
+        names = {f"member {i}": m.history for i, m in enumerate(members)}
+        names = {name: h.rename(columns={"objective": "elbo"}) for name, h in names.items()}
+        ax = elbo_curves(names, self.n_examples if self.n_examples > 1 else None, ax)
+        ax.set_ylabel(
+            ax.get_ylabel().replace("ELBO", {"elbo": "ELBO"}.get(self.objective, "objective"))
+        )
+        return ax
 
     @property
     def n_parameters(self) -> int:

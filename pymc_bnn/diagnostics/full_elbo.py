@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -19,6 +19,7 @@ from pymc_bnn.data.spec import BatchSpec
 from pymc_bnn.data.streams import check_stream
 from pymc_bnn.elbo import check_sign
 from pymc_bnn.elbo.objective import objective_name
+from pymc_bnn.inference.visit_progress import VisitProgress
 from pymc_bnn.model.absent import absent, check_there
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
@@ -31,7 +32,13 @@ __all__ = ["evaluate_elbo", "evaluate_kl"]
 
 
 def evaluate_elbo(
-    problem: Problem, posterior: Posterior, draws: int, data: Any, batch_size: int, seed: int
+    problem: Problem,
+    posterior: Posterior,
+    draws: int,
+    data: Any,
+    batch_size: int,
+    seed: int,
+    progressbar: bool = False,
 ) -> pd.Series:
     """Evaluate the ELBO in `draws` visits of all data; see :meth:`pymc_bnn.Approximation.elbo`.
 
@@ -46,8 +53,25 @@ def evaluate_elbo(
     True
     """
     _check_visits(problem, data)
-    if isinstance(posterior, MemberPosterior):
-        return _of_mixture(problem, posterior, draws, data, batch_size, seed)
+    options = draws, data, batch_size, seed
+    if not isinstance(posterior, MemberPosterior):
+        with VisitProgress(draws, "ELBO", enabled=progressbar) as bar:
+            return _of_one(problem, posterior, *options, bar.advance)
+    visits = draws * len(posterior.members)
+    with VisitProgress(visits, "ELBO of all members", enabled=progressbar) as bar:
+        return _of_mixture(problem, posterior, *options, bar.advance)
+
+
+def _of_one(
+    problem: Problem,
+    posterior: Posterior,
+    draws: int,
+    data: Any,
+    batch_size: int,
+    seed: int,
+    advance: Callable[[], None],
+) -> pd.Series:
+    """Return the ELBO of a posterior that is no mixture."""
     elbo, params = posterior.elbo_terms(problem)
     key, points = key_of(seed, "elbo"), bool(posterior.points)
     rest = {d.name: d.value for d in problem.terms.data if not d.per_example}
@@ -66,6 +90,7 @@ def evaluate_elbo(
             row, other, potential, prior, *kls[draw] = elbo.of_all(jax.device_get(per_batch))
             scale = problem.n / seen if data is not None else 1.0
             visits[draw] = -row * scale - other, kls[draw].sum() - potential, -prior
+            advance()
     check_sign(elbo.kl_methods, elbo.sizes, kls.mean(axis=0))
     nll, kl, negative_log_prior = visits.mean(axis=0)
     name = objective_name(points=points)  # dropout is absent here
@@ -105,7 +130,13 @@ def evaluate_kl(problem: Problem, posterior: Posterior, draws: int, seed: int) -
 
 
 def _of_mixture(
-    problem: Problem, posterior: MemberPosterior, draws: int, data: Any, batch_size: int, seed: int
+    problem: Problem,
+    posterior: MemberPosterior,
+    draws: int,
+    data: Any,
+    batch_size: int,
+    seed: int,
+    advance: Callable[[], None],
 ) -> pd.Series:
     r"""Return the ELBO of a mixture: the mean of its members' and what is gained by mixing.
 
@@ -115,7 +146,7 @@ def _of_mixture(
     weights, members = np.asarray(posterior.weights), posterior.members
     each = pd.DataFrame(
         [
-            evaluate_elbo(problem, m, draws, data, batch_size, seed + i)
+            _of_one(problem, m, draws, data, batch_size, seed + i, advance)
             for i, m in enumerate(members)
         ]
     )

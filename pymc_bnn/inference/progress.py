@@ -28,9 +28,11 @@ class Bar:
 
         Texts may name fields of the task, which ``self._bar.add_task`` has to give.
         """
+        from rich import get_console
         from rich import progress as rich
 
-        self._bar = rich.Progress(
+        kind = _in_notebooks() if get_console().is_jupyter else rich.Progress
+        self._bar = kind(
             *map(rich.TextColumn, before),
             rich.BarColumn(),
             *([rich.TaskProgressColumn()] if percent else []),
@@ -57,6 +59,27 @@ class Bar:
     def _speed(self) -> float | None:
         """Steps per second."""
         return self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
+
+
+def _in_notebooks() -> type:
+    """Return a kind of bar that redraws one output of a notebook's cell; it needs no widgets."""
+    from IPython.display import display
+    from rich import progress as rich
+
+    class InNotebook(rich.Progress):
+        handle: Any = None
+
+        def start(self) -> None:
+            self.handle = display(self, display_id=True)
+
+        def refresh(self) -> None:
+            if self.handle is not None:
+                self.handle.update(self)
+
+        def stop(self) -> None:
+            self.refresh()
+
+    return InNotebook
 
 
 class Progress(Bar):

@@ -13,6 +13,7 @@ from pytensor.tensor.variable import TensorVariable
 from pytensor_ml.layers import Flatten
 
 from pymc_bnn._checks import invalid
+from pymc_bnn._frames import as_html
 
 __all__ = ["Network", "in_a_row"]
 
@@ -58,6 +59,22 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network({_shape(self.input_shape)} → {' → '.join(self.labels)})"
+
+    def _repr_html_(self) -> str:
+        """Return a table of the layers and their parameters, for notebooks."""
+        import pandas as pd
+
+        weights = [
+            [v.get_value(borrow=True) for v in vars(layer).values() if hasattr(v, "get_value")]
+            if hasattr(layer, "__dict__")
+            else []
+            for layer in self.layers
+        ]
+        shapes = [", ".join(_shape(v.shape) for v in own) for own in weights]
+        sizes = [sum(v.size for v in own) for own in weights]
+        rows = {"layer": self.labels, "parameters": shapes, "numbers": sizes}
+        title = f"Network of {_shape(self.input_shape)}: {sum(sizes):,} numbers"
+        return as_html(title, pd.DataFrame(rows))
 
     def __call__(self, x: Any) -> TensorVariable:
         """Build the graph of the output for `x`, of shape (batch, …).

@@ -22,16 +22,24 @@ from pymc_bnn.plots.histograms import (
     entropy_histograms,
     uncertainty_densities,
 )
+from pymc_bnn.plots.pruning import pruning_curves
 from pymc_bnn.plots.regression import band_panels, compare_bands, predictive_band
 from pymc_bnn.plots.scales import mixture_density, scale_posteriors
 from pymc_bnn.plots.style import save
 from pymc_bnn.plots.tables import dots
+from pymc_bnn.plots.values import (
+    coverage_curves,
+    pit_histogram,
+    predicted_observed,
+    residuals,
+)
 from pymc_bnn.plots.weights import weight_posteriors
 
 __all__ = [
     "band_panels",
     "compare_bands",
     "confusion_matrix",
+    "coverage_curves",
     "density_by_correctness",
     "dots",
     "elbo_curve",
@@ -39,11 +47,15 @@ __all__ = [
     "entropy_histograms",
     "held_out_curves",
     "mixture_density",
+    "pit_histogram",
+    "predicted_observed",
     "predictive_band",
     "predictive_bars",
     "probability_intervals",
+    "pruning_curves",
     "refusal_curves",
     "reliability_diagram",
+    "residuals",
     "risk_coverage_curves",
     "save",
     "scale_posteriors",

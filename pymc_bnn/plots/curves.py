@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from pymc_bnn._checks import check_int, check_positive, invalid
+from pymc_bnn.plots.histories import (
+    common_examples,
+    history_of,
+    shown_range,
+    smooth,
+    steps_of,
+    window_of,
+)
 from pymc_bnn.plots.style import (
     FAINT,
     GREEN,
@@ -37,7 +45,7 @@ __all__ = ["elbo_curve", "elbo_curves", "held_out_curves"]
 
 
 def elbo_curve(
-    history: pd.DataFrame,
+    history: pd.DataFrame | Any,
     n_examples: int | None = None,
     ax: Axes | None = None,
     *,
@@ -52,13 +60,14 @@ def elbo_curve(
 
     Parameters
     ----------
-    history : pandas.DataFrame
-        One row per step, indexed by step; the column elbo (or objective, of a fit with points or
-        dropout, and so called in the picture) and, for `parts`, nll and kl, and log_prior where
-        it is there, in nats over all data; epoch, if there, labels a second axis. As
-        ``fit(…).history``.
+    history : pandas.DataFrame or fit
+        What `fit` returned, or its history: one row per step, indexed by step; the column elbo (or
+        objective, of a fit with points or dropout, and so called in the picture) and, for `parts`,
+        nll and kl, and log_prior where it is there, in nats over all data; epoch, if there, labels
+        a second axis.
     n_examples : int, optional
-        Number of training examples: the curves are divided by it, to nats per example.
+        Number of training examples: the curves are divided by it, to nats per example. By default
+        that of a fit; of a history alone there is none.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     n_classes : int, optional
@@ -90,6 +99,7 @@ def elbo_curve(
     >>> ax.get_ylabel(), ax.get_xlabel()
     ('ELBO [nats per example]', 'step')
     """
+    history, n_examples = history_of(history), common_examples([history], n_examples)
     total = "objective" if "objective" in getattr(history, "columns", ()) else "elbo"
     columns = [total, "nll", "kl"] if parts else [total]
     if parts and "log_prior" in history:
@@ -109,19 +119,19 @@ def elbo_curve(
                 "pass n_examples=, the number of training examples, too",
             )
     raw, title = frame[total] / unit, {"elbo": "ELBO"}.get(total, total)
-    steps, per_epoch = _steps(history)
+    steps, per_epoch = steps_of(history)
     stride = float(np.median(np.diff(steps))) if len(steps) > 1 else 1.0
-    window = _window(len(raw), per_epoch / stride)
+    window = window_of(len(raw), per_epoch / stride)
 
-    drawn = {title: (_smooth(raw, window), INK)}
+    drawn = {title: (smooth(raw, window), INK)}
     if parts:
-        drawn["−NLL"] = _smooth(-frame["nll"] / unit, window), ORANGE
-        drawn["−KL"] = _smooth(-frame["kl"] / unit, window), PURPLE
+        drawn["−NLL"] = smooth(-frame["nll"] / unit, window), ORANGE
+        drawn["−KL"] = smooth(-frame["kl"] / unit, window), PURPLE
         if "log_prior" in frame:
-            drawn["log prior of points"] = _smooth(frame["log_prior"] / unit, window), GREEN
+            drawn["log prior of points"] = smooth(frame["log_prior"] / unit, window), GREEN
     uniform = None if n_classes is None else -np.log(n_classes)
     seen = [raw.to_numpy(), *(values for values, _ in drawn.values())]
-    low, high = _shown_range(seen, uniform)
+    low, high = shown_range(seen, uniform)
 
     ax = axes_of(ax, (6.4, 4.0))
     if window > 1:
@@ -152,7 +162,7 @@ def elbo_curve(
     name = f"{title} and its parts" if parts else title
     ax.set_ylabel(f"{name} [nats per example]" if per_example else f"{name} [nats]")
     frame_axes(ax, top=with_epochs)
-    ax.legend(loc="best", fontsize="small", edgecolor="none", framealpha=0.9)
+    legend_above(ax)
     return ax
 
 
@@ -163,6 +173,7 @@ def elbo_curves(
     *,
     steps_per_second: Mapping[str, float] | None = None,
     n_classes: int | None = None,
+    legend: bool = True,
 ) -> Axes:
     """Draw the ELBOs of several fits, over their epochs or over the time they took.
 
@@ -171,10 +182,12 @@ def elbo_curves(
 
     Parameters
     ----------
-    histories : mapping from str to pandas.DataFrame
-        ``fit(…).history`` by name. Only fits with an ELBO: an objective may not be ranked with it.
+    histories : mapping from str to pandas.DataFrame or fit
+        What `fit` returned, or its history, by name. Only fits with an ELBO: an objective may not
+        be ranked with it.
     n_examples : int, optional
-        Number of training examples: the curves are divided by it, to nats per example.
+        Number of training examples: the curves are divided by it, to nats per example. By default
+        that of the fits.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     steps_per_second : mapping from str to float, optional
@@ -182,6 +195,8 @@ def elbo_curves(
     n_classes : int, optional
         Number of classes `K`, at least 2; needs `n_examples`. A dashed line marks −log K, which a
         posterior equal to the prior scores about.
+    legend : bool, optional
+        Whether to draw a legend above the axes; False where several axes of a figure share one.
 
     Returns
     -------
@@ -204,7 +219,8 @@ def elbo_curves(
     ('seconds', ['ELBO [nats]', '(logarithmic in −ELBO)'])
     """
     histories = check_mapping("histories", histories, "pass {'local': fitted.history}, say")
-    unit = 1
+    unit, n_examples = 1, common_examples(list(histories.values()), n_examples)
+    histories = {name: history_of(fit) for name, fit in histories.items()}
     if n_examples is not None:
         unit = check_int("n_examples", n_examples, 1, None, "pass the number of training examples")
     if n_classes is not None:
@@ -222,9 +238,9 @@ def elbo_curves(
     for name, history in histories.items():
         label = f"histories[{name!r}]"
         raw = check_columns(label, history, ["elbo"], "pass `fit(…).history`")["elbo"] / unit
-        steps, per_epoch = _steps(history)
+        steps, per_epoch = steps_of(history)
         stride = float(np.median(np.diff(steps))) if len(steps) > 1 else 1.0
-        values = _smooth(raw, _window(len(raw), per_epoch / stride))
+        values = smooth(raw, window_of(len(raw), per_epoch / stride))
         x = steps / (per_epoch if by_epoch else 1)
         curves[name] = x if steps_per_second is None else steps / speeds[name], values
     longest = max(x[-1] for x, _ in curves.values())
@@ -239,7 +255,8 @@ def elbo_curves(
     name = "ELBO [nats per example]" if n_examples else "ELBO [nats]"
     ax.set_ylabel(name + ("\n(logarithmic in −ELBO)" if logarithmic else ""))
     frame_axes(ax)
-    ax.legend(loc="best", fontsize="small", edgecolor="none", framealpha=0.9)
+    if legend:
+        legend_above(ax)
     return ax
 
 
@@ -303,49 +320,6 @@ def held_out_curves(
     return ax
 
 
-def _steps(history: pd.DataFrame) -> tuple[np.ndarray, float]:
-    """Return the step of each row and the number of steps per epoch, 1 where unknown."""
-    if history.index.nlevels > 1:
-        got, repair = "that of a mixture", "draw elbo_curves({str(i): m.history for i, m in …})"
-        raise invalid("history", "be that of one fit", got, repair)
-    steps = history.index.to_numpy()
-    if steps.dtype.kind not in "iuf" or (np.diff(steps) <= 0).any() or steps[0] < 0:
-        raise invalid(
-            "history",
-            "be indexed by increasing step numbers",
-            f"an index of dtype {steps.dtype}",
-            "pass `fit(…).history`, or history.reset_index(drop=True)",
-        )
-    if "epoch" not in history:
-        return steps, 1.0
-    epoch = float(history["epoch"].iloc[-1])
-    return steps, steps[-1] / epoch if epoch > 0 else 1.0
-
-
-def _window(rows: int, per_epoch: float) -> int:
-    """Return over how many rows to average: an epoch, within 1/50 and 1/10 of all."""
-    return int(max(1, min(max(rows // 50, round(per_epoch)), rows // 10)))
-
-
-def _smooth(values: pd.Series, window: int) -> np.ndarray:
-    """Return the centred moving average, over what there is near the ends."""
-    return values.rolling(window, center=True, min_periods=1).mean().to_numpy()
-
-
-def _shown_range(curves: Sequence[np.ndarray], level: float | None) -> tuple[float, float]:
-    """Return the limits of y that show the curves, less where one dives, and a level, if any."""
-    lows, highs = [], []
-    for values in curves:
-        bottom, top = values.min(), values.max()
-        most = top - np.quantile(values, 0.1)  # the range of all but the lowest tenth
-        lows.append(bottom if top - bottom <= 2.5 * most else top - 1.5 * most)
-        highs.append(top)
-    low = min(lows if level is None else [*lows, level])
-    high = max(highs if level is None else [*highs, level])
-    pad = 0.05 * (high - low) or 0.05 * max(abs(high), 1.0)
-    return low - pad, high + pad
-
-
 def _draw_series(
     ax: Axes, curves: Mapping[str, tuple[np.ndarray, np.ndarray]], n_classes: int | None
 ) -> bool:
@@ -362,14 +336,14 @@ def _draw_series(
         ax.axhline(uniform, color=GREY, linewidth=1.2, linestyle="--", zorder=2, label=label)
     if logarithmic:
         seen = [-np.log(-values) for _, values in curves.values()]
-        low, high = _shown_range(seen, None if uniform is None else -np.log(-uniform))
+        low, high = shown_range(seen, None if uniform is None else -np.log(-uniform))
         ax.set_yscale("function", functions=(_minus_log_of_minus, lambda v: -np.exp(-v)))
         ax.set_ylim(-np.exp(-low), -np.exp(-high))
         ax.yaxis.set_major_locator(FixedLocator(-log_ticks(np.exp(-high), np.exp(-low))))
         ax.yaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_formatter(FuncFormatter(thousands))
     else:
-        ax.set_ylim(*_shown_range([values for _, values in curves.values()], uniform))
+        ax.set_ylim(*shown_range([values for _, values in curves.values()], uniform))
     return logarithmic
 
 

@@ -54,7 +54,7 @@ def predictive_band(
     Parameters
     ----------
     x : array_like of shape (n,)
-        Inputs, in increasing order.
+        Inputs, in any order; what goes with them is put in order with them.
     mean : array_like of shape (n,)
         Predicted mean, in the unit of y.
     epistemic : array_like of shape (n,)
@@ -85,7 +85,7 @@ def predictive_band(
     Raises
     ------
     ValueError, TypeError
-        If an array is not finite or of another shape, `x` does not increase, or a standard
+        If an array is not finite or of another shape, all of `x` are equal, or a standard
         deviation is negative.
 
     Examples
@@ -96,11 +96,12 @@ def predictive_band(
     >>> ax.get_ylabel()
     'y'
     """
-    x = _check_inputs(x)
-    mean, epistemic = _along("mean", mean, x), _along("epistemic", epistemic, x, spread=True)
+    x, order = _check_inputs(x)
+    mean = _along("mean", mean, order)
+    epistemic = _along("epistemic", epistemic, order, spread=True)
     total = None
     if aleatoric is not None:
-        total = np.hypot(epistemic, _along("aleatoric", aleatoric, x, spread=True))
+        total = np.hypot(epistemic, _along("aleatoric", aleatoric, order, spread=True))
     ax = axes_of(ax, _SIZE)
     low, high = mean - _WIDTH * epistemic, mean + _WIDTH * epistemic
     label = f"function ± {_WIDTH} sd"
@@ -111,10 +112,10 @@ def predictive_band(
         ax.fill_between(x, *ends, color=GREEN, alpha=0.18, linewidth=0, zorder=1, label=label)
     ax.plot(x, mean, color=GREEN, linewidth=1.8, zorder=4, label="mean")
     if at_mean is not None:
-        single = _along("at_mean", at_mean, x)
+        single = _along("at_mean", at_mean, order)
         label = "at the mean of the weights"
         ax.plot(x, single, ":", color=PURPLE, linewidth=1.8, zorder=5, label=label)
-    _draw_known(ax, x, data, truth)
+    _draw_known(ax, x, order, data, truth)
     _finish(ax, x, xlabel, ylabel, ylim, legend)
     return ax
 
@@ -139,7 +140,7 @@ def compare_bands(
     Parameters
     ----------
     x : array_like of shape (n,)
-        Inputs, in increasing order.
+        Inputs, in any order; what goes with them is put in order with them.
     bands : mapping from str to (array_like, array_like)
         Mean and standard deviation (n,) by name, in the unit of y; four at most.
     data : (array_like, array_like), optional
@@ -165,7 +166,7 @@ def compare_bands(
     ------
     ValueError, TypeError
         If `bands` is empty or holds more than four, an array is not finite or of another shape,
-        `x` does not increase, or a standard deviation is negative.
+        all of `x` are equal, or a standard deviation is negative.
 
     Examples
     --------
@@ -174,8 +175,8 @@ def compare_bands(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['NUTS: mean ± 2 sd', 'mean-field: mean ± 2 sd']
     """
-    x = _check_inputs(x)
-    bands = _check_bands("bands", bands, x)
+    x, order = _check_inputs(x)
+    bands = _check_bands("bands", bands, order)
     ax = axes_of(ax, _SIZE)
     for i, (name, (mean, std)) in enumerate(bands.items()):
         color, ends = _BANDS[i], (mean - _WIDTH * std, mean + _WIDTH * std)
@@ -186,7 +187,7 @@ def compare_bands(
         ax.plot(x, mean, linewidth=2.0, zorder=4 + i, label=label, **line)
         for end in ends:
             ax.plot(x, end, linewidth=1.1, zorder=3 + i, **line)
-    _draw_known(ax, x, data, truth)
+    _draw_known(ax, x, order, data, truth)
     _finish(ax, x, xlabel, ylabel, ylim, legend)
     return ax
 
@@ -206,7 +207,7 @@ def band_panels(
     Parameters
     ----------
     x : array_like of shape (n,)
-        Inputs, in increasing order.
+        Inputs, in any order; what goes with them is put in order with them.
     panels : mapping from str to mapping from str to (array_like, array_like)
         By model and method: mean and standard deviation (n,), in the unit of y. Each panel is one
         of `compare_bands`; all have the same methods, in the same order.
@@ -236,10 +237,11 @@ def band_panels(
     >>> [ax.get_title() for ax in axes]
     ['noise known', 'noise learned']
     """
-    x = _check_inputs(x)
+    _, order = _check_inputs(x)
     panels = check_mapping("panels", panels, "pass {'noise known': {'NUTS': (mean, std)}}, say")
-    panels = {name: _check_bands(f"panels[{name!r}]", bands, x) for name, bands in panels.items()}
-    methods = [list(bands) for bands in panels.values()]
+    methods = [
+        list(_check_bands(f"panels[{name!r}]", bands, order)) for name, bands in panels.items()
+    ]
     if any(names != methods[0] for names in methods):
         rule, repair = "have the same methods in each panel", "draw the others by compare_bands"
         raise invalid("panels", rule, methods, repair)
@@ -255,10 +257,10 @@ def band_panels(
     return axes
 
 
-def _draw_known(ax: Axes, x: np.ndarray, data: Any, truth: Any) -> None:
+def _draw_known(ax: Axes, x: np.ndarray, order: np.ndarray, data: Any, truth: Any) -> None:
     """Draw the true function and the data."""
     if truth is not None:
-        truth = _along("truth", truth, x)
+        truth = _along("truth", truth, order)
         ax.plot(x, truth, "--", color=GREY, linewidth=1.2, zorder=3, label="true function")
     if data is not None:
         at, y = (np.asarray(v) for v in _pair("data", data, "(x, y)"))
@@ -283,20 +285,21 @@ def _finish(ax: Axes, x: np.ndarray, xlabel: str, ylabel: str, ylim: Any, legend
         legend_above(ax, ncols=3)
 
 
-def _check_inputs(x: Any) -> np.ndarray:
+def _check_inputs(x: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs (n,) in increasing order, and the order that makes them so."""
     x = np.asarray(x)
     if x.ndim != 1 or x.size < 2:
         rule, repair = "have shape (n,) with n of at least 2", "pass one column of the inputs"
         raise invalid("x", rule, f"shape {x.shape}", repair)
     _check_numbers("x", x)
-    if (np.diff(x) <= 0).any():
-        at = int(np.argmax(np.diff(x) <= 0))
-        raise invalid("x", "increase", f"{x[at + 1]:.6g} after {x[at]:.6g}", "sort the inputs")
-    return x.astype(float)
+    if x.min() == x.max():
+        raise invalid("x", "hold two different numbers at least", x[0], "pass a column that varies")
+    order = np.argsort(x, kind="stable")
+    return x[order].astype(float), order
 
 
-def _check_bands(argument: str, bands: Any, x: np.ndarray) -> dict[str, tuple[Any, Any]]:
-    """Return means and standard deviations (n,) by method."""
+def _check_bands(argument: str, bands: Any, order: np.ndarray) -> dict[str, tuple[Any, Any]]:
+    """Return means and standard deviations (n,) by method, in that order."""
     bands = check_mapping(argument, bands, "pass {'NUTS': (mean, std)}, say")
     if len(bands) > len(_BANDS):
         rule, repair = f"hold at most {len(_BANDS)} methods", "draw the others into other axes"
@@ -305,21 +308,22 @@ def _check_bands(argument: str, bands: Any, x: np.ndarray) -> dict[str, tuple[An
     for name, band in bands.items():
         label = f"{argument}[{name!r}]"
         mean, std = _pair(label, band, "(mean, standard deviation)")
-        checked[name] = _along(f"{label}[0]", mean, x), _along(f"{label}[1]", std, x, spread=True)
+        std = _along(f"{label}[1]", std, order, spread=True)
+        checked[name] = _along(f"{label}[0]", mean, order), std
     return checked
 
 
-def _along(argument: str, values: Any, x: np.ndarray, spread: bool = False) -> np.ndarray:
-    """Return finite numbers (n,); standard deviations may be one number, and not below 0."""
+def _along(argument: str, values: Any, order: np.ndarray, spread: bool = False) -> np.ndarray:
+    """Return finite numbers (n,), in order; standard deviations may be one, and not below 0."""
     values = np.asarray(values)
-    if values.shape != x.shape and not (spread and values.ndim == 0):
-        rule = f"have shape {x.shape}, one number per input"
+    if values.shape != order.shape and not (spread and values.ndim == 0):
+        rule = f"have shape {order.shape}, one number per input"
         raise invalid(argument, rule, f"shape {values.shape}", "evaluate it at `x`")
     _check_numbers(argument, values)
     if spread and values.min() < 0:
         rule, repair = "be 0 or above", "pass standard deviations"
         raise invalid(argument, rule, f"{values.min():.6g}", repair)
-    return np.broadcast_to(values, x.shape).astype(float)
+    return np.broadcast_to(values, order.shape)[order].astype(float)
 
 
 def _pair(argument: str, value: Any, what: str) -> tuple[Any, Any]:

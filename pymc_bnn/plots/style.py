@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.uncertainty.arrays import as_array
@@ -144,7 +145,11 @@ def frame_axes(ax: Axes, grid: str = "y", top: bool = False) -> None:
 
 def legend_above(ax: Axes, ncols: int = 2, **options: Any) -> None:
     """Put a legend above the axes, where it covers nothing, in as many columns as there is room."""
+    tops = [second.get_tightbbox().y1 - ax.bbox.y1 for second in ax.child_axes]  # an axis on top
+    over = max(tops, default=0.0) / ax.get_figure(root=True).dpi
+    above = offset_copy(ax.transAxes, ax.get_figure(root=True), 0.0, over)
     place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
+    place["bbox_transform"] = above
     room = 1.1 * ax.get_window_extent().width  # the layout will widen the axes
     for columns in range(ncols, 0, -1):
         options |= {"ncols": columns, "frameon": False, "fontsize": "small"}

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 import jax
 
+from pymc_bnn.inference.visit_progress import VisitProgress
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.prediction.predictor import Predictor
@@ -86,6 +87,7 @@ def predict(
     mesh: Any = None,
     first: int = 0,
     padded: int = 0,
+    progressbar: bool = False,
 ) -> Prediction:
     """Predict as :meth:`pymc_bnn.Approximation.predict` does, with a predictor used often.
 
@@ -115,5 +117,8 @@ def predict(
 
     fixed = at == "mean" or posterior.fixed
     stream = Stream(count, batch_size, keep_draws, key, fixed, mesh, first, padded)
-    with precision(predictor.dtype):
-        return stream.run(predictor, rows, weights)
+    with (
+        precision(predictor.dtype),
+        VisitProgress(count, "predicting", enabled=progressbar) as bar,
+    ):
+        return stream.run(predictor, rows, weights, bar.advance)

@@ -47,6 +47,7 @@ class Predicts:
         mc_dropout: bool = False,
         random_seed: Any = None,
         devices: str | int | Sequence[Any] | None = None,
+        progressbar: bool = True,
     ) -> Prediction:
         """Predict, streaming over examples and posterior draws.
 
@@ -76,6 +77,8 @@ class Predicts:
             Seed of the draws.
         devices : "all", int or sequence of jax.Device, optional
             Split the rows of each batch over several devices, as in :func:`pymc_bnn.fit`.
+        progressbar : bool, optional
+            Show draws, rate and remaining time, in terminals and notebooks, after a second.
 
         Returns
         -------
@@ -115,6 +118,7 @@ class Predicts:
             keep_draws,
             random_seed,
             mesh,
+            progressbar=progressbar,
         )
 
     def predict_to(

@@ -11,6 +11,7 @@ import xarray as xr
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.posterior.sampling import LIMIT_BYTES
+from pymc_bnn.prediction.display import Shown
 from pymc_bnn.uncertainty.intervals import tails
 
 __all__ = [
@@ -25,7 +26,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class ClassPrediction:
+class ClassPrediction(Shown):
     """Predictions of a categorical or Bernoulli variable; what `uncertainty.summary` reads.
 
     Examples
@@ -49,7 +50,7 @@ class ClassPrediction:
 
 
 @dataclass(frozen=True)
-class ValuePrediction:
+class ValuePrediction(Shown):
     """Predictive samples of a variable that is not categorical, or draws of a deterministic.
 
     Examples
@@ -134,7 +135,7 @@ class ValuePrediction:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """Predictions of a model's observed variables; made by :meth:`Approximation.predict`.
 
     ``prediction["y"]`` is the :class:`ClassPrediction` or :class:`ValuePrediction` of one

@@ -78,8 +78,14 @@ class Stream:
     first: int = 0
     padded: int = 0
 
-    def run(self, predictor: Predictor, rows: Rows, weights: Weights) -> Prediction:
-        """Predict from the weights of each draw."""
+    def run(
+        self,
+        predictor: Predictor,
+        rows: Rows,
+        weights: Weights,
+        advance: Callable[[], Any] = lambda: None,
+    ) -> Prediction:
+        """Predict from the weights of each draw; `advance` is called after each."""
         n = rows.n or 1
         size = max(self.batch_size if n > self.batch_size else room_of(n), self.padded)
         if predictor.unknown and (size < n or self.padded):
@@ -109,6 +115,7 @@ class Stream:
                 total.add(draw, self.draws, self.keep_draws, *values)
             if predictor.with_density:
                 density.add(found[DENSITY])
+            advance()
         return Prediction(
             {name: total.result(self.draws) for name, total in totals.items()},
             self.draws,

@@ -12,6 +12,12 @@ from pymc_bnn.uncertainty.calibration import (
     calibration_floor,
     reliability,
 )
+from pymc_bnn.uncertainty.calibration_of_values import coverage_table, pit
+from pymc_bnn.uncertainty.conformal_intervals import (
+    ConformalValues,
+    conformal_values,
+    interval_summary,
+)
 from pymc_bnn.uncertainty.detection import Detection, detect, detection_table
 from pymc_bnn.uncertainty.entropies import expected_entropy, mutual_information, predictive_entropy
 from pymc_bnn.uncertainty.evaluation import evaluate, evaluate_values
@@ -57,6 +63,7 @@ __all__ = [
     "ChiSquare",
     "ClassPrediction",
     "Conformal",
+    "ConformalValues",
     "Coverage",
     "Detection",
     "Interval",
@@ -71,8 +78,10 @@ __all__ = [
     "class_votes",
     "conformal",
     "conformal_coverage_interval",
+    "conformal_values",
     "count_votes",
     "coverage_at_risk",
+    "coverage_table",
     "crps",
     "detect",
     "detection_table",
@@ -81,9 +90,11 @@ __all__ = [
     "evaluate_values",
     "expected_entropy",
     "interval_coverage",
+    "interval_summary",
     "label_votes",
     "mutual_information",
     "nlpd",
+    "pit",
     "predictive_entropy",
     "probability_interval",
     "refusal_threshold",

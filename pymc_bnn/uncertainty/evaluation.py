@@ -13,6 +13,7 @@ from pymc_bnn.uncertainty.entropies import entropy
 from pymc_bnn.uncertainty.intervals import tails, wilson
 from pymc_bnn.uncertainty.predictions import ClassPrediction, read_labelled
 from pymc_bnn.uncertainty.regression import (
+    by_output,
     check_samples,
     check_values,
     crps,
@@ -131,13 +132,14 @@ def evaluate_values(
 
     Parameters
     ----------
-    samples : array_like of shape (draws, n), or prediction
+    samples : array_like of shape (draws, n) or (draws, n, outputs), or prediction
         Predictive samples of the observations, with their noise, at least two draws: what
         `predict` returned, of one variable or of all where only one has values.
-    y : array_like of shape (n,)
+    y : array_like of shape (n,) or (n, outputs)
         The observations, which the fit did not see.
     log_density : array_like of shape (n,), optional
-        Log predictive density of each observation, nats: ``prediction.log_density``.
+        Log predictive density of each example, of all its outputs, nats:
+        ``prediction.log_density``.
     level : float, optional
         Probability of the predictive intervals, in (0, 1). Default 0.95.
     repeats : int, optional
@@ -159,7 +161,8 @@ def evaluate_values(
         - nlpd: negative mean of `log_density`, nats; left out without it.
 
         The interval of the coverage is a Wilson score interval, the others are of the percentile
-        bootstrap over examples.
+        bootstrap over examples. Of several outputs the index is "output" (the columns of `y`, or
+        numbers) and "metric", with nlpd, which is of all outputs of an example, under "all".
 
     Raises
     ------
@@ -179,11 +182,13 @@ def evaluate_values(
     nlpd        2.000
     Name: value, dtype: float64
     """
+    import pandas as pd
+
     samples = check_samples("samples", samples, least=2)
     check_aligned("log_density", {"y": y, "log_density": log_density})
-    y = check_values("y", y, samples.shape[1])
     if log_density is not None:
-        log_density = check_values("log_density", log_density, len(y))
+        check_values("y", y, samples.shape[1:])
+        log_density = check_values("log_density", log_density, samples.shape[1:2])
     tails(level)
     repeats = check_int("repeats", repeats, 2, None, "pass repeats=1000")
     seed = check_seed(random_seed)
@@ -191,15 +196,22 @@ def evaluate_values(
     def interval(statistic, *arrays):
         return bootstrap_interval(statistic, *arrays, repeats=repeats, random_seed=seed)
 
-    rows = {
-        "rmse": interval(_root_mean_square, samples.mean(axis=0) - y),
-        "coverage": interval_coverage(samples, y, level),
-        "width": interval(np.mean, np.diff(value_interval(samples, level))[:, 0]),
-        "crps": interval(np.mean, crps(samples, y)),
-    }
-    if log_density is not None:
-        rows["nlpd"] = interval(np.mean, -log_density)
-    return _table(rows)
+    def scores(samples, y):
+        rows = {
+            "rmse": interval(_root_mean_square, samples.mean(axis=0) - y),
+            "coverage": interval_coverage(samples, y, level),
+            "width": interval(np.mean, np.diff(value_interval(samples, level))[:, 0]),
+            "crps": interval(np.mean, crps(samples, y)),
+        }
+        return _table(rows)
+
+    table = by_output(scores, samples, y)
+    if log_density is None:
+        return table
+    density = _table({"nlpd": interval(np.mean, -log_density)})
+    if samples.ndim > 2:
+        density = pd.concat({"all": density}, names=["output"])
+    return pd.concat([table, density])
 
 
 def _root_mean_square(errors: np.ndarray, axis: int) -> Any:

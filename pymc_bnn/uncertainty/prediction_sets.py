@@ -147,7 +147,7 @@ def conformal(
     check_aligned("calibration_y", {"calibration_pred": calibration_pred, "y": calibration_y})
     y = check_labels("calibration_y", calibration_y, *mean.shape)
     n = len(y)
-    needed = _needed_rank(n, coverage, "calibration_pred")
+    needed = needed_rank(n, coverage, "calibration_pred")
     scores, ties = _scores(method, mean, random_seed, stream=0)
     own = scores[np.arange(n), y]  # (n,)
     at = np.lexsort((ties, own))[needed - 1]
@@ -200,7 +200,7 @@ def conformal_coverage_interval(
     n_test = check_int("n_test", n_test, 1, None, "pass the number of examples")
     coverage = check_share("coverage", coverage, "pass coverage=0.9")
     quantiles = tails(level)
-    k = _needed_rank(n, coverage, "n_calibration")
+    k = needed_rank(n, coverage, "n_calibration")
     low, high = betabinom(n_test, k, n + 1 - k).ppf(quantiles)
     return int(low), int(high)
 
@@ -287,7 +287,7 @@ def _scores(
     return _METHODS[method](mean, u), ties
 
 
-def _needed_rank(n: int, coverage: float, argument: str) -> int:
+def needed_rank(n: int, coverage: float, argument: str) -> int:
     """Return ⌈(n + 1)·coverage⌉ if there are so many calibration examples."""
     needed = rank(coverage, n + 1)
     if needed > n:

@@ -2,24 +2,30 @@
 
 Predictive samples have shape (draws, n): a new observation of each example under each posterior
 draw, noise included, as ``prediction["y"].samples``; what `predict` returned will do as well, if it
-kept its draws: of one variable, ``prediction["y"]``, or of all, where only one has values.
+kept its draws: of one variable, ``prediction["y"]``, or of all, where only one has values. Of
+several outputs they have shape (draws, n, outputs), and answers keep that axis: nothing is
+averaged over outputs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.uncertainty.arrays import as_numbers, kept_draws
+from pymc_bnn._frames import column_names
+from pymc_bnn.uncertainty.arrays import ONE_VARIABLE, as_numbers, kept_draws, one_variable
 from pymc_bnn.uncertainty.intervals import tails, wilson
 
 __all__ = [
     "Coverage",
     "VarianceParts",
+    "by_output",
     "check_samples",
     "check_values",
+    "coverage_of",
     "crps",
     "interval_coverage",
     "value_interval",
@@ -28,13 +34,13 @@ __all__ = [
 
 
 class Coverage(NamedTuple):
-    """How many observations lie inside their predictive intervals."""
+    """How many observations lie inside their predictive intervals: a number, or (outputs,)."""
 
-    value: float
+    value: float | np.ndarray
     """Share of the observations, in [0, 1]."""
-    low: float
+    low: float | np.ndarray
     """Lower end of the share's 95 % score interval."""
-    high: float
+    high: float | np.ndarray
     """Upper end of it."""
 
 
@@ -42,11 +48,11 @@ class VarianceParts(NamedTuple):
     """Standard deviations of a prediction, in the unit of y; their squares add up."""
 
     epistemic: np.ndarray
-    """Shape (n,): of the mean function over posterior draws; more data would shrink it."""
+    """Shape (n, ...): of the mean function over posterior draws; more data would shrink it."""
     aleatoric: np.ndarray
-    """Shape (n,): of the noise, root mean square over posterior draws."""
+    """Shape (n, ...): of the noise, root mean square over posterior draws."""
     total: np.ndarray
-    """Shape (n,): of a new observation."""
+    """Shape (n, ...): of a new observation."""
 
 
 def value_interval(samples: Any, level: float = 0.95) -> np.ndarray:
@@ -57,7 +63,7 @@ def value_interval(samples: Any, level: float = 0.95) -> np.ndarray:
 
     Parameters
     ----------
-    samples : array_like of shape (draws, n), or prediction
+    samples : array_like of shape (draws, n) or (draws, n, outputs), or prediction
         One value per posterior draw and example.
     level : float, optional
         Probability of the interval, in (0, 1). Default 0.95: from the 2.5 % to the 97.5 %
@@ -65,7 +71,7 @@ def value_interval(samples: Any, level: float = 0.95) -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray of shape (n, 2)
+    numpy.ndarray of shape (n, 2) or (n, outputs, 2)
         Lower and upper ends, in the unit of the samples.
 
     Raises
@@ -84,7 +90,7 @@ def value_interval(samples: Any, level: float = 0.95) -> np.ndarray:
     array([[1., 3.]])
     """
     quantiles = tails(level)
-    return np.quantile(check_samples("samples", samples), quantiles, axis=0).T
+    return np.moveaxis(np.quantile(check_samples("samples", samples), quantiles, axis=0), 0, -1)
 
 
 def interval_coverage(samples: Any, y: Any, level: float = 0.95) -> Coverage:
@@ -95,9 +101,9 @@ def interval_coverage(samples: Any, y: Any, level: float = 0.95) -> Coverage:
 
     Parameters
     ----------
-    samples : array_like of shape (draws, n), or prediction
+    samples : array_like of shape (draws, n) or (draws, n, outputs), or prediction
         Predictive samples of the observations: with their noise.
-    y : array_like of shape (n,)
+    y : array_like of shape (n,) or (n, outputs)
         The observations, which the fit did not see.
     level : float, optional
         Probability of the intervals, in (0, 1). Default 0.95.
@@ -106,7 +112,8 @@ def interval_coverage(samples: Any, y: Any, level: float = 0.95) -> Coverage:
     -------
     Coverage
         `value`, and `low` and `high`, the ends of its 95 % score interval: of the chance in n
-        observations alone, which are taken as independent given the fit.
+        observations alone, which are taken as independent given the fit. Of several outputs each
+        is an array (outputs,).
 
     Raises
     ------
@@ -126,10 +133,17 @@ def interval_coverage(samples: Any, y: Any, level: float = 0.95) -> Coverage:
     0.5
     """
     samples = check_samples("samples", samples)
-    y = check_values("y", y, samples.shape[1])
-    low, high = value_interval(samples, level).T
-    inside = int(((low <= y) & (y <= high)).sum())
-    return Coverage(inside / y.size, *wilson(inside, y.size, 0.95))
+    y = check_values("y", y, samples.shape[1:])
+    return coverage_of(value_interval(samples, level), y)
+
+
+def coverage_of(intervals: np.ndarray, y: np.ndarray) -> Coverage:
+    """Return the share of observations (n, ...) inside intervals (n, ..., 2), ends included."""
+    inside = ((intervals[..., 0] <= y) & (y <= intervals[..., 1])).sum(axis=0)
+    ends = np.array([wilson(count, len(y), 0.95) for count in inside.ravel()])
+    low, high = ends.T.reshape(2, *inside.shape)
+    each = inside / len(y), low, high
+    return Coverage(*(each if inside.ndim else map(float, each)))
 
 
 def crps(samples: Any, y: Any) -> np.ndarray:
@@ -143,14 +157,14 @@ def crps(samples: Any, y: Any) -> np.ndarray:
 
     Parameters
     ----------
-    samples : array_like of shape (draws, n), or prediction
+    samples : array_like of shape (draws, n) or (draws, n, outputs), or prediction
         Predictive samples of the observations, at least two draws: with their noise.
-    y : array_like of shape (n,)
+    y : array_like of shape (n,) or (n, outputs)
         The observations.
 
     Returns
     -------
-    numpy.ndarray of shape (n,)
+    numpy.ndarray of shape (n,) or (n, outputs)
         The fair estimate: E|Y − Y′| is averaged over pairs of different draws. So its expectation
         is the score of the distribution that was drawn from, however few draws; that of a single
         observation may then be slightly negative.
@@ -178,11 +192,11 @@ def crps(samples: Any, y: Any) -> np.ndarray:
     array([1.])
     """
     samples = check_samples("samples", samples, least=2)
-    y = check_values("y", y, samples.shape[1])
+    y = check_values("y", y, samples.shape[1:])
     m = len(samples)
     # Of the sorted, Σ_{i<j} (x_j − x_i) = Σ_k (2k − m + 1) x_k, with k counted from 0.
     centred = np.sort(samples, axis=0) - samples.mean(axis=0)
-    pairs = (2 * np.arange(m) - m + 1) @ centred  # (n,)
+    pairs = np.tensordot(2 * np.arange(m) - m + 1, centred, axes=1)  # (n, ...)
     return np.abs(samples - y).mean(axis=0) - pairs / (m * (m - 1))
 
 
@@ -197,17 +211,19 @@ def variance_parts(means: Any, noise_stds: Any) -> VarianceParts:
 
     Parameters
     ----------
-    means : array_like of shape (draws, n), or prediction of one variable
+    means : array_like of shape (draws, n) or (draws, n, outputs), or prediction of one variable
         Mean function of each posterior draw, at least two of them.
-    noise_stds : array_like of shape (draws, n), (draws, 1) or (), or prediction of one variable
-        Standard deviation of the noise, 0 or more: of each draw, for each example or for all, or
-        a known number. Draws of it need not be paired with those of the mean.
+    noise_stds : array_like, or prediction of one variable
+        Standard deviation of the noise, 0 or more: a known number, or draws of it, as many, of
+        shape (draws, n, …) or (draws, 1, …), for each example or for all; of several outputs with
+        an axis for them, of length 1 where they share it. A prediction that has no axis of examples
+        gets one. Draws of it need not be paired with those of the mean.
 
     Returns
     -------
     VarianceParts
-        `epistemic`, `aleatoric` and `total` standard deviations (n,). The variance over draws has
-        the divisor draws − 1.
+        `epistemic`, `aleatoric` and `total` standard deviations, (n,) or (n, outputs). The variance
+        over draws has the divisor draws − 1.
 
     Raises
     ------
@@ -233,16 +249,7 @@ def variance_parts(means: Any, noise_stds: Any) -> VarianceParts:
         repair = f"choose its variable (predict has var_names=), as in prediction[{names[-1]!r}]"
         raise invalid("means", rule, got, repair, TypeError)
     means = check_samples("means", means, least=2)
-    noise_stds = getattr(noise_stds, "samples", noise_stds)
-    noise_stds = as_numbers("noise_stds", noise_stds)
-    draws, n = means.shape
-    if noise_stds.shape not in ((), (draws, 1), (draws, n)):
-        raise invalid(
-            "noise_stds",
-            f"be a number or have shape {(draws, n)} or {(draws, 1)}",
-            f"shape {noise_stds.shape}",
-            "use `sigma[:, None]` for one number per draw",
-        )
+    noise_stds = _noise(noise_stds, means.shape)
     if noise_stds.min() < 0:
         repair = "pass standard deviations, not their logarithms"
         raise invalid("noise_stds", "be 0 or above", f"{noise_stds.min():.6g}", repair)
@@ -251,27 +258,65 @@ def variance_parts(means: Any, noise_stds: Any) -> VarianceParts:
     return VarianceParts(*np.sqrt([epistemic, aleatoric, epistemic + aleatoric]))
 
 
+def _noise(noise: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return standard deviations that go with draws of that shape."""
+    of_prediction = getattr(noise, "samples", None) is not None
+    values = as_numbers("noise_stds", noise.samples if of_prediction else noise, ONE_VARIABLE)
+    if of_prediction and getattr(noise, "rows", 0) is None:
+        values = values[:, None]
+    one_each = all(b in (a, 1) for a, b in zip(shape[1:], values.shape[1:], strict=False))
+    fits = values.ndim == len(shape) and len(values) == shape[0] and one_each
+    if values.ndim and not fits:
+        raise invalid(
+            "noise_stds",
+            f"be a number or have shape {shape} or {(shape[0], *[1] * (len(shape) - 1))}",
+            f"shape {values.shape}",
+            "use `sigma[:, None]` for one number per draw",
+        )
+    return values
+
+
 def check_samples(argument: str, samples: Any, least: int = 1) -> np.ndarray:
-    """Return values (draws, n) as float64, with at least so many draws and one example."""
+    """Return values (draws, n, ...) as float64, with at least so many draws and one example."""
+    rows = getattr(one_variable(argument, samples, classes=False), "rows", 0)
     samples = kept_draws(argument, samples, "samples", "(draws, n)")
-    if samples.ndim != 2 or len(samples) < least or samples.shape[1] == 0:
+    if samples.ndim < 2 or len(samples) < least or samples.size == 0:
         raise invalid(
             argument,
-            f"have shape (draws, n), at least {least} by 1",
+            f"have shape (draws, n) or (draws, n, outputs), at least {least} by 1",
             f"shape {samples.shape}",
             "pass values with one row per posterior draw",
         )
-    return samples
+    return np.moveaxis(samples, rows + 1, 1) if rows else samples
 
 
-def check_values(argument: str, values: Any, n: int) -> np.ndarray:
-    """Return numbers (n,) of the predicted examples as float64."""
+def check_values(argument: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return numbers (n, ...) of the predicted examples as float64."""
     values = as_numbers(argument, values)
-    if values.shape != (n,):
+    if values.shape != shape:
+        what = "example" if len(shape) == 1 else "example and output"
         raise invalid(
             argument,
-            f"have shape {(n,)}, one value per predicted example",
+            f"have shape {shape}, one value per predicted {what}",
             f"shape {values.shape}",
             "pass those of the examples predicted",
         )
     return values
+
+
+def by_output(make: Callable[[np.ndarray, np.ndarray], Any], samples: np.ndarray, y: Any) -> Any:
+    """Return a table of samples (draws, n); of several outputs each's, one below the other.
+
+    Outputs are called as the columns of `y`, or by their numbers.
+    """
+    import pandas as pd
+
+    values = check_values("y", y, samples.shape[1:])
+    if samples.ndim == 2:
+        return make(samples, values)
+    if samples.ndim > 3:
+        rule, repair = "have shape (draws, n) or (draws, n, outputs)", "choose outputs, or flatten"
+        raise invalid("samples", rule, f"shape {samples.shape}", repair)
+    names = column_names(y) or range(samples.shape[2])
+    tables = {name: make(samples[..., j], values[:, j]) for j, name in enumerate(names)}
+    return pd.concat(tables, names=["output"])

@@ -105,6 +105,8 @@ QUESTIONS = {
         },
     ),
     "history": (lambda f: f.history["nll"], {"refined": "must have a history"}),
+    "plot": (lambda f: f.plot().get_lines()[0].get_ydata(), {"refined": "must have a history"}),
+    "shown in a notebook": (lambda f: f._repr_html_().count("<td>"), {}),
     "objective": (lambda f: len(f.objective), {"refined": "must have an objective"}),
     "interrupted": (lambda f: float(f.interrupted), {}),
     "refine": (

@@ -97,6 +97,7 @@ CALLS = {
     "interval": lambda p: tuple(v.interval(0.5) for v in of_values(p)),
     "kl": lambda f: f.kl(2),
     "nll": lambda f: f.nll(rows(f), 3),
+    "plot": lambda f: tuple(line.get_ydata() for line in f.plot().get_lines()),
     "predict": lambda f: f.predict(rows(f), 3, var_names="m", random_seed=1),
     "predict_to": written,
     "quantile": lambda p: tuple(v.quantile([0.1, 0.5]) for v in of_values(p)),

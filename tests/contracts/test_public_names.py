@@ -43,11 +43,11 @@ PUBLIC = {
     """,
     "pymc_bnn.networks": "Network convnet lenet5 mlp",
     "pymc_bnn.plots": """
-        band_panels compare_bands confusion_matrix density_by_correctness dots elbo_curve
-        elbo_curves entropy_histograms held_out_curves mixture_density predictive_band
-        predictive_bars probability_intervals refusal_curves reliability_diagram
-        risk_coverage_curves save scale_posteriors uncertain_examples uncertainty_densities
-        vote_grid weight_posteriors
+        band_panels compare_bands confusion_matrix coverage_curves density_by_correctness dots
+        elbo_curve elbo_curves entropy_histograms held_out_curves mixture_density pit_histogram
+        predicted_observed predictive_band predictive_bars probability_intervals pruning_curves
+        refusal_curves reliability_diagram residuals risk_coverage_curves save scale_posteriors
+        uncertain_examples uncertainty_densities vote_grid weight_posteriors
     """,
     "pymc_bnn.prediction": """
         ClassPrediction ClassTotal DensityTotal LIMIT_BYTES Prediction ValuePrediction ValueTotal
@@ -57,16 +57,18 @@ PUBLIC = {
         InverseGamma Laplace LogNormal Normal Place Posterior Prior ScaleMixture Site StudentT
         assign build default_prior fan_in_normal from_posterior spike_and_slab
     """,
+    "pymc_bnn.pruning": "Pruned prune pruning_table signal_to_noise",
     "pymc_bnn.report": "compare make_folder write_report",
     "pymc_bnn.sklearn": "BNNClassifier BNNRegressor",
     "pymc_bnn.uncertainty": """
-        CalibrationFloor ChiSquare ClassPrediction Conformal Coverage Detection Interval
-        VarianceParts area_under_risk_coverage bootstrap_interval brier_score calibration_error
-        calibration_floor chi_square class_votes conformal conformal_coverage_interval count_votes
-        coverage_at_risk crps detect detection_table error_detection evaluate evaluate_values
-        expected_entropy interval_coverage label_votes mutual_information nlpd predictive_entropy
-        probability_interval refusal_threshold refuses reliability risk_coverage sample_labels
-        set_summary summary uncertainty_score value_interval variance_parts
+        CalibrationFloor ChiSquare ClassPrediction Conformal ConformalValues Coverage Detection
+        Interval VarianceParts area_under_risk_coverage bootstrap_interval brier_score
+        calibration_error calibration_floor chi_square class_votes conformal
+        conformal_coverage_interval conformal_values count_votes coverage_at_risk coverage_table
+        crps detect detection_table error_detection evaluate evaluate_values expected_entropy
+        interval_coverage interval_summary label_votes mutual_information nlpd pit
+        predictive_entropy probability_interval refusal_threshold refuses reliability risk_coverage
+        sample_labels set_summary summary uncertainty_score value_interval variance_parts
     """,
 }
 

@@ -39,6 +39,25 @@ def test_one_band_is_two_standard_deviations_of_the_function():
     assert ax.get_xlim() == (-1, 1)
 
 
+def test_inputs_in_any_order_are_the_same_picture():
+    order = np.array([3, 0, 4, 1, 2])
+    data, others = ([0.3, -0.2], [1.0, 2.0]), {"truth": 2 * X, "at_mean": 3 * X}
+    sorted_ = plots.predictive_band(X, MEAN, STD, STD / 2, data=data, **others)
+    turned = {name: v[order] for name, v in others.items()}
+    ax = plots.predictive_band(
+        X[order], MEAN[order], STD[order], STD[order] / 2, data=data, **turned
+    )
+    for one, other in zip(ax.get_lines(), sorted_.get_lines(), strict=True):
+        np.testing.assert_array_equal(one.get_xydata(), other.get_xydata())
+    for one, other in zip(ax.collections, sorted_.collections, strict=True):
+        np.testing.assert_array_equal(ends(one), ends(other))
+    assert ax.get_xlim() == sorted_.get_xlim()
+    bands = {"a": (MEAN[order], STD[order]), "b": (X[order], 1.0)}
+    [panel] = plots.band_panels(X[order], {"m": bands}, truth=X[order])
+    np.testing.assert_array_equal(lines(panel)["a: mean ± 2 sd"].get_ydata(), MEAN)
+    np.testing.assert_array_equal(lines(panel)["true function"].get_ydata(), X)
+
+
 @pytest.mark.parametrize("noise", [0.7, np.linspace(0.2, 1, 5)])
 def test_the_outer_band_adds_the_noise_in_squares(noise):
     ax = plots.predictive_band(X, MEAN, STD, noise)
@@ -127,8 +146,8 @@ def test_the_legend_covers_nothing():
     [
         (lambda: plots.predictive_band([0.0], [0.0], [1.0]), r"`x` must have shape \(n,\) with n"),
         (
-            lambda: plots.predictive_band([0.0, 2.0, 1.0], [0, 0, 0], [1, 1, 1]),
-            "`x` must increase, got 1 after 2; sort",
+            lambda: plots.predictive_band([2.0, 2.0], [0, 0], [1, 1]),
+            "`x` must hold two different numbers at least, got 2.0; pass a column",
         ),
         (lambda: plots.predictive_band([0.0, np.nan], [0, 0], 1), "`x` must hold finite numbers"),
         (lambda: plots.predictive_band(X, MEAN[:2], STD), r"`mean` must have shape \(5,\)"),

@@ -10,7 +10,7 @@ import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
-from pymc_bnn import efficiency
+from pymc_bnn import efficiency, pruning
 from pymc_bnn.runtime.noise import draw_noise, key_of, words_of
 from pymc_bnn.runtime.precision import precision
 
@@ -35,6 +35,7 @@ ELSEWHERE = {
     "bayesian": "NumPy's streams, by name",
     "gradient_variance": "below",
     "diagnose": "purposes of their own, below; of held-out data what predict gives",
+    "pruning_table": "of what predict gives",
     "refine": "NUTS's, of purposes of their own, below",
     "simulation_based_calibration": "NumPy's streams, seeds of each fit, a purpose of its own",
 }
@@ -83,7 +84,7 @@ def test_no_function_repeats_the_noise_of_a_fit_or_of_another_one(fitted):
 
 
 def test_every_public_function_with_a_seed_is_looked_at():
-    places = [bnn, bnn.Approximation, efficiency]
+    places = [bnn, bnn.Approximation, efficiency, pruning]
     public = {n: getattr(place, n) for place in places for n in dir(place) if n[0] != "_"}
     seeded = {
         name

@@ -46,6 +46,7 @@ PREDICTIONS = {
     "two of classes": of(y=of_classes(), z=of_classes()),
 }
 CONFORMAL = unc.conformal(PROBS, Y)
+CONFORMAL_VALUES = unc.conformal_values(SAMPLES, VALUES)
 # Each public function, of a prediction p and labels or values y; the name that errors give p.
 OF_CLASSES = {
     "brier_score": lambda p, y=Y: unc.brier_score(p, y),
@@ -80,17 +81,22 @@ OF_VALUES = {
     "crps": lambda p, y=VALUES: unc.crps(p, y),
     "evaluate_values": lambda p, y=VALUES: unc.evaluate_values(p, y, repeats=5),
     "variance_parts": lambda p, y=VALUES: unc.variance_parts(p, 1.0),
+    "pit": lambda p, y=VALUES: unc.pit(p, y),
+    "coverage_table": lambda p, y=VALUES: unc.coverage_table(p, y),
+    "conformal_values": lambda p, y=VALUES: unc.conformal_values(p, y).threshold,
+    "ConformalValues": lambda p, y=VALUES: CONFORMAL_VALUES.intervals(p),
 }
 # What no prediction goes into.
 OTHERS = {
     "bootstrap_interval", "chi_square", "conformal_coverage_interval", "count_votes",
-    "error_detection", "set_summary",
+    "error_detection", "interval_summary", "set_summary",
 }  # fmt: skip
 
 
 def test_every_public_function_is_in_a_table():
-    functions = {n for n in unc.__all__ if inspect.isfunction(getattr(unc, n))} | {"Conformal"}
-    assert functions == {*OF_CLASSES, *OF_VALUES, *OTHERS}
+    functions = {n for n in unc.__all__ if inspect.isfunction(getattr(unc, n))}
+    makers = {"Conformal", "ConformalValues"}
+    assert functions | makers == {*OF_CLASSES, *OF_VALUES, *OTHERS}
 
 
 def recommended(message):
