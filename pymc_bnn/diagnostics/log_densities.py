@@ -33,7 +33,7 @@ class Densities(NamedTuple):
     (3,)
     """
 
-    joint: np.ndarray  # (draws,) of parameters and all data, unconstrained: Jacobians included
+    joint: np.ndarray  # (draws,) of parameters and all data, unconstrained, with Jacobians
     likelihood: Arrays  # (draws, n, …) of each value of an observed variable, unscaled
     prior: Arrays  # (draws,) of a free variable in its own space, without Jacobian
 
@@ -46,7 +46,8 @@ class LogDensities:
     problem : Problem
         The model, with all its data.
     pointwise : bool, optional
-        Whether each value's likelihood and each variable's prior are to be returned as well.
+        Whether each value's likelihood and each variable's prior are to be returned as well. The
+        joint density then counts each value once, whatever its `total_size`.
 
     Examples
     --------
@@ -97,6 +98,9 @@ class LogDensities:
                 if o.per_example
             ]
             likelihood[o.name] = np.concatenate(rows, axis=1) if rows else also[0][i]
+        for o in self._observed:
+            own = likelihood[o.name]
+            joint = joint - (o.multiplier - 1) * own.reshape(len(own), -1).sum(axis=1)
         prior = zip(self._free, also[0][len(self._observed) :], strict=True)
         return Densities(np.asarray(joint), likelihood, {f.name: v for f, v in prior})
 
@@ -106,7 +110,7 @@ def in_batches(
 ) -> Iterator[tuple[int, Arrays]]:
     """Yield draws by variable, as many at a time as memory allows, and how many of them count.
 
-    The last batch is filled up with what is drawn after it, so that all have one shape.
+    The last batch is filled up with its last draw, so that all have one shape.
 
     Parameters
     ----------
@@ -136,8 +140,9 @@ def in_batches(
     size = max(most, 1)
     for i in range(0, len(draws), size):
         with precision(problem.dtype):
-            numbers = range(draws[i], draws[i] + size)
-            yield min(size, len(draws) - i), posterior.draw_numbers(key, numbers)
+            own = draws[i : i + size]
+            filled = [*own, *[own[-1]] * (size - len(own))]
+            yield len(own), posterior.draw_numbers(key, filled)
 
 
 def _parts(problem: Problem) -> Iterator[tuple[Arrays, np.ndarray]]:
