@@ -40,8 +40,10 @@ _NAMES = {
     "compilation_cache": "runtime.compilation",
     "fit": "fitting",
     "load": "loading",
+    "read_weights": "saving.weights",
     "simulation_based_calibration": "simulation_based",
     "standardise": "bayesian_network",
+    "table": "model_table",
 }
 
 __all__ = ["__version__", *_MODULES, *_NAMES]

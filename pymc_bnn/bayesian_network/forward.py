@@ -45,8 +45,11 @@ def apply(
         if isinstance(network, Network):
             raise
         got = f"shape {_shape(x)}, on which it raised {type(error).__name__}: {error}"
-        repair = "pass data of the shape that its first layer takes"
-        raise invalid("x", "have a shape that the network takes", got, repair) from error
+        rule, repair = "have a shape that the network takes", "pass data of such a shape"
+        if "integers" in str(error) and not whole:
+            rule, got = "hold integers, which the network looks up", f"a tensor of {x.type.dtype}"
+            repair = 'pass pm.Data("x", frame.to_numpy()): PyMC makes floats of tables of integers'
+        raise invalid("x", rule, got, repair) from error
     if not isinstance(output, TensorVariable):
         rule, repair = "return one tensor", "select one of its outputs"
         raise invalid("network", rule, f"{type(output).__name__}", repair, TypeError)

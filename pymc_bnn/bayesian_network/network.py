@@ -58,8 +58,8 @@ def bayesian(
         matches the parameter's name without prefix wins. Default :func:`priors.default_prior` of
         each: of a dense layer Normal(0, s) with Σs² = 4 over what a unit sums, equal for inputs and
         falling as 1/i^1.5 from hidden unit to hidden unit, so that width and depth do no harm, and
-        Normal(0, 1) for biases; else Normal(0, 1/√fan_in). For a network that the model has
-        already, the prior it has.
+        Normal(0, 1) for biases; else Normal(0, 1/√fan_in), but Normal(1, 1) for the scales of
+        LayerNorm. For a network that the model has already, the prior it has.
     name : str, optional
         Prefix, with an underscore, of all names and dims; needed where a model has two networks
         whose names would clash. Default none.
@@ -100,8 +100,10 @@ def bayesian(
     The model is an ordinary one: ``pm.do``, ``pm.observe``, ``model.copy()`` and
     ``pm.compute_log_likelihood`` take it. To freeze layers, fix their parameters by ``pm.do`` and
     fit the model that it returns: the rest is trained. To transfer a network to another task, build
-    it there with a new last layer, and fix the others at what an earlier fit found; a prior from
-    :func:`pymc_bnn.priors.from_posterior` keeps them uncertain instead.
+    it there with a new last layer, and fix the others at what an earlier fit found, or at weights
+    from a file (:func:`pymc_bnn.read_weights`); priors from
+    :func:`pymc_bnn.priors.from_posterior` and :func:`pymc_bnn.priors.from_weights` keep them
+    uncertain instead, and ``fit(start=…)`` only begins there.
 
     Under priors such as ``priors.Horseshoe`` a parameter is a ``pm.Deterministic`` of the free
     random variables, with the name and dims that it has otherwise.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import jax
-import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.traversal import ancestors, toposort
@@ -19,11 +17,9 @@ from pytensor.tensor.variable import TensorVariable
 from pytensor_ml.layers import LinearLayer
 from pytensor_ml.layers.conv import ConvLayer
 
-from pymc_bnn.graphs.to_jax import jaxify
-from pymc_bnn.model.checks import shapes_must_agree
 from pymc_bnn.model.layer import Layer, NormalWeight, Slot, Uses
+from pymc_bnn.model.operations import row_shapes
 from pymc_bnn.model.terms import FreeVariable, ModelTerms
-from pymc_bnn.runtime.precision import precision
 
 __all__ = ["Layer", "NormalWeight", "Slot", "Uses", "find_layers"]
 
@@ -218,26 +214,5 @@ def _descendants(nodes: Sequence[Apply], roots: Iterable[Variable]) -> set[Varia
 
 def _not_by_row(layers: Sequence[Layer], terms: ModelTerms) -> list[Layer]:
     """Return the layers whose input does not have one row per example: shapes tell."""
-    if not layers:
-        return []
-    n = terms.n_rows
-    lengths = []
-    with precision("float32"):
-        function = jaxify([*terms.values, *terms.inputs], [layer.output for layer in layers])
-        for rows in (n, n + 1):
-            arrays = [
-                jax.ShapeDtypeStruct(
-                    (rows, *d.value.shape[1:]) if d.per_example else d.value.shape, d.value.dtype
-                )
-                for d in terms.data
-            ]
-            values = [
-                jax.ShapeDtypeStruct(
-                    (rows, *f.start.shape[1:]) if f.per_example else f.start.shape, np.float32
-                )
-                for f in terms.free
-            ]
-            with shapes_must_agree(terms.data):
-                shapes = jax.eval_shape(function, *values, *arrays)
-            lengths.append([s.shape[:1] == (rows,) for s in shapes])
-    return [layer for layer, *good in zip(layers, *lengths, strict=True) if not all(good)]
+    shapes = row_shapes(terms, [layer.output for layer in layers])
+    return [la for la, shape in zip(layers, shapes, strict=True) if shape[:1] != (None,)]

@@ -10,6 +10,7 @@ import pymc as pm
 import pytensor
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.traversal import ancestors
+from pytensor.scan.op import Scan
 from pytensor.tensor.blockwise import Blockwise
 from pytensor.tensor.math import Dot
 from pytensor.tensor.variable import TensorVariable
@@ -28,6 +29,7 @@ __all__ = [
     "first_inputs",
     "layer_nodes",
     "location_of",
+    "recurrent_nodes",
     "weight_names",
 ]
 
@@ -73,6 +75,21 @@ def layer_nodes(graphs: Sequence[Variable], by_hand: bool = False) -> list[Apply
     return list(dict.fromkeys(node for node in found if _is_layer(node, by_hand)))
 
 
+def recurrent_nodes(graphs: Sequence[Variable]) -> list[Apply]:
+    """Return the scans of pytensor-ml's recurrent layers.
+
+    Examples
+    --------
+    >>> import pytensor.tensor as pt
+    >>> from pytensor_ml.layers import RNN
+    >>> len(recurrent_nodes([RNN("r", n_in=2, n_hidden=3)(pt.tensor3("x"))]))
+    1
+    """
+    owners = dict.fromkeys(v.owner for v in ancestors(graphs) if v.owner is not None)
+    scans = (node for node in owners if isinstance(node.op, Scan))
+    return [node for node in scans if str(node.op.name).endswith("_recurrence")]
+
+
 def _is_layer(node: Apply, by_hand: bool) -> bool:
     op = node.op
     if isinstance(op, LinearLayer | ConvLayer) or not by_hand:
@@ -81,7 +98,7 @@ def _is_layer(node: Apply, by_hand: bool) -> bool:
 
 
 def first_inputs(layers: Sequence[Apply], terms: ModelTerms) -> list[TensorVariable]:
-    """Return what layers read that depends on data alone.
+    """Return what layers read that depends on data alone, and on no other layer (a frozen one).
 
     Examples
     --------
@@ -93,12 +110,15 @@ def first_inputs(layers: Sequence[Apply], terms: ModelTerms) -> list[TensorVaria
     >>> len(first_inputs(layer_nodes([terms.observed[0].rv], by_hand=True), terms))
     1
     """
-    inputs, values = set(terms.inputs), set(terms.values)
+    inputs = set(terms.inputs)
+    learned = {*terms.values, *(node.outputs[0] for node in layers)}
     found = {}
     for node in layers:
-        behind = set(ancestors([node.inputs[0]]))
-        if behind & inputs and not behind & values:
-            found[node.inputs[0]] = None
+        scan = node.op if isinstance(node.op, Scan) else None
+        x = node.inputs[0] if scan is None else scan.outer_seqs(node.inputs)[0]
+        behind = set(ancestors([x]))
+        if behind & inputs and not behind & learned:
+            found[x] = None
     return list(found)
 
 

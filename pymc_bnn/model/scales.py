@@ -19,6 +19,7 @@ from pymc_bnn.model.network_parts import (
     first_inputs,
     layer_nodes,
     location_of,
+    recurrent_nodes,
 )
 from pymc_bnn.model.terms import Data, ModelTerms, Observed
 
@@ -52,13 +53,15 @@ def warn_of_scales(terms: ModelTerms) -> None:
     ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.full(4, 5000.0))
     >>> warn_of_scales(decompose(model))
     """
-    layers = layer_nodes([*(o.rv for o in terms.observed), *terms.potentials.values()])
+    graphs = [*(o.rv for o in terms.observed), *terms.potentials.values()]
+    layers = layer_nodes(graphs)
     if not layers:
         return
     inputs, targets = [], []
     with suppress(ValueError, TypeError, NotImplementedError, IndexError, AssertionError):
         # What cannot be computed here is no reason to stop a fit.
-        inputs += [found for x in first_inputs(layers, terms) for found in _input(x, terms)]
+        first = first_inputs([*layers, *recurrent_nodes(graphs)], terms)
+        inputs += [found for x in first for found in _input(x, terms)]
         targets += [found for o in terms.observed for found in _target(o, layers, terms)]
     if not (inputs or targets):
         return

@@ -10,6 +10,7 @@ from pymc_bnn.priors.distribution import Argument, Distribution
 from pymc_bnn.priors.fan_in import FanIn
 from pymc_bnn.priors.flat import Flat
 from pymc_bnn.priors.from_posterior import FromPosterior, from_posterior
+from pymc_bnn.priors.from_weights import FromWeights, from_weights
 from pymc_bnn.priors.heavy_tails import Laplace, StudentT
 from pymc_bnn.priors.horseshoe import Horseshoe
 from pymc_bnn.priors.normal import Normal, fan_in_normal
@@ -27,6 +28,7 @@ __all__ = [
     "FanIn",
     "Flat",
     "FromPosterior",
+    "FromWeights",
     "HalfCauchy",
     "HalfNormal",
     "Horseshoe",
@@ -45,6 +47,7 @@ __all__ = [
     "default_prior",
     "fan_in_normal",
     "from_posterior",
+    "from_weights",
     "spike_and_slab",
 ]
 

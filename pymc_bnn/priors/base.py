@@ -6,6 +6,7 @@ The arguments of a spec are numbers, arrays, FanIn or other specs.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -237,6 +238,8 @@ def key(value: Any) -> Any:
     """
     if isinstance(value, Prior):
         return type(value), tuple(key(getattr(value, f.name)) for f in fields(value))
+    if isinstance(value, Mapping):
+        return tuple((name, key(value[name])) for name in sorted(value))
     if isinstance(value, (tuple, list)):
         return tuple(map(key, value))
     if isinstance(value, np.ndarray):

@@ -12,6 +12,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.priors.base import Place, Prior
+from pymc_bnn.priors.by_name import array_at
 
 __all__ = ["FromPosterior", "from_posterior"]
 
@@ -45,16 +46,6 @@ class FromPosterior(Prior):
     def __repr__(self) -> str:
         return f"from_posterior(<{', '.join(self.means)}>)"
 
-    def __hash__(self) -> int:
-        return hash((type(self), tuple(self.means)))
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and all(
-            mine.keys() == others.keys()
-            and all(np.array_equal(mine[name], others[name]) for name in mine)
-            for mine, others in ((self.means, other.means), (self.stds, other.stds))
-        )
-
     def start(self, place: Place) -> np.ndarray:
         """Return the posterior mean."""
         return self._find(place)[0]
@@ -66,18 +57,10 @@ class FromPosterior(Prior):
 
     def _find(self, place: Place) -> tuple[np.ndarray, np.ndarray]:
         """Return the moments of the parameter, looked up by its name in the model."""
-        full = pm.modelcontext(None).name_for(place.name)
-        names = [n for n in (full, place.name, place.site.parameter) if n in self.means]
-        if not names:
-            rule, repair = f"hold {full!r}", "give this parameter another prior by name"
-            raise invalid("fitted", rule, ", ".join(self.means), repair)
-        mean, std = (np.asarray(moments[names[0]]) for moments in (self.means, self.stds))
-        if mean.shape != place.shape or std.shape != place.shape:
-            rule, got = f"hold {names[0]!r} of shape {place.shape}", f"shape {mean.shape}"
-            raise invalid("fitted", rule, got, "build the network as it was")
+        mean, std = (array_at(place, moments, "fitted") for moments in (self.means, self.stds))
         good = np.isfinite(mean) & np.isfinite(std) & (std > 0)
         if not good.all():
-            rule = f"have finite means and positive standard deviations of {names[0]!r}"
+            rule = f"have finite means and positive standard deviations of {place.name!r}"
             got = f"{int((~good).sum())} of {good.size} that are not, as of a point estimate"
             raise invalid("fitted", rule, got, "give this parameter another prior by name")
         return mean, std

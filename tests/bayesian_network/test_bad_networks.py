@@ -6,7 +6,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from pytensor.tensor.random.variable import shared_rng
-from pytensor_ml.layers import BatchNorm, Dropout, Linear, Sequential
+from pytensor_ml.layers import BatchNorm, Dropout, Embedding, Linear, Sequential
 from pytensor_ml.params import trainable
 
 from pymc_bnn import networks
@@ -54,6 +54,12 @@ def noisy(x):
             r"`network` must have no randomness of its own but Dropout, got layer 'noise'",
         ),
         (Unsized(), TABLE, ValueError, r"`network` must have trainable parameters"),
+        (
+            Embedding("e", n_embeddings=5, n_features=2),
+            TABLE,
+            ValueError,
+            r"`x` must hold integers, which the network looks up, got a tensor of float64; pass pm",
+        ),
         (
             lambda x: x @ trainable(np.zeros((4, 2))),
             TABLE,

@@ -4,7 +4,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
-from pytensor_ml.layers import Dropout, Embedding, Linear, Sequential
+from pytensor_ml.layers import Dropout, Embedding, LayerNorm, Linear, Sequential
 from scipy import stats
 
 from pymc_bnn import networks
@@ -96,6 +96,12 @@ def test_an_embedding_has_a_fan_in_of_one():
     at = {"e_W": np.full((5, 2), 1.0)}
     value = float(model.compile_fn(model.logp(), mode="JAX")(at))
     assert value == pytest.approx(10 * (-0.5 - 0.5 * np.log(2 * np.pi)), rel=1e-8)
+
+
+def test_the_scales_of_a_norm_are_around_one():
+    found = log_prior(LayerNorm("n", n_in=4), TABLE)
+    assert found["n_scale"] == pytest.approx(stats.norm.logpdf(0.3, 1, 1))
+    assert found["n_loc"] == pytest.approx(stats.norm.logpdf(0.3, 0, 1))
 
 
 def test_a_prior_whose_weights_are_deterministic():

@@ -129,6 +129,10 @@ QUESTIONS = {
         lambda f: float(isinstance(bnn.priors.from_posterior(f), bnn.priors.Prior)),
         {},
     ),
+    "table": (
+        lambda f: bnn.table(f).frame["parameters"],
+        {"refined": "must have guides to tell of"},
+    ),
     "gradient_variance": (
         lambda f: gradient_variance(f, draws=2)["noise_loc"],
         {"streamed": "must be a fit of data in memory", "refined": "by variational inference"},

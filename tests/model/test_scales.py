@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
-from pytensor_ml.layers import LayerNorm, Linear, Sequential
+from pytensor_ml.layers import RNN, LayerNorm, Linear, Sequential
 
 import pymc_bnn as bnn
 from pymc_bnn import networks
@@ -40,6 +40,16 @@ def regression(x=X, y=Y, mu=lambda f: f, law=pm.Normal, network=None, **keywords
     return model
 
 
+def series(x):
+    rnn, out = RNN("rnn", n_in=3, n_hidden=2), Linear("out", n_in=2, n_out=1)
+    return regression(x[:, None] * np.ones((2, 1)), network=lambda s: out(rnn(s)[..., -1, :]))
+
+
+def held(x):
+    values = {"dense1_W": np.full((3, 2), 0.01), "dense1_b": np.zeros(2)}
+    return pm.do(regression(x), values, prune_vars=True)
+
+
 pixels = np.where(RNG.random((N, 3)) < 0.05, 0.2, 0.0)
 FAR = {
     "large": (
@@ -57,6 +67,8 @@ FAR = {
         lambda: regression(RNG.normal(50, 9, (N, 30))),
         r"columns 0 \(.*and 26 more. In",
     ),
+    "series": (lambda: series(99 * X), r"input 'x', columns 0 \(mean"),
+    "held layer": (lambda: held(99 * X), r"input 'x', columns 0 \(mean"),
     "target": (
         lambda: regression(y=5000 + 800 * Y),
         r"1. Far from that: target 'y' \(mean 4,853, sd 890.*Scale.of",
@@ -81,6 +93,8 @@ def test_what_is_far_is_named_once(name):
 
 NEAR = {
     "plain": lambda: regression(),
+    "series": lambda: series(X),
+    "small units of a held layer": lambda: held(X),
     "target of sd 7": lambda: regression(y=7 * Y),
     "pixels": lambda: regression(pixels),
     "categories": lambda: regression(np.eye(20)[RNG.integers(0, 20, N)]),

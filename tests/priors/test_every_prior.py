@@ -31,6 +31,7 @@ from pymc_bnn.priors import (
     ScaleMixture,
     StudentT,
     from_posterior,
+    from_weights,
 )
 from pymc_bnn.runtime.precision import precision
 from tests.support.prior_parts import FITTED, MOMENTS, SIZES, make_model, mixture
@@ -133,6 +134,12 @@ def regularised_horseshoe(c):
     return total + stats.invgamma.logpdf(c["slab_variance"], 2.0, scale=8.0)
 
 
+def around_weights(c):
+    sigma = c["sigma"]
+    total = stats.halfnorm(scale=0.3).logpdf(sigma)
+    return total + sum(stats.norm.logpdf(c[n], MOMENTS[n][0], sigma).sum() for n in SIZES)
+
+
 def posterior(c):
     return sum(stats.norm.logpdf(c[name], *MOMENTS[name]).sum() for name in SIZES)
 
@@ -206,6 +213,9 @@ CASES = {
         regularised_horseshoe,
     ),
     "posterior": Case(from_posterior(FITTED), posterior),
+    "weights": Case(
+        from_weights({n: MOMENTS[n][0] for n in SIZES}, HalfNormal(0.3, "network")), around_weights
+    ),
 }
 
 
@@ -307,7 +317,7 @@ def test_every_prior_is_compared_by_value(kind):
     assert same == prior
     assert hash(same) == hash(prior)
     assert sum(case.prior == prior for case in CASES.values()) == 1
-    assert repr(prior).startswith(("from_posterior(", type(prior).__name__))
+    assert repr(prior).startswith(("from_posterior(", "from_weights(", type(prior).__name__))
 
 
 def test_flat_priors_cannot_be_sampled():
