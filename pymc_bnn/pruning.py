@@ -214,9 +214,8 @@ def pruning_table(
 def _scores(prediction: Any, y: Any) -> dict[str, float]:
     """Return how good a prediction of classes or of values is."""
     if hasattr(prediction, "mean_probs"):
+        nll, ece = uncertainty.nlpd(prediction, y), uncertainty.calibration_error(prediction, y)
         right = prediction.mean_probs.argmax(-1) == np.asarray(y)
-        nll = uncertainty.nlpd(prediction, y)
-        ece = uncertainty.calibration_error(prediction, y)
         return {"accuracy": float(right.mean()), "nll": float(np.mean(nll)), "ece": float(ece)}
     crps = uncertainty.crps(prediction, y)
     square = (prediction.mean - np.asarray(y)) ** 2
