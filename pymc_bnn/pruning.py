@@ -78,7 +78,8 @@ def signal_to_noise(fitted: Result, var_names: Sequence[str] | None = None) -> x
     >>> import pymc as pm, pymc_bnn as bnn
     >>> x = np.random.default_rng(0).normal(size=(200, 2))
     >>> with pm.Model() as model:
-    ...     y = pm.Normal("y", x @ pm.Normal("w", shape=2), 1, observed=3 * x[:, 0])
+    ...     w = pm.Normal("w", shape=2)
+    ...     y = pm.Normal("y", pm.Data("x", x) @ w, 1, observed=3 * x[:, 0])
     >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
     >>> (signal_to_noise(fitted)["w"] > 5).values.tolist()
     [True, False]
@@ -120,12 +121,14 @@ def prune(fitted: Result, kept: float, var_names: Sequence[str] | None = None) -
     >>> import pymc as pm, pymc_bnn as bnn
     >>> x = np.random.default_rng(0).normal(size=(200, 2))
     >>> with pm.Model() as model:
-    ...     f = pm.Deterministic("f", pm.Data("x", x) @ pm.Normal("w", shape=2))
-    ...     y = pm.Normal("y", f, 1, observed=3 * x[:, 0])
+    ...     w = pm.Normal("w", shape=2)
+    ...     y = pm.Normal("y", pm.Data("x", x) @ w, 1, observed=3 * x[:, 0])
     >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
     >>> pruned = prune(fitted, kept=0.5)
-    >>> pruned.predict({"x": [[0.0, 9.0]]}, var_names="f", random_seed=1)["f"].mean.tolist()
-    [0.0]
+    >>> pruned
+    <Pruned: 0.5 of the weights kept, kl_weight=1>
+    >>> pruned.posterior.moments()[0]["w"].round(1).tolist()
+    [3.0, 0.0]
     """
     kept = check_share("kept", kept, "pass kept=0.1, say", "(]")
     names = _names(fitted, var_names)
@@ -181,18 +184,17 @@ def pruning_table(
     Examples
     --------
     >>> import pymc as pm, pymc_bnn as bnn
-    >>> x = np.random.default_rng(0).normal(size=(200, 4))
-    >>> y = x[:, 0] > 0
+    >>> x = np.random.default_rng(0).normal(size=(200, 2))
     >>> with pm.Model() as model:
-    ...     logit = pm.Data("x", x) @ pm.Normal("w", 0, 5, shape=4)
-    ...     _ = pm.Bernoulli("y", logit_p=logit, observed=y)
+    ...     w = pm.Normal("w", shape=2)
+    ...     y = pm.Normal("y", pm.Data("x", x) @ w, 1, observed=3 * x[:, 0])
     >>> fitted = bnn.fit(model, steps=2000, random_seed=1, progressbar=False)
-    >>> table = pruning_table(fitted, {"x": x}, y.astype(int), [1, 0.25])
-    >>> table[["weights", "accuracy"]].round(1)
-          weights  accuracy
+    >>> table = pruning_table(fitted, {"x": x}, 3 * x[:, 0], [1, 0.5])
+    >>> table[["weights", "rmse"]].round(1)
+          weights  rmse
     kept
-    1.00        4       1.0
-    0.25        1       1.0
+    1.0         2   0.1
+    0.5         1   0.1
     """
     shares = list(kept) if hasattr(kept, "__iter__") else [kept]
     shares = [check_share("kept", share, "pass kept=[1, 0.1], say", "(]") for share in shares]
@@ -214,9 +216,8 @@ def pruning_table(
 def _scores(prediction: Any, y: Any) -> dict[str, float]:
     """Return how good a prediction of classes or of values is."""
     if hasattr(prediction, "mean_probs"):
+        nll, ece = uncertainty.nlpd(prediction, y), uncertainty.calibration_error(prediction, y)
         right = prediction.mean_probs.argmax(-1) == np.asarray(y)
-        nll = uncertainty.nlpd(prediction, y)
-        ece = uncertainty.calibration_error(prediction, y)
         return {"accuracy": float(right.mean()), "nll": float(np.mean(nll)), "ece": float(ece)}
     crps = uncertainty.crps(prediction, y)
     square = (prediction.mean - np.asarray(y)) ** 2

@@ -1,11 +1,14 @@
 """Weights ranked by signal to noise, set to zero, and what predictions are then."""
 
+import copy
+
 import cloudpickle
 import numpy as np
 import pymc as pm
 import pytest
 
 import pymc_bnn as bnn
+from pymc_bnn.posterior.pruned import PrunedPosterior
 from pymc_bnn.pruning import prune, pruning_table, signal_to_noise
 
 RNG = np.random.default_rng(0)
@@ -36,11 +39,15 @@ LABELS = np.digitize(Y, [-1, 1])
 
 @pytest.fixture(scope="module")
 def fits():
+    model = linear()
+    one = bnn.fit(model, steps=1000, **QUIET)
+    points = copy.copy(one)
+    points.__dict__["posterior"] = PrunedPosterior(one.posterior, {"w": np.zeros(4, bool)})
     return {
-        "linear": bnn.fit(linear(), steps=1000, **QUIET),
-        "mixture": bnn.fit(linear(), steps=1000, members=2, **QUIET),
-        "classes": bnn.fit(classes(), steps=400, **QUIET),
-        "points": bnn.fit(linear(), steps=5, guide=bnn.guides.Delta(), **QUIET),
+        "linear": one,
+        "mixture": bnn.fit(model, steps=1000, members=2, **QUIET),
+        "classes": bnn.fit(classes(), steps=300, **QUIET),
+        "points": points,
     }
 
 

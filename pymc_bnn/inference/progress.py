@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pymc_bnn.inference.metrics import Metrics
 
-__all__ = ["Bar", "Progress"]
+__all__ = ["Bar", "Progress", "kind_of_bar"]
 
 
 class Bar:
@@ -28,11 +28,9 @@ class Bar:
 
         Texts may name fields of the task, which ``self._bar.add_task`` has to give.
         """
-        from rich import get_console
         from rich import progress as rich
 
-        kind = _in_notebooks() if get_console().is_jupyter else rich.Progress
-        self._bar = kind(
+        self._bar = kind_of_bar()(
             *map(rich.TextColumn, before),
             rich.BarColumn(),
             *([rich.TaskProgressColumn()] if percent else []),
@@ -61,10 +59,20 @@ class Bar:
         return self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
 
 
-def _in_notebooks() -> type:
-    """Return a kind of bar that redraws one output of a notebook's cell; it needs no widgets."""
-    from IPython.display import display
+def kind_of_bar() -> type:
+    """Return rich's bar, or one that redraws one output of a notebook's cell, without widgets.
+
+    Examples
+    --------
+    >>> kind_of_bar().__name__
+    'Progress'
+    """
+    from rich import get_console
     from rich import progress as rich
+
+    if not get_console().is_jupyter:
+        return rich.Progress
+    from IPython.display import display
 
     class InNotebook(rich.Progress):
         handle: Any = None

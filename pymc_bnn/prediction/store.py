@@ -17,6 +17,7 @@ from pymc_bnn.data.arrays import Origin
 from pymc_bnn.data.prefetcher import Prefetcher
 from pymc_bnn.data.spec import named
 from pymc_bnn.data.streams import check_stream
+from pymc_bnn.inference.progress import kind_of_bar
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.prediction.predict import predict, predictor_for
@@ -227,10 +228,10 @@ def _counter(enabled: bool) -> Iterator[Any]:
     if not enabled:
         yield lambda written: None
         return
-    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import TextColumn, TimeElapsedColumn
 
     columns = TextColumn("{task.completed:,.0f} examples written"), TimeElapsedColumn()
-    with Progress(*columns, auto_refresh=False) as bar:
+    with kind_of_bar()(*columns, auto_refresh=False) as bar:
         task = bar.add_task("", total=None)
 
         def count(written: int) -> None:

@@ -279,6 +279,7 @@ def _noise(noise: Any, shape: tuple[int, ...]) -> np.ndarray:
 def check_samples(argument: str, samples: Any, least: int = 1) -> np.ndarray:
     """Return values (draws, n, ...) as float64, with at least so many draws and one example."""
     rows = getattr(one_variable(argument, samples, classes=False), "rows", 0)
+    rows = rows if isinstance(rows, int) else 0  # of no prediction, or without examples
     samples = kept_draws(argument, samples, "samples", "(draws, n)")
     if samples.ndim < 2 or len(samples) < least or samples.size == 0:
         raise invalid(
