@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 import os
 import warnings
@@ -21,6 +22,7 @@ __all__ = [
     "first_line",
     "invalid",
     "make_folder",
+    "say",
     "warn",
 ]
 
@@ -261,6 +263,22 @@ def first_line(error: BaseException) -> str:
     'one'
     """
     return next(iter(str(error).splitlines()), "no message")
+
+
+def say(message: str) -> None:
+    r"""Log a line that users are to see: on stderr, unless they configure ``logging`` themselves.
+
+    Examples
+    --------
+    >>> import io
+    >>> lines = io.StringIO()
+    >>> logging.getLogger("pymc_bnn").addHandler(handler := logging.StreamHandler(lines))
+    >>> say("fit interrupted after step 12")
+    >>> lines.getvalue()
+    'fit interrupted after step 12\n'
+    >>> logging.getLogger("pymc_bnn").removeHandler(handler)
+    """
+    logging.getLogger("pymc_bnn").warning(message)
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

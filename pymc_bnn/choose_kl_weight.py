@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pymc_bnn._checks import say
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.data.arrays import Origin
 from pymc_bnn.data.epochs import EpochPlan
@@ -106,7 +106,7 @@ def fit_at_best_weight(
     if task.options.progressbar:
         scores = ", ".join(f"{t.kl_weight:g}: {t.score:.4g}" for t in tried)
         text = f"kl_weight {weight:g} chosen by the log score of {len(tried[0].log_density):,} rows"
-        print(f"{text} ({scores}); now of all rows", file=sys.stderr, flush=True)
+        say(f"{text} ({scores}); now of all rows")
     method = replace(method, kl_weight=weight)
     if weight < 1 and len(task.starts) == 1:
         task = replace(task, starts=[last[place].posterior])

@@ -13,6 +13,7 @@ import optax
 import pymc as pm
 
 from pymc_bnn._checks import check_seed
+from pymc_bnn._habits import answers
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.choose_kl_weight import fit_at_best_weight
 from pymc_bnn.data.prefetcher import STALL_S
@@ -27,9 +28,10 @@ from pymc_bnn.inference.method import Method, chosen
 from pymc_bnn.inference.plan import Length
 from pymc_bnn.inference.prepare import DataOptions, prepare
 from pymc_bnn.inference.run import RunOptions
+from pymc_bnn.inference.tempering import warn_of_kl_weight
 from pymc_bnn.inference.vi import VI
 from pymc_bnn.mixture import starts_of
-from pymc_bnn.model.checks import check_model
+from pymc_bnn.model.checks import check_model, current_model
 from pymc_bnn.model.noise import warn_of_cold_noise
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.precision import precision
@@ -37,7 +39,30 @@ from pymc_bnn.runtime.sharding import mesh_of
 
 __all__ = ["NonFiniteError", "fit"]
 
+_IN_THE_MODEL = "data are part of the model: pm.Data(…), and observed= of the likelihood"
+_HABITS = {  # of pm.sample and pm.fit, of Keras, of scikit-learn
+    "draws": "a fit is drawn from afterwards: fitted.sample(1000)",
+    "chains": "there are no chains; members=4 fits from as many starts",
+    "tune n num_steps n_steps max_iter": "pass steps=, or none to fit until the ELBO has settled",
+    "cores": "pass devices=, say",
+    "nuts_sampler target_accept": "NUTS goes on from a fit by fitted.refine(), or use pm.sample",
+    "inference approx": "pass guide=guides.FullRank(), say",
+    "obj_optimizer": "pass optimizer=optax.adam(0.01), say",
+    "start_sigma": "pass guide=guides.MeanField(init_scale=0.1), say",
+    "seed random_state": "pass random_seed=1",
+    "x X y": _IN_THE_MODEL,
+    "n_epochs num_epochs": "pass epochs=",
+    "lr learning_rate_init": "pass learning_rate=0.01, say",
+    "verbose": "pass progressbar=False, say",
+    "shuffle": "batches are drawn in a new order in each epoch",
+    "loss": "the loss is the model's own: choose its likelihood",
+    "metrics": "score predictions: uncertainty.evaluate(fitted.predict(…), y)",
+    "validation_split validation_data": "pass callbacks=[callbacks.HeldOut(…)], say",
+    "sample_weight class_weight": "weigh rows in the model by pm.Potential, or by BNNClassifier",
+}
 
+
+@answers(_HABITS, positional=_IN_THE_MODEL)
 def fit(
     model: pm.Model | None = None,
     *,
@@ -215,8 +240,8 @@ def fit(
     -------
     Approximation
         The fitted posterior, with its history; with members a :class:`pymc_bnn.Mixture`. After
-        Ctrl-C: what was learned so far, with `interrupted` true and a line on stderr (press it
-        twice to leave at once).
+        Ctrl-C: what was learned so far, with `interrupted` true and a line on stderr, by the
+        logger "pymc_bnn" (press it twice to leave at once).
 
     Raises
     ------
@@ -263,7 +288,7 @@ def fit(
     True
     >>> folder.cleanup()
     """
-    model, began = pm.modelcontext(model), time.perf_counter()
+    model, began = current_model("fit", model), time.perf_counter()
     length = Length(steps, epochs)
     shown = RunOptions(callbacks, chunk_steps, progressbar, recover=recover)
     options = DataOptions(data, total_size, stall_timeout, batch_size, rows, dtype, devices)
@@ -305,5 +330,6 @@ def fit(
             weight = getattr(method, "kl_weight", 1.0)
             if isinstance(weight, str):
                 return fit_at_best_weight(task, method, validation)
+            warn_of_kl_weight(weight, problem.n)
             warn_of_cold_noise(problem.for_predictions, weight)
             return task.fit(method)

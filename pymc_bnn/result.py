@@ -57,6 +57,14 @@ class Result(ForArviz, Predicts):
         """
         return _restored, (type(self), cloudpickle.dumps(self.__getstate__()))
 
+    def __getitem__(self, name: Any) -> Any:
+        """Say where the draws are, to those who ask for "posterior", as PyMC and ArviZ do."""
+        rule, got = "be sampled from before draws are asked for", f"[{name!r}]"
+        repair = "write idata = fitted.sample(1000), and pass idata to PyMC and ArviZ"
+        raise invalid("fitted", rule, got, repair, TypeError)
+
+    __iter__ = None  # is not made of parts
+
     def save(self, path: Any, data: bool = False) -> None:
         """Save it to a folder, which :func:`pymc_bnn.load` reads, in another process, too.
 
@@ -249,7 +257,7 @@ class Result(ForArviz, Predicts):
         Returns
         -------
         xarray.DataTree
-            With a group "posterior": (chain=1, draw, *dims) each.
+            With a group "posterior": ``(chain=1, draw, *dims)`` each.
 
         Raises
         ------

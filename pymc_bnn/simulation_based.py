@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 import warnings
 from collections import Counter
@@ -20,7 +19,7 @@ import pymc as pm
 import xarray as xr
 from pytensor.graph.basic import Variable
 
-from pymc_bnn._checks import check_int, invalid, warn
+from pymc_bnn._checks import check_int, invalid, say, warn
 from pymc_bnn.diagnostics.rank_tests import rank_table
 from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.fit_task import Task
@@ -37,7 +36,7 @@ from pymc_bnn.inference.progress import Bar
 from pymc_bnn.inference.run import RunOptions, run
 from pymc_bnn.inference.simulating import Arrays, simulate, simulated_data
 from pymc_bnn.inference.vi import VI
-from pymc_bnn.model.checks import check_model
+from pymc_bnn.model.checks import check_model, current_model
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.sampling import choose_names, labels
@@ -59,8 +58,9 @@ class SimulationBasedCalibration:
     Attributes
     ----------
     ranks : xarray.Dataset
-        (simulation, *dims) of each variable: how many of the draws lie below the true value, in
-        0…draws; −1 for entries that the model fixes, such as a correlation of a number with itself.
+        ``(simulation, *dims)`` of each variable: how many of the draws lie below the true value,
+        in 0…draws; −1 for entries that the model fixes, such as a correlation of a number with
+        itself.
     draws : int
         Posterior draws of each simulation.
     failed : int
@@ -113,7 +113,7 @@ class SimulationBasedCalibration:
 
     @cached_property
     def tree(self) -> xr.DataTree:
-        """For ArviZ: a group "prior_sbc" (chain=1, draw, *dims) of ranks as shares in 0…1."""
+        """For ArviZ: a group "prior_sbc" ``(chain=1, draw, *dims)`` of ranks as shares in 0…1."""
         group = self._places.rename(simulation="draw").expand_dims("chain").drop_attrs()
         return xr.DataTree.from_dict({"prior_sbc": group})
 
@@ -208,7 +208,8 @@ def simulation_based_calibration(
     >>> print(found.table.loc["b", "says"].split(":")[0])
     too narrow
     """
-    model, began = pm.modelcontext(model), time.perf_counter()
+    model = current_model("simulation_based_calibration", model)
+    began = time.perf_counter()
     simulations = check_int("simulations", simulations, 2, None, "pass simulations=200")
     draws = check_int("draws", draws, 1, None, "pass draws=200")
     length, options = (
@@ -251,7 +252,7 @@ def simulation_based_calibration(
     ranks = refits.ranks(truth)
     if cut:
         kept = f"{len(refits.below)} of {simulations:,}: their ranks are returned, interrupted=True"
-        print(f"simulations interrupted after {kept}", file=sys.stderr, flush=True)
+        say(f"simulations interrupted after {kept}")
     return SimulationBasedCalibration(ranks, draws, refits.failed, cut, seed)
 
 

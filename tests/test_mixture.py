@@ -181,7 +181,7 @@ class Interrupt:
 
 
 @pytest.mark.parametrize(("member", "kept"), [(0, 1), (2, 2)])
-def test_ctrl_c_keeps_the_members_that_are_done(member, kept, capfd):
+def test_ctrl_c_keeps_the_members_that_are_done(member, kept, caplog):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         fitted = bnn.fit(
@@ -197,7 +197,7 @@ def test_ctrl_c_keeps_the_members_that_are_done(member, kept, capfd):
     assert fitted.interrupted
     assert len(fitted.members) == kept
     assert fitted.predict({"x": X[:2]}, draws=2)["y"].samples.shape == (2, 2)
-    said = capfd.readouterr().err
+    said = caplog.text
     assert ("member 3 of 4 is left out: the 2 before it are kept" in said) == (member == 2)
 
 

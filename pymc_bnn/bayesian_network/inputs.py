@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from pytensor import config
@@ -20,23 +19,7 @@ from pymc_bnn._frames import as_numbers
 from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.model.columns import remember
 
-__all__ = ["as_source", "current_model", "data_of", "fix_shape", "value_of"]
-
-
-def current_model(caller: str) -> pm.Model:
-    """Return the model of the context; `caller` is the function that needs one.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     current_model("bayesian") is model
-    True
-    """
-    try:
-        return pm.modelcontext(None)
-    except TypeError:
-        rule, repair = "be called inside a model", "write `with pm.Model() as model:` around it"
-        raise invalid(caller, rule, "no model on the stack", repair, TypeError) from None
+__all__ = ["as_source", "data_of", "fix_shape", "value_of"]
 
 
 def as_source(x: Any) -> TensorVariable:

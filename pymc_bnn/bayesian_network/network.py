@@ -14,12 +14,13 @@ from pytensor_ml.params import TrainableParameter
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.bayesian_network.forward import apply
-from pymc_bnn.bayesian_network.inputs import as_source, current_model, data_of, fix_shape
+from pymc_bnn.bayesian_network.inputs import as_source, data_of, fix_shape
 from pymc_bnn.bayesian_network.parameters import fan_ins, number_names, trainable_parameters
 from pymc_bnn.bayesian_network.record import NetworkInput, record_of
 from pymc_bnn.bayesian_network.sites import check_names, describe
 from pymc_bnn.bayesian_network.units import kinds
 from pymc_bnn.graphs.dropout import mark
+from pymc_bnn.model.checks import current_model
 from pymc_bnn.priors import Prior, assign, build, default_prior
 from pymc_bnn.runtime.noise import seed_of
 

@@ -16,7 +16,8 @@ from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from pymc_bnn._checks import invalid, warn
 from pymc_bnn._frames import as_numbers, column_names, refuse_missing, reordered
-from pymc_bnn.bayesian_network.inputs import current_model, value_of
+from pymc_bnn.bayesian_network.inputs import value_of
+from pymc_bnn.model.checks import current_model
 from pymc_bnn.model.columns import remember
 
 __all__ = ["Scale", "standardise"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from pymc_bnn._checks import say
 from pymc_bnn.inference.progress import Bar
 
 __all__ = ["DrawProgress", "say_stopped"]
@@ -51,7 +50,7 @@ class DrawProgress(Bar):
 
 
 def say_stopped(done: int, tune: int, draws: int, chains: int) -> None:
-    """Say on stderr, in one line, how far a sampler came and what is kept.
+    """Say, in one line, how far a sampler came and what is kept.
 
     Examples
     --------
@@ -62,4 +61,4 @@ def say_stopped(done: int, tune: int, draws: int, chains: int) -> None:
     else:
         kept = f"the {done - tune:,} draws of each of {chains} chains are kept"
         where = f"after draw {done - tune:,} of {draws:,}: {kept}, with interrupted=True"
-    print(f"refine interrupted {where}", file=sys.stderr, flush=True)
+    say(f"refine interrupted {where}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from pymc_bnn._checks import say
 
 __all__ = ["Interrupts", "interrupts", "say_interrupted"]
 
@@ -78,7 +79,7 @@ def interrupts(*, terminates: bool = False) -> Iterator[Interrupts]:
 def say_interrupted(
     done: int, steps: int | None, member: int = 0, members: int = 1, saved: str = ""
 ) -> None:
-    """Say on stderr, in one line, how far a fit came and what is kept.
+    """Say, in one line, how far a fit came and what is kept.
 
     Examples
     --------
@@ -90,4 +91,4 @@ def say_interrupted(
         kept = f"member {member + 1} of {members} is left out: {before} kept"
     of = "" if steps is None else f" of {steps:,}"
     text = f"fit interrupted after step {done:,}{of}: {kept}, with interrupted=True{saved}"
-    print(text, file=sys.stderr, flush=True)
+    say(text)

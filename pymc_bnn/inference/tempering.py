@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from pymc_bnn._checks import warn
 from pymc_bnn.inference.convergence import enough
 
-__all__ = ["KL_WEIGHTS", "Tried", "path_frame", "walk", "warn_of_rise"]
+__all__ = ["KL_WEIGHTS", "Tried", "path_frame", "walk", "warn_of_kl_weight", "warn_of_rise"]
 
 KL_WEIGHTS = (1.0, 0.5, 0.25, 0.1, 0.05, 0.025, 0.01)
 _WORSE = 2  # in a row, after which colder weights are not tried
@@ -42,6 +42,35 @@ class Tried(NamedTuple):
     def score(self) -> float:
         """Mean log-density of a row, in nats."""
         return float(self.log_density.mean())
+
+
+def warn_of_kl_weight(weight: Any, n: int) -> None:
+    """Warn of a number above 1, and of the 1/N of losses that are means over rows.
+
+    Parameters
+    ----------
+    weight : float or callable
+        What weighs the KL; of a schedule nothing is said.
+    n : int
+        Number N of all examples.
+
+    Examples
+    --------
+    >>> warn_of_kl_weight(0.1, 1000)
+    """
+    if callable(weight):
+        return
+    if weight > 1:
+        warn(
+            f"`kl_weight` is {weight:g}: the prior counts {weight:g} times, which is wider than "
+            "the posterior; 1 is Bayes' rule, below 1 is a cold posterior"
+        )
+    elif n > 1 and weight * n <= 1 + 1e-6:
+        warn(
+            f"`kl_weight` is {weight:g}, at most 1/N: the likelihood here is the sum over all "
+            f"{n:,} rows already, not their mean, so that 1 is Bayes' rule, and {weight:g} leaves "
+            "next to nothing of the prior"
+        )
 
 
 def walk(

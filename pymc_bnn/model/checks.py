@@ -12,7 +12,29 @@ from pytensor.graph.traversal import ancestors
 from pymc_bnn._checks import first_line, invalid
 from pymc_bnn.model.terms import Data
 
-__all__ = ["check_belonging", "check_model", "indices_must_fit", "shapes_must_agree"]
+__all__ = [
+    "check_belonging",
+    "check_model",
+    "current_model",
+    "indices_must_fit",
+    "shapes_must_agree",
+]
+
+
+def current_model(caller: str, model: pm.Model | None = None) -> pm.Model:
+    """Return the model given, or that of the context; `caller` is the function that needs one.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     current_model("bayesian") is model
+    True
+    """
+    try:
+        return pm.modelcontext(model)
+    except TypeError:
+        rule, repair = "be called inside a model", "write `with pm.Model() as model:` around it"
+        raise invalid(caller, rule, "no model on the stack", repair, TypeError) from None
 
 
 def check_model(model: pm.Model) -> None:

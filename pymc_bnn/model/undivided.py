@@ -13,6 +13,7 @@ from pytensor.graph.traversal import ancestors
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn.graphs.substitute import substitute
+from pymc_bnn.model.breadths import check_breadths
 from pymc_bnn.model.checks import check_model, indices_must_fit
 from pymc_bnn.model.graphs import ModelGraphs
 from pymc_bnn.model.numbers import initial_point
@@ -61,6 +62,8 @@ class Undivided:
         self.graphs, totals = without_minibatches(model)
         # The data behind each observed value, before casts.
         self.roots = [unbatched_root(model.rvs_to_values[rv]) for rv in model.observed_RVs]
+        names = [rv.name for rv in model.observed_RVs]
+        check_breadths(names, self.graphs.observed, self.roots)
         # How many rows of all one row stands for, by axes of each observed variable.
         self.shares = [
             [

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._checks import check_int, invalid, warn
 
 __all__ = ["dropout_rates", "image_shape", "per_layer", "positive_ints"]
+
+_COLOURS = (1, 3, 4)  # channels that pictures have
 
 
 def positive_ints(argument: str, value: Any, repair: str) -> tuple[int, ...]:
@@ -53,6 +55,11 @@ def image_shape(input_shape: Any) -> tuple[int, int, int]:
     shape = positive_ints("input_shape", input_shape, repair)
     if len(shape) != 3:
         raise invalid("input_shape", "be (height, width, channels)", shape, repair)
+    if shape[0] in _COLOURS and shape[1] == shape[2] > 4:
+        warn(
+            f"`input_shape` {shape} is read as (height, width, channels) and looks like channels "
+            f"first: pass {(*shape[1:], shape[0])}, and images by np.moveaxis(x, 1, -1)"
+        )
     return shape
 
 

@@ -306,7 +306,7 @@ def _read(problem: Problem, new_data: Mapping[str, Any], origin: Origin) -> dict
     specs = {d.name: ArraySpec.of(d, problem.dtype) for d in problem.for_predictions.data}
     unknown = [name for name in new_data if name not in specs]
     if unknown:
-        repair = f"choose from {sorted(specs)}"
+        repair = f"choose from {sorted(specs)}, or hold it in the model as pm.Data"
         raise invalid(str(origin), "name data of the model", unknown, repair)
     return read_arrays(specs, new_data, origin)
 

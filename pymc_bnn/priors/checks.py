@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+from pytensor.graph.basic import Variable
 
 from pymc_bnn._checks import invalid
 
@@ -29,6 +30,8 @@ def check_number(name: str, value: Any, positive: bool = False, unit: bool = Fal
     except (TypeError, ValueError):
         rule = "be a number, an array, FanIn(…) or a prior"
         repair = "pass 0.5, say" if unit else "pass 1.0, say"
+        if isinstance(value, Variable):
+            repair += "; what is learned is a prior, as in priors.Normal(0, priors.HalfNormal(1.0))"
         raise invalid(name, rule, repr(value), repair, TypeError) from None
     finite = np.isfinite(array).all()
     if unit and not (finite and ((array > 0) & (array < 1)).all()):

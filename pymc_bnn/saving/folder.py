@@ -281,6 +281,8 @@ def _move(part: Path, path: Path) -> None:
             raise
         shutil.rmtree(old, ignore_errors=True)
         return
+    if path.is_dir():  # an empty one, which Windows does not rename over
+        path.rmdir()
     part.rename(path)
 
 

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn._frames import listed
-from pymc_bnn.sklearn.estimator import BNNEstimator, Rows
+from pymc_bnn._habits import answers
+from pymc_bnn.sklearn.estimator import HABITS, BNNEstimator, Rows
 from pymc_bnn.sklearn.models import class_model
 from pymc_bnn.sklearn.sequential import HeldPrior
 
@@ -66,6 +67,7 @@ class BNNClassifier(ClassifierMixin, BNNEstimator):
 
     _names = ("logits",)
 
+    @answers(HABITS)
     def __init__(
         self,
         hidden_layer_sizes: Any = (50,),

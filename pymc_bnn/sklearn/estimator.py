@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from inspect import signature
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -31,7 +32,19 @@ from pymc_bnn.sklearn.draws import SharedDraws
 from pymc_bnn.sklearn.stopping import StopOnScore
 from pymc_bnn.sklearn.threads import limit_threads
 
-__all__ = ["BNNEstimator", "Rows"]
+__all__ = ["HABITS", "BNNEstimator", "Rows"]
+
+HABITS = {  # of scikit-learn's other models
+    "max_iter": "pass steps=, epochs=, or none to fit until the ELBO has settled",
+    "alpha": "pass prior=priors.Normal(0, 0.5), say",
+    "learning_rate learning_rate_init": 'pass fit_options={"learning_rate": 0.01}, say',
+    "solver optimizer": 'pass fit_options={"optimizer": optax.adam(0.01)}, say',
+    "n_estimators": "pass members=, the number of fits",
+    "tol": "early_stopping=True and n_iter_no_change= end a fit, or steps=",
+    "n_jobs": "BLAS and XLA use all cores as it is",
+    "random_seed seed": "pass random_state=",
+    "hidden_layers hidden_sizes": "pass hidden_layer_sizes=(50,), say",
+}
 
 _LOOKS = 40  # at held-out rows, of a fit of a given length
 _BETWEEN_LOOKS = 250  # steps, of any other
@@ -167,7 +180,7 @@ class BNNEstimator(BaseEstimator):
     def _network(self, n_in: int, n_out: int) -> Any:
         if self.network is None:
             return mlp((n_in, *self._hidden, n_out), activation=self.activation)
-        if not callable(self.network):
+        if not _takes_two(self.network):
             rule = "be a function from (inputs, outputs) to a network"
             repair = "pass lambda n, k: bnn.networks.mlp((n, 50, k)), say"
             raise invalid("network", rule, repr(self.network), repair, TypeError)
@@ -266,3 +279,12 @@ class BNNEstimator(BaseEstimator):
         if isinstance(self.fitted_, Refined):
             return self.fitted_.sample()
         return self.fitted_.sample(self.draws, random_seed=self._seed)
+
+
+def _takes_two(network: Any) -> bool:
+    """Whether it can be called with two numbers; a network itself takes a tensor."""
+    try:
+        signature(network).bind(1, 1)
+    except (TypeError, ValueError):
+        return False
+    return True

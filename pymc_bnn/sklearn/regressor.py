@@ -12,10 +12,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._habits import answers
 from pymc_bnn.bayesian_network import Scale
 from pymc_bnn.priors import HalfNormal, Normal
 from pymc_bnn.sklearn import normal_mixtures
-from pymc_bnn.sklearn.estimator import BNNEstimator, Rows
+from pymc_bnn.sklearn.estimator import HABITS, BNNEstimator, Rows
 from pymc_bnn.sklearn.models import normal_model
 from pymc_bnn.sklearn.sequential import HeldPrior, log_moments
 
@@ -94,6 +95,7 @@ class BNNRegressor(RegressorMixin, BNNEstimator):
 
     _names = ("mu", "sigma")
 
+    @answers(HABITS)
     def __init__(
         self,
         hidden_layer_sizes: Any = "auto",
@@ -170,10 +172,8 @@ class BNNRegressor(RegressorMixin, BNNEstimator):
         >>> bool(abs(model.predict([[1.0]])[0] - 1000) < 150)
         True
         """
-        X, y = self._read(X, y, reset=True, multi_output=True, y_numeric=True)
-        return self._learn(
-            self._weighted(X, np.asarray(y, float), sample_weight), None, self._start
-        )
+        X, y = self._read_numbers(X, y, reset=True)
+        return self._learn(self._weighted(X, y, sample_weight), None, self._start)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> BNNRegressor:
         """Learn from more rows: the posterior so far, as independent Normals, is their prior.
@@ -206,9 +206,9 @@ class BNNRegressor(RegressorMixin, BNNEstimator):
         True
         """
         first = not self.__sklearn_is_fitted__()
-        X, y = self._read(X, y, reset=first, multi_output=True, y_numeric=True)
+        X, y = self._read_numbers(X, y, reset=first)
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
-        return self._learn_portion(self._weighted(X, np.asarray(y, float), weights))
+        return self._learn_portion(self._weighted(X, y, weights))
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Return the predictive mean, and if asked for the standard deviation.
@@ -325,6 +325,21 @@ class BNNRegressor(RegressorMixin, BNNEstimator):
 
         (found,) = self._reduced(X, samples)
         return found * self.scale_.std[..., None] + self.scale_.mean[..., None]
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what is here in place of a classifier's probabilities."""
+        instead = "predict(X, return_std=True) and predict_interval(X) say how sure it is"
+        why = f"; {instead}" if name in ("predict_proba", "predict_log_proba") else ""
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{why}")
+
+    def _read_numbers(self, X: Any, y: Any, reset: bool) -> tuple[Any, np.ndarray]:
+        """Check rows to learn from, of which the targets are numbers."""
+        text = next((value for value in np.ravel(y) if isinstance(value, str)), None)
+        if text is not None:
+            rule, repair = "hold numbers", "labels are for BNNClassifier"
+            raise invalid("y", rule, repr(str(text)), repair)
+        X, y = self._read(X, y, reset=reset, multi_output=True, y_numeric=True)
+        return X, np.asarray(y, float)
 
     def _target(self, y: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
         if self.noise not in ("input", "constant"):

@@ -72,11 +72,11 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_returns_what_was_learned_and_the_call_goes_on(tmp_path, ctrl_c, capsys):
+def test_ctrl_c_returns_what_was_learned_and_the_call_goes_on(tmp_path, ctrl_c, caplog):
     first = fit(tmp_path, callbacks=[Press(1234)])
     assert first.interrupted
     assert 1234 <= first.record.steps < STEPS
-    assert "and the same call goes on from here" in capsys.readouterr().err
+    assert "and the same call goes on from here" in caplog.text
     found = fit(tmp_path)
     assert not found.interrupted
     assert_same(found, fit())
