@@ -65,8 +65,7 @@ def nuts(x, y, x_test, y_test):
 
 def refined(x, y, x_test, y_test):
     """Eight members, and NUTS from where they ended, as in examples/tables.py."""
-    options = {"steps": tables.STEPS, "kl_warmup": tables.STEPS // 10, "random_seed": 1}
-    fitted = bnn.fit(tables.build(x, y), members=8, progressbar=False, **options)
+    fitted = tables.fit(x, y, 8, tables.STEPS, 1)
     fitted = fitted.refine(chains=4, tune=tables.TUNE, random_seed=1, progressbar=False)
     return tables.judge(fitted, x_test, y_test)[0]
 
