@@ -1,4 +1,4 @@
-"""Tables that users pass: their columns, their rows' order, and the numbers in them.
+"""Tables: those that users pass, their columns, rows and numbers; and those that notebooks show.
 
 pandas and polars are known by what they look like; neither is imported.
 """

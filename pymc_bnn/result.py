@@ -157,9 +157,8 @@ class Result(ForArviz, Predicts):
         names = {f"member {i}": m.history for i, m in enumerate(members)}
         names = {name: h.rename(columns={"objective": "elbo"}) for name, h in names.items()}
         ax = elbo_curves(names, self.n_examples if self.n_examples > 1 else None, ax)
-        ax.set_ylabel(
-            ax.get_ylabel().replace("ELBO", {"elbo": "ELBO"}.get(self.objective, "objective"))
-        )
+        if self.objective != "elbo":
+            ax.set_ylabel(ax.get_ylabel().replace("ELBO", self.objective))
         return ax
 
     @property
