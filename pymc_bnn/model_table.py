@@ -18,6 +18,7 @@ from pytensor.tensor.elemwise import DimShuffle
 from pytensor.tensor.random.op import RandomVariable
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.approximation import Approximation
@@ -60,13 +61,13 @@ class ModelTable:
         for column in ("variable", *self.frame.columns):
             shown.add_column(column, justify="right" if column == "parameters" else "left")
         for row in self.frame.reset_index().itertuples(index=False):
-            shown.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in row))
+            shown.add_row(*(Text(f"{v:,}" if isinstance(v, int) else str(v)) for v in row))
         return shown
 
     def __str__(self) -> str:
         """Return the table as text, as wide as it is."""
         page = StringIO()
-        Console(file=page, width=500, color_system=None).print(self, markup=False)
+        Console(file=page, width=500, color_system=None).print(self)
         return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
 
     __repr__ = __str__

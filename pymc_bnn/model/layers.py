@@ -43,7 +43,7 @@ def find_layers(terms: ModelTerms) -> Uses:
 
     Examples
     --------
-    >>> import pymc as pm
+    >>> import numpy as np, pymc as pm
     >>> from pymc_bnn.model.decompose import decompose
     >>> from pymc_bnn.model.rows import find_rows
     >>> with pm.Model() as model:

@@ -43,6 +43,8 @@ class FromWeights(Prior):
         if not isinstance(self.weights, Mapping):
             rule, repair = "map names to arrays", "pass bnn.read_weights(path), or a dict"
             raise invalid("weights", rule, repr(type(self.weights).__name__), repair, TypeError)
+        own = {str(name): np.asarray(array) for name, array in self.weights.items()}
+        object.__setattr__(self, "weights", own)
         check_argument("sigma", self.sigma, positive=True)
 
     def __repr__(self) -> str:

@@ -4,8 +4,7 @@
 
 Digits are read as eight steps of eight numbers (conv, recurrent, attention) or as sixteen words of
 seventeen (embedding); 1,200 are fitted and 597 predicted. Of diabetes 342 rows are fitted, 100
-predicted. A fit has to come by rows, to beat what it is judged by, and to predict the same once it
-is saved and loaded.
+predicted. A fit has to predict the same once it is saved and loaded.
 """
 
 import argparse

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pymc as pm
 import pytest
+import xarray as xr
 from pytensor_ml import save_pretrained, save_state
 from pytensor_ml.activations import Tanh
 from pytensor_ml.layers import Input, Linear, Sequential
@@ -18,7 +19,7 @@ import pymc_bnn as bnn
 from pymc_bnn.errors import DamagedError
 from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.priors import HalfNormal, Normal, from_weights
-from tests.support.prior_parts import SHAPES, make_model, make_sites
+from tests.support.prior_parts import DIMS, SHAPES, make_model, make_sites
 
 WEIGHTS = {name: np.full(shape, 2) for name, shape in SHAPES.items()}
 
@@ -99,6 +100,13 @@ def test_files_that_hold_no_weights(tmp_path):
 def test_weights_that_do_not_fit(weights, sigma, error, message):
     with pytest.raises(error, match=message):
         make_model(from_weights(weights, sigma))
+
+
+def test_means_of_a_fit_are_weights():
+    means = xr.Dataset({name: (DIMS[name], array) for name, array in WEIGHTS.items()})
+    prior = from_weights(means, 0.1)
+    assert prior == from_weights(WEIGHTS, 0.1) != from_weights(WEIGHTS, 0.2)
+    assert (make_model(prior).initial_point()["dense1_W"] == 2).all()
 
 
 def test_the_new_data_may_decide_how_far_to_go():
