@@ -148,7 +148,7 @@ class Refined(Result):
         Returns
         -------
         xarray.DataTree
-            Groups "posterior" (chain, draw, *dims) and "sample_stats", named as PyMC names them.
+            Groups "posterior" ``(chain, draw, *dims)`` and "sample_stats", named as PyMC does.
             Where members have unequal weights: one chain, of draws in their shares.
 
         Examples

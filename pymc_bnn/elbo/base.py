@@ -62,8 +62,8 @@ class Estimator(ABC):
         weight, bias : Part or None
             Its parts, where it has them.
         noise : callable
-            ``noise(name, shape, law)`` returns random numbers (rows, *shape) of the law "normal"
-            or "sign".
+            ``noise(name, shape, law)`` returns random numbers ``(rows, *shape)`` of the law
+            "normal" or "sign".
         """
 
 

@@ -15,6 +15,7 @@ import pymc_bnn as bnn
 ROOT = Path(__file__).parents[2]
 README, BENCHMARKS = ROOT / "README.md", ROOT / "tests" / "benchmarks" / "README.md"
 DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS.remove(ROOT / "docs" / "index.md")  # the first page of the site: the README itself
 PAGES = [README, *DOCS, BENCHMARKS]
 MOST_EPOCHS, MOST_STEPS = 2, 100  # of a fit of which no output is shown
 CACHE = (
