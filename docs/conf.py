@@ -22,12 +22,18 @@ napoleon_use_ivar = True
 napoleon_use_rtype = False
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 600
+nb_execution_timeout = 1200
+nb_output_stderr = "remove"  # of other libraries, with paths of this machine
 html_theme = "pymc_sphinx_theme"
 html_title = "pymc_bnn"
 html_show_sourcelink = False
 html_copy_source = False
-html_theme_options = {"secondary_sidebar_items": ["page-toc"]}
+html_sidebars = {"**": ["globaltoc"]}
+html_theme_options = {
+    "google_analytics_id": "",  # the theme's own counts visits for PyMC
+    "navbar_center": [],
+    "secondary_sidebar_items": ["page-toc"],
+}
 
 
 def as_on_the_site(app, docname, source):

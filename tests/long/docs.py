@@ -42,7 +42,8 @@ class Page(HTMLParser):
 
 def dead_links():
     """Return links within the site that lead nowhere."""
-    pages = {path: Page(path.read_text()) for path in SITE.rglob("*.html")}
+    written = (p for p in SITE.rglob("*.html") if p.relative_to(SITE).parts[0] != "_static")
+    pages = {path: Page(path.read_text()) for path in written}
     dead = set()
     for path, page in pages.items():
         for link in page.links:
