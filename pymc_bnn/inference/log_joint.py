@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
 
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.counts import exact_rest, exact_rows
@@ -46,7 +47,7 @@ def log_joint(terms: ModelTerms, dtype: str) -> Callable[[Any, Any], Any]:
 
 
 def log_parts(
-    terms: ModelTerms, dtype: str, gradient: bool = True
+    terms: ModelTerms, dtype: str, gradient: bool = True, also: Sequence[Variable] = ()
 ) -> Callable[[Any, Any], tuple[Any, ...]]:
     """Lift the same sum in two parts: what is there once, and what each row adds.
 
@@ -58,11 +59,13 @@ def log_parts(
         Precision.
     gradient : bool, optional
         Whether it is to be fast together with its gradient, or by itself.
+    also : sequence of Variable, optional
+        Other graphs of values and data, which the function returns after these.
 
     Returns
     -------
     callable
-        ``f(values, data) -> ((), (rows,))``, the second part only where the likelihood comes by
+        ``f(values, data) -> ((), (rows,), …)``, the second part only where the likelihood comes by
         rows; `data` may then be of any rows.
 
     Examples
@@ -81,7 +84,7 @@ def log_parts(
     outputs = [pt.add(pt.constant(0.0), *priors, exact_rest(terms), terms.potential_logp)]
     if terms.row_logp is not None:
         outputs.append(exact_rows(terms, terms.row_logp))
-    lifted = jaxify([*terms.values, *terms.inputs], outputs, dtype, gradient)
+    lifted = jaxify([*terms.values, *terms.inputs], [*outputs, *also], dtype, gradient)
     names, data_names = [f.name for f in terms.free], [d.name for d in terms.data]
 
     def function(values: Any, data: Any) -> tuple[Any, ...]:

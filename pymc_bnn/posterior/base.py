@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -64,10 +64,14 @@ class Posterior(ABC):
         """Return the i-th of many draws that are made with one key."""
         return self.draw(jax.random.fold_in(key, i))
 
+    def draw_numbers(self, key: jax.Array, numbers: Sequence[int]) -> dict[str, np.ndarray]:
+        """Return some of many draws that are made with one key, (numbers, …) each."""
+        drawn = [self.draw_number(key, int(i)) for i in numbers]
+        return {name: np.stack([np.asarray(d[name]) for d in drawn]) for name in drawn[0]}
+
     def draw_many(self, key: jax.Array, count: int) -> dict[str, np.ndarray]:
         """Return the first of many draws that are made with one key, (count, …) each."""
-        drawn = [self.draw_number(key, i) for i in range(count)]
-        return {name: np.stack([np.asarray(d[name]) for d in drawn]) for name in drawn[0]}
+        return self.draw_numbers(key, range(count))
 
     def looks(self, seed: int) -> Callable[[int], dict[str, Any]]:
         """Return a function from a number to a draw, for looks at a posterior beside a fit."""
@@ -124,6 +128,18 @@ class Posterior(ABC):
             Where there is none: of kept draws, and of points.
         """
         raise self.lacks("a density", "draw from it instead")
+
+    def log_densities(self, values: Mapping[str, Any]) -> np.ndarray:
+        """Return the log-density (draws,) of each of some draws, (draws, …) by variable, in nats.
+
+        Raises
+        ------
+        TypeError
+            As :meth:`log_density`.
+        """
+        count = len(next(iter(values.values())))
+        each = ({name: value[i] for name, value in values.items()} for i in range(count))
+        return np.array([self.log_density(one) for one in each])
 
     def elbo_terms(self, problem: Problem) -> tuple[Any, Any]:
         """Return the ELBO of a problem as :class:`pymc_bnn.elbo.Elbo`, and its parameters.

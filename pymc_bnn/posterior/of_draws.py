@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -42,6 +42,10 @@ class Chain(Posterior):
     def draw_number(self, key: jax.Array, i: int) -> dict[str, Any]:
         """Return the i-th draw."""
         return {name: value[i] for name, value in self.values.items()}
+
+    def draw_numbers(self, key: jax.Array, numbers: Sequence[int]) -> dict[str, np.ndarray]:
+        """Return the draws of some numbers."""
+        return {name: value[np.asarray(numbers)] for name, value in self.values.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +92,11 @@ class KeptDraws(Posterior):
     def draw_number(self, key: jax.Array, i: int) -> dict[str, Any]:
         """Return the i-th draw: chains take turns, and the first few are spread over a chain."""
         return self._at(*self.place(i))
+
+    def draw_numbers(self, key: jax.Array, numbers: Sequence[int]) -> dict[str, np.ndarray]:
+        """Return the draws of some numbers, in the same order."""
+        at = tuple(np.array([self.place(int(i)) for i in numbers]).T)
+        return {name: value[at] for name, value in self.values.items()}
 
     def place(self, i: int) -> tuple[int, int]:
         """Return the chain of the i-th draw, and its number there; each before one comes twice."""

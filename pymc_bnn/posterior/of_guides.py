@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -58,9 +58,9 @@ class GuidePosterior(Posterior):
         """Return one draw of every free variable, by name, unconstrained."""
         return self.guide.draw_from(self.params, key)
 
-    def draw_many(self, key: jax.Array, count: int) -> dict[str, np.ndarray]:
-        """Return the first of many draws that are made with one key, (count, …) each, at once."""
-        drawn = self.guide.draw_many_from(self.params, key, np.arange(count, dtype="uint32"))
+    def draw_numbers(self, key: jax.Array, numbers: Sequence[int]) -> dict[str, np.ndarray]:
+        """Return some of many draws that are made with one key, (numbers, …) each, at once."""
+        drawn = self.guide.draw_many_from(self.params, key, np.asarray(numbers, "uint32"))
         return jax.device_get(drawn)
 
     def moments(self) -> Moments:
@@ -89,23 +89,28 @@ class GuidePosterior(Posterior):
 
     def log_density(self, values: Mapping[str, Any]) -> float:
         """Return the log-density of unconstrained values, in nats; TypeError with points."""
+        return float(self.log_densities({k: np.asarray(v)[None] for k, v in values.items()})[0])
+
+    def log_densities(self, values: Mapping[str, Any]) -> np.ndarray:
+        """Return the log-density (draws,) of each of some draws; TypeError with points."""
         if self.points:
             raise self.lacks("a density", f"{list(self.points)} are points, which have none")
         params = [self.params[b][role] for b, roles in self.guide.roots.items() for role in roles]
         names = [f.name for b in self.guide.blocks for f in b.variables]
         with precision(self.guide.dtype):
-            [found] = self._density(*params, *(np.asarray(values[name]) for name in names))
-        return float(found)
+            found = self._densities(params, [np.asarray(values[name]) for name in names])
+            return np.asarray(found, float)
 
     @cached_property
-    def _density(self) -> Compiled:
-        """The compiled log-density of parameters and values, in the order of the blocks."""
+    def _densities(self) -> Compiled:
+        """The compiled log-density of parameters and draws, in the order of the blocks."""
         blocks, roots = self.guide.blocks, self.guide.roots
         values = {b.name: {f.name: f.value for f in b.variables} for b in blocks}
         parts = [b.guide.log_density(b.variables, values[b.name], roots[b.name]) for b in blocks]
         inputs = [root for by_role in roots.values() for root in by_role.values()]
         inputs += [value for by_name in values.values() for value in by_name.values()]
-        return Compiled(jaxify(inputs, [pt.add(pt.constant(0.0), *parts)], self.guide.dtype))
+        lifted = jaxify(inputs, [pt.add(pt.constant(0.0), *parts)], self.guide.dtype)
+        return Compiled(jax.vmap(lambda params, one: lifted(*params, *one)[0], (None, 0)))
 
     def elbo_terms(self, problem: Problem) -> tuple[Elbo, Any]:
         """Return the ELBO that the guides were fitted by, and their parameters.

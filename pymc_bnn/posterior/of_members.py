@@ -53,6 +53,17 @@ class MemberPosterior(Posterior):
         """Return the i-th of many draws: members take turns, each as often as its weight says."""
         return self.members[self._turns[i][0]].draw(jax.random.fold_in(key, i))
 
+    def draw_numbers(self, key: jax.Array, numbers: Sequence[int]) -> dict[str, np.ndarray]:
+        """Return some of the same draws, (numbers, …) each, those of each member at once."""
+        turns = np.array([self._turns[int(i)][0] for i in numbers])
+        drawn = {
+            m: self.members[m].draw_numbers(key, np.asarray(numbers)[turns == m])
+            for m in np.unique(turns)
+        }
+        order = np.argsort(np.argsort(turns, kind="stable"))
+        first = drawn[turns[0]]
+        return {n: np.concatenate([d[n] for d in drawn.values()])[order] for n in first}
+
     @cached_property
     def _turns(self) -> Turns:
         return Turns(self.weights)
@@ -103,6 +114,11 @@ class MemberPosterior(Posterior):
     def log_density(self, values: Mapping[str, Any]) -> float:
         """Return the log-density of unconstrained values, in nats; TypeError with points."""
         return float(logsumexp(self._each(values), b=np.asarray(self.weights)))
+
+    def log_densities(self, values: Mapping[str, Any]) -> np.ndarray:
+        """Return the log-density (draws,) of each of some draws; TypeError with points."""
+        each = np.stack([member.log_densities(values) for member in self.members], axis=1)
+        return logsumexp(each, axis=1, b=np.asarray(self.weights))
 
     def log_ratio(self, member: int, values: Mapping[str, Any]) -> float:
         """Return log q_m/q at unconstrained values, in nats; TypeError with points."""

@@ -17,6 +17,7 @@ from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.constrained import constrain
+from pymc_bnn.posterior.runs import runs
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["LIMIT_BYTES", "choose_names", "labels", "sample", "to_dataset"]
@@ -93,7 +94,7 @@ def sample(
     posterior: Posterior,
     graphs: Mapping[str, Any],
     draws: int,
-    key: jax.Array,
+    key: jax.Array | None,
     attributes: Mapping[str, Any],
 ) -> xr.DataTree:
     """Draw variables of the model's own space; see :meth:`pymc_bnn.Approximation.sample`.
@@ -119,9 +120,8 @@ def sample(
     with precision(dtype):
         function = constrain(terms, list(graphs.values()), dtype)
         itemsize = np.dtype(dtype).itemsize
-        chains = posterior.chains
-        keys = [key] if len(chains) == 1 else jax.random.split(key, len(chains))
-        first = function(chains[0].draw_number(keys[0], 0))
+        chains = runs(posterior, key)
+        first = function(chains[0].draw_number(key, 0))
         total = draws * len(chains)
         sizes = {n: v.size * itemsize * total for n, v in zip(names, first, strict=True)}
         if sum(sizes.values()) > LIMIT_BYTES:
@@ -134,8 +134,8 @@ def sample(
                 "choose fewer draws, or variables by var_names=",
             )
         drawn = [
-            [function(chain.draw_number(own, i)) for i in range(int(c == 0), draws)]
-            for c, (chain, own) in enumerate(zip(chains, keys, strict=True))
+            [function(chain.draw_number(key, i)) for i in range(int(c == 0), draws)]
+            for c, chain in enumerate(chains)
         ]
         drawn[0].insert(0, first)
         values = {

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import arviz_stats  # noqa: F401  (which makes `azstats` known to xarray)
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
 from pymc_bnn.diagnostics.checks.case import BAD, GOOD, LOOK, Case, Finding
-from pymc_bnn.inference.log_joint import log_parts
+from pymc_bnn.diagnostics.log_densities import LogDensities, in_batches
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
-from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import key_of
-from pymc_bnn.runtime.precision import precision
 
 __all__ = ["judged_weights", "k_hat", "log_weights", "pareto_k"]
 
@@ -25,8 +20,6 @@ _EXACT = 0.01  # nats, standard deviation of log-weights that are constant but f
 _USABLE = 0.7
 _LEAST_DRAWS = 100
 _FIRST, _PLAIN = 128, 1.5  # a k-hat of so few draws above that is no accident
-_NUMBERS, _ROWS = 100_000, 4096  # of the data evaluated at once
-_WEIGHTS, _DRAWS = 4_000_000, 16  # numbers drawn at once, and draws
 
 
 def k_hat(case: Case) -> Iterator[Finding]:
@@ -109,8 +102,8 @@ def judged_weights(weights: np.ndarray) -> Finding:
 def log_weights(problem: Problem, posterior: Posterior, seed: int) -> Callable[[range], np.ndarray]:
     """Return a function from numbers of draws of q to their log p(z, data) − log q(z), in nats.
 
-    They are not normalised. All data are gone over for each draw, some thousand rows at a time, in
-    float64.
+    They are not normalised. All data are gone over for each draw
+    (:class:`pymc_bnn.diagnostics.log_densities.LogDensities`).
 
     Examples
     --------
@@ -121,54 +114,14 @@ def log_weights(problem: Problem, posterior: Posterior, seed: int) -> Callable[[
     >>> bool(log_weights(fitted.problem, fitted.posterior, 0)(range(100)).std() < 0.1)
     True
     """
-    dtype, parts = "float64", list(_parts(problem))
-    lifted = log_parts(problem.terms, dtype, gradient=False)
-
-    def density(values: dict[str, Any], data: dict[str, Any], counted: Any) -> Any:
-        found = jax.vmap(lambda z: lifted(z, data))(values)
-        by_row = [jnp.where(counted, row, 0.0).sum(axis=1) for row in found[1:]]
-        return jnp.stack([found[0], *by_row])
-
-    compiled = Compiled(density)
+    densities, key = LogDensities(problem), key_of(seed, "k_hat")
 
     def weigh(draws: range) -> np.ndarray:
-        log_p, log_q = [], []
-        for drawn in _in_chunks(problem, posterior, draws, seed):
-            size = len(next(iter(drawn.values())))
-            each = ({n: v[i] for n, v in drawn.items()} for i in range(size))
-            log_q += [posterior.log_density(values) for values in each]
-            with precision(dtype):
-                wide = {n: np.asarray(v, dtype) for n, v in drawn.items()}
-                found = np.stack([np.asarray(compiled(wide, *part)) for part in parts])
-                log_p += list(found[0, 0] + found[:, 1:].sum(axis=(0, 1)))
-        return np.array(log_p[: len(draws)]) - np.array(log_q[: len(draws)])
+        batches = in_batches(problem, posterior, key, draws, densities.rows)
+        found = [
+            (densities(values).joint - posterior.log_densities(values))[:count]
+            for count, values in batches
+        ]
+        return np.concatenate(found)
 
     return weigh
-
-
-def _in_chunks(
-    problem: Problem, posterior: Posterior, draws: range, seed: int
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yield draws by variable, so many at a time as memory allows, the last as many, too."""
-    key, numbers = key_of(seed, "k_hat"), sum(f.start.size for f in problem.terms.free)
-    size = int(np.clip(_WEIGHTS // max(numbers, 1), 1, _DRAWS))
-    for i in draws[::size]:
-        with precision(problem.dtype):
-            each = [posterior.draw_number(key, i + k) for k in range(size)]
-            yield {n: np.stack([np.asarray(d[n]) for d in each]) for n in each[0]}
-
-
-def _parts(problem: Problem) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-    """Yield the data, some rows at a time, and which of these count; of other samples all."""
-    terms, arrays = problem.terms, problem.terms.arrays()
-    n = terms.n_rows if terms.row_logp is not None else None
-    if not n or terms.latents:
-        yield arrays, np.ones(1, bool)
-        return
-    by_row = [d.name for d in terms.data if d.per_example]
-    numbers = sum(arrays[name].size for name in by_row) / n
-    size = int(np.clip(_NUMBERS / max(numbers, 1), 1, min(_ROWS, n)))
-    for i in range(0, n, size):
-        index = np.minimum(np.arange(i, i + size), n - 1)
-        part = {name: arrays[name][index] for name in by_row}
-        yield {**arrays, **part}, np.arange(i, i + size) < n
