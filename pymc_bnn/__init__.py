@@ -29,6 +29,7 @@ _NAMES = {
     "NonFiniteError": "errors",
     "Posterior": "posterior.base",
     "Prediction": "prediction",
+    "PriorPredictiveCheck": "prior_check",
     "Refined": "refined",
     "Problem": "model.problem",
     "Scale": "bayesian_network",
@@ -38,7 +39,9 @@ _NAMES = {
     "bayesian": "bayesian_network",
     "compilation_cache": "runtime.compilation",
     "fit": "fitting",
+    "k_fold": "k_fold_validation",
     "load": "loading",
+    "prior_predictive_check": "prior_check",
     "simulation_based_calibration": "simulation_based",
     "standardise": "bayesian_network",
 }

@@ -18,6 +18,7 @@ from pymc_bnn.inference.refine import Refinement
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_draws import KeptDraws
+from pymc_bnn.posterior.runs import runs
 from pymc_bnn.posterior.sampling import choose_names, sample
 from pymc_bnn.prediction.requests import warn_of_changed_data
 from pymc_bnn.result import Result
@@ -66,6 +67,8 @@ class Refined(Result):
     problem: Problem
     start: Posterior
     record: Refinement
+
+    exact = True
 
     @classmethod
     def of(cls, problem: Problem, start: Posterior, record: Refinement) -> Refined:
@@ -159,11 +162,8 @@ class Refined(Result):
         >>> bool(az.rhat(drawn)["mu"] < 1.05)
         True
         """
-        chains, kept = self.posterior.shape
-        together = len(self.posterior.chains) == 1
-        most = chains * kept if together else kept
-        draws = most if draws is None else draws
-        draws = check_int("draws", draws, 1, most, "leave it out for all that are kept")
+        draws = self._draws(draws)
+        chains, together = self.posterior.shape[0], len(self.posterior.chains) == 1
         graphs = choose_names(self.problem.terms, var_names, filter_vars)
         warn_of_changed_data(self.problem.terms, "sample", list(graphs.values()))
         posterior, stats = self.posterior, self.record.stats
@@ -181,6 +181,18 @@ class Refined(Result):
         group = arviz_base.from_dict({"sample_stats": stats}, attrs={"sample_stats": attributes})
         tree["sample_stats"] = group["sample_stats"]
         return tree
+
+    def _draws(self, draws: int | None) -> int:
+        """Return how many draws of each chain that ArviZ is shown: by default all."""
+        chains, kept = self.posterior.shape
+        most = chains * kept if len(self.posterior.chains) == 1 else kept
+        draws = most if draws is None else draws
+        return check_int("draws", draws, 1, most, "leave it out for all that are kept")
+
+    def _chains(self, draws: int, seed: int) -> tuple[Posterior, ...]:
+        """Return the chains whose numbered draws `sample` shows."""
+        together = len(self.posterior.chains) == 1
+        return runs(self.posterior if together else self.posterior.thinned(draws), None)
 
     def summary(self) -> pd.DataFrame:
         """Return what NUTS changed: one row per variable, in the unconstrained space.

@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from pymc_bnn._checks import check_int, invalid
+from pymc_bnn.arviz_trees.for_arviz import ForArviz
 from pymc_bnn.diagnostics.summary import prior_stds, scale_ratio
 from pymc_bnn.posterior.constrained import constrained_moments
 from pymc_bnn.posterior.sampling import choose_names, sample, to_dataset
@@ -33,7 +34,7 @@ def _restored(kind: type, state: bytes) -> Any:
     return found
 
 
-class Result(Predicts):
+class Result(ForArviz, Predicts):
     """A posterior of a problem, to inspect, sample from and predict with.
 
     Kinds of it are dataclasses; what else they hold is computed from their fields on demand.

@@ -16,8 +16,10 @@ from pytensor.tensor.shape import Shape, Shape_i
 from pymc_bnn._checks import first_line, invalid
 from pymc_bnn.graphs.interpreted import SIMPLIFIED, without_c
 from pymc_bnn.model.problem import Problem
+from pymc_bnn.posterior.of_draws import KeptDraws
+from pymc_bnn.runtime.precision import narrow
 
-__all__ = ["simulate", "simulated_data"]
+__all__ = ["draw_prior", "simulate", "simulated_data"]
 
 Arrays = dict[str, np.ndarray]
 
@@ -120,20 +122,7 @@ def simulate(
     True
     """
     model = problem.model
-    asked = [model[name] for name in (*names, *roots)]
-    rng = np.random.default_rng((seed, 0))
-    try:
-        with without_c():
-            drawn = pm.draw(asked, count, random_seed=rng, mode=SIMPLIFIED)
-    except NotImplementedError as error:
-        got = next((rv.name for rv in model.basic_RVs if not _can_be_drawn(rv)), None)
-        rule = "have variables that can be drawn to be simulated"
-        repair = "give it a proper prior (not Flat, HalfFlat), or pm.CustomDist a random="
-        raise invalid("model", rule, f"'{got or first_line(error)}'", repair) from error
-    except ValueError as error:
-        rule, repair = "have priors from which data can be drawn", "choose narrower priors"
-        raise invalid("model", rule, first_line(error), repair) from error
-    drawn = dict(zip((*names, *roots), drawn, strict=True))
+    drawn = _draw(model, {name: model[name] for name in (*names, *roots)}, count, (seed, 0))
     own, data = problem.terms.arrays(), {}
     for variable, name in roots.items():
         values, like = drawn[variable], own[name]
@@ -147,6 +136,73 @@ def simulate(
             repair = "choose narrower priors, or observe floating-point numbers"
             raise invalid("model", "draw data of the type observed", got, repair)
     return {name: drawn[name] for name in names}, data
+
+
+def draw_prior(problem: Problem, count: int, seed: int) -> KeptDraws:
+    """Draw the free variables from their prior: as if they were a posterior, to predict from.
+
+    Parameters
+    ----------
+    problem : Problem
+        The model.
+    count : int
+        How many times.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    KeptDraws
+        One chain, unconstrained.
+
+    Raises
+    ------
+    ValueError
+        Where a variable cannot be drawn, or the model has potentials.
+
+    Examples
+    --------
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu", 0, 100), observed=np.zeros(4))
+    >>> draws = draw_prior(Problem.of(decompose(model), None, "float32"), 500, 0)
+    >>> draws.shape, bool(90 < draws.moments()[1]["mu"] < 110)
+    ((1, 500), True)
+    """
+    model = problem.model
+    if model.potentials:
+        got = str([p.name for p in model.potentials])
+        rule = "have no potentials, which no draw obeys, for its prior to be drawn"
+        raise invalid("model", rule, got, "write them as distributions")
+    graphs = {}
+    for rv in model.free_RVs:
+        transform = model.rvs_to_transforms[rv]
+        own = rv if transform is None else transform.forward(rv, *rv.owner.inputs)
+        graphs[rv.name] = own
+    drawn = _draw(model, graphs, count, (seed, 1))
+    values = {name: narrow(value[None], problem.dtype) for name, value in drawn.items()}
+    return KeptDraws(values, (1.0,))
+
+
+def _draw(
+    model: pm.Model, graphs: Mapping[str, Variable], count: int, seed: tuple[int, int]
+) -> Arrays:
+    """Draw expressions of a model's variables together, (count, …) each."""
+    rng = np.random.default_rng(seed)
+    try:
+        with without_c():
+            drawn = pm.draw(list(graphs.values()), count, random_seed=rng, mode=SIMPLIFIED)
+    except NotImplementedError as error:
+        got = next((rv.name for rv in model.basic_RVs if not _can_be_drawn(rv)), None)
+        rule = "have variables that can be drawn to be simulated"
+        repair = "give it a proper prior (not Flat, HalfFlat), or pm.CustomDist a random="
+        raise invalid("model", rule, f"'{got or first_line(error)}'", repair) from error
+    except ValueError as error:
+        rule, repair = "have priors from which data can be drawn", "choose narrower priors"
+        raise invalid("model", rule, first_line(error), repair) from error
+    if count == 1:
+        drawn = [np.asarray(value)[None] for value in drawn]
+    return dict(zip(graphs, drawn, strict=True))
 
 
 def _can_be_drawn(rv: Variable) -> bool:
