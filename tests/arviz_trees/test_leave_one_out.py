@@ -51,17 +51,21 @@ def narrow():
 
 
 @pytest.fixture(scope="module")
+def whole(fitted):
+    return fitted.loo()
+
+
+@pytest.fixture(scope="module")
 def mended(narrow):
-    return narrow.loo(4000)
+    return narrow.loo(3000)
 
 
-def test_loo_of_minibatches_is_that_of_the_closed_form(fitted):
-    found = fitted.loo()
-    np.testing.assert_allclose(found.elpd_i, EXACT, atol=0.05)
-    assert abs(found.elpd - EXACT.sum()) < 0.3
-    assert 2 < found.p < 4
-    assert found.approx_posterior
-    assert not found.warning
+def test_loo_of_minibatches_is_that_of_the_closed_form(whole):
+    np.testing.assert_allclose(whole.elpd_i, EXACT, atol=0.05)
+    assert abs(whole.elpd - EXACT.sum()) < 0.3
+    assert 2 < whole.p < 4
+    assert whole.approx_posterior
+    assert not whole.warning
 
 
 def test_total_size_does_not_count_rows_twice():
@@ -101,8 +105,9 @@ EXACT_P = exact_p()
 def test_of_members_the_weights_are_of_their_mixture(fitted, narrow):
     both = MemberPosterior((fitted.posterior, narrow.posterior), (0.3, 0.7))
     chain = Run(both, jax.random.key(1))
-    found = leave_one_out(Drawn(fitted.problem, both, (chain,), 2000, 0))
-    np.testing.assert_allclose(found.elpd_i, EXACT, atol=0.08)
+    rows = np.arange(0, N, 10)
+    found = leave_one_out(Drawn(fitted.problem, both, (chain,), 2000, 0), rows)
+    np.testing.assert_allclose(found.elpd_i[rows], EXACT[rows], atol=0.08)
     values = chain.draw_numbers(None, range(5))
     one_by_one = [both.log_density({"w": w}) for w in values["w"]]
     np.testing.assert_allclose(both.log_densities(values), one_by_one, rtol=1e-5)
@@ -154,13 +159,12 @@ def test_several_variables_of_a_row_are_left_out_together():
     assert float(tree.sample_stats["lp"][0, 7]) == pytest.approx(float(logp(point)), rel=1e-5)
 
 
-def test_networks_are_compared_by_loo_k_fold_and_held_out_rows(fitted, narrow, mended):
-    wide = fitted.loo()
-    table = az.compare({"full": wide, "narrow": mended})
+def test_networks_are_compared_by_loo_k_fold_and_held_out_rows(fitted, narrow, whole, mended):
+    table = az.compare({"full": whole, "narrow": mended})
     assert set(table.index) == {"full", "narrow"}
     assert table["weight"].sum() == pytest.approx(1, abs=0.02)
     az.plot_compare(table)
-    az.plot_khat(wide)
+    az.plot_khat(whole)
     held = {
         name: f.elpd({"x": X[:20], "y": Y[:20]}, 200) for name, f in (("a", fitted), ("b", narrow))
     }
