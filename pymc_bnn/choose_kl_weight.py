@@ -25,7 +25,7 @@ from pymc_bnn.prediction.predict import predict, predictor_for
 from pymc_bnn.prediction.requests import Request
 from pymc_bnn.prediction.rows import need_density
 
-__all__ = ["fit_at_best_weight"]
+__all__ = ["fit_at_best_weight", "quiet"]
 
 _DRAWS = 200  # of the posterior, whose predictive densities are averaged
 _WARM = Convergence(warmup=0, first=1000)  # of fits that start where the last weight's ended
@@ -82,7 +82,7 @@ def fit_at_best_weight(
             length, start = task.length.half, last[-1].posterior
             now = replace(now, length=length, starts=[start], ends=_WARM)
         try:
-            with _quiet():
+            with quiet():
                 fitted = now.run(own)
         except NonFiniteError:
             if not last:
@@ -115,8 +115,14 @@ def fit_at_best_weight(
 
 
 @contextmanager
-def _quiet() -> Any:
-    """Leave out warnings of fits that are not returned."""
+def quiet() -> Any:
+    """Leave out warnings of fits that are not returned.
+
+    Examples
+    --------
+    >>> with quiet():
+    ...     warnings.warn("unheard", UserWarning)
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield

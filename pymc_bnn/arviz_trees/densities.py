@@ -35,12 +35,12 @@ def densities(drawn: Drawn) -> dict[str, xr.Dataset]:
     >>> {name: dict(group.sizes) for name, group in found.items()}["log_likelihood"]
     {'chain': 1, 'draw': 50, 'y_dim_0': 9}
     """
-    problem, posterior, key = drawn.problem, drawn.posterior, jax.random.key(drawn.seed)
+    problem, posterior = drawn.problem, drawn.posterior
     evaluate = LogDensities(problem, pointwise=True)
     found, log_q = [], []
     for chain in drawn.chains:
         each = []
-        for count, values in in_batches(problem, chain, key, range(drawn.draws), evaluate.rows):
+        for count, values in in_batches(problem, chain, None, range(drawn.draws), evaluate.rows):
             part = evaluate(values)
             if not found and not each:
                 numbers = sum(v[0].size for v in part.likelihood.values())

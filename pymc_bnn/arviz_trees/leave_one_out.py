@@ -19,9 +19,8 @@ from pymc_bnn.diagnostics.checks.k_hat import pareto_k
 from pymc_bnn.diagnostics.log_densities import LogDensities, in_batches
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.sampling import labels
-from pymc_bnn.runtime.noise import key_of
 
-__all__ = ["leave_one_out"]
+__all__ = ["leave_one_out", "warn_of_rows"]
 
 _HIGHEST = 0.7  # k-hat above which weights tell nothing
 _FIRST, _PLAIN = 128, 1.5  # a k-hat of so few draws above that is no accident
@@ -74,7 +73,7 @@ def leave_one_out(drawn: Drawn, observations: Any = None) -> ELPDDataLOO:
             found = loo_approximate_posterior(tree, log_p, log_q, pointwise=True)
         else:
             found = loo(tree, pointwise=True, reff=_efficiency(group[name]))
-    _warn_of_rows(found)
+    warn_of_rows(found)
     if index is None:
         return found
     lpd = seen.total - np.log(drawn.draws * len(drawn.chains))
@@ -117,10 +116,10 @@ def _chosen(observations: Any, n: int, seed: int) -> np.ndarray:
 def _evaluate(drawn: Drawn, n: int, kept: Any) -> _Seen:
     """Evaluate all rows at all draws, of which some rows are kept; stop where k-hat is hopeless."""
     densities, seen = LogDensities(drawn.problem, pointwise=True), _Seen()
-    key, posterior = key_of(drawn.seed, "loo"), drawn.posterior
+    posterior = drawn.posterior
     for chain in drawn.chains:
         seen.rows.append([])
-        batches = in_batches(drawn.problem, chain, key, range(drawn.draws), densities.rows)
+        batches = in_batches(drawn.problem, chain, None, range(drawn.draws), densities.rows)
         for count, values in batches:
             found = densities(values)
             parts = (v.reshape(len(v), n, -1).sum(axis=2) for v in found.likelihood.values())
@@ -150,8 +149,14 @@ def _refuse(seen: _Seen, highest: float) -> None:
         raise invalid("fitted", rule, got, repair)
 
 
-def _warn_of_rows(found: ELPDDataLOO) -> None:
-    """Warn of rows whose k-hat is too high."""
+def warn_of_rows(found: ELPDDataLOO) -> None:
+    """Warn of rows whose k-hat is too high.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> warn_of_rows(SimpleNamespace(pareto_k=np.zeros(9), good_k=0.7))
+    """
     high = np.asarray(found.pareto_k) > found.good_k
     if high.any():
         warn(

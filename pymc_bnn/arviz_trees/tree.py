@@ -60,7 +60,7 @@ def why_no_densities(problem: Problem) -> str:
     """
     terms = problem.terms
     if problem.streamed:
-        n = terms.n_rows or 0
+        n = max((o.n for o in terms.observed), default=0)
         return f"the model holds {n:,} of {problem.n:,} examples: the others came in batches"
     if absent(terms):
         return f"{absent(terms)} were not saved with the fit"

@@ -5,21 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from pytensor import config
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import graph_inputs
+from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.shape import SpecifyShape
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 from pytensor_ml.params import NonTrainableParameter, TrainableParameter
 
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn._frames import as_numbers
 from pymc_bnn.graphs.interpreted import INTERPRETED
-from pymc_bnn.model.columns import remember
+from pymc_bnn.model.columns import columns_of, remember
 
-__all__ = ["as_source", "data_of", "fix_shape", "value_of"]
+__all__ = ["as_source", "data_of", "features_of", "fix_shape", "value_of"]
 
 
 def as_source(x: Any) -> TensorVariable:
@@ -102,3 +105,23 @@ def fix_shape(x: TensorVariable) -> TensorVariable:
     fixed = pt.specify_shape(x, (None, *(int(n) for n in shape[1:])))
     fixed.name = x.name
     return fixed
+
+
+def features_of(x: TensorVariable, model: pm.Model) -> tuple[str, ...] | None:
+    """Return the names of the columns of x: of data, or of what numbers make of it one by one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> x = as_source(pd.DataFrame({"age": [30.0, 50.0], "height": [1.7, 1.6]}))
+    >>> features_of((x - [40.0, 1.65]) / 2, pm.Model())
+    ('age', 'height')
+    """
+    while x.owner is not None and isinstance(x.owner.op, Elemwise | SpecifyShape):
+        parts = [v for v in x.owner.inputs if not isinstance(v, TensorConstant) and data_of(v)]
+        if len(parts) != 1 or parts[0].type.ndim != x.type.ndim:
+            return None
+        [x] = parts
+    names = columns_of(x, model) if x.type.ndim == 2 else None
+    named = names is not None and all(isinstance(name, str) for name in names)
+    return tuple(names) if named and len(set(names)) == len(names) else None

@@ -14,11 +14,11 @@ from pytensor_ml.params import TrainableParameter
 
 from pymc_bnn._checks import invalid
 from pymc_bnn.bayesian_network.forward import apply
-from pymc_bnn.bayesian_network.inputs import as_source, data_of, fix_shape
+from pymc_bnn.bayesian_network.inputs import as_source, data_of, features_of, fix_shape
 from pymc_bnn.bayesian_network.parameters import fan_ins, number_names, trainable_parameters
 from pymc_bnn.bayesian_network.record import NetworkInput, record_of
 from pymc_bnn.bayesian_network.sites import check_names, describe
-from pymc_bnn.bayesian_network.units import kinds
+from pymc_bnn.bayesian_network.units import first_layers, kinds
 from pymc_bnn.graphs.dropout import mark
 from pymc_bnn.model.checks import current_model
 from pymc_bnn.priors import Prior, assign, build, default_prior
@@ -86,7 +86,8 @@ def bayesian(
     -----
     A matrix ``dense1_W`` has dims ``(dense1_in, dense1_out)``, its bias ``(dense1_out,)``, a kernel
     ``(conv1_height, conv1_width, conv1_in, conv1_out)``; other parameters ``<name>_dim_0``, ….
-    Coords are 0, 1, … unless the model has coords of that name and length. Parameters whose names
+    Coords are 0, 1, … unless the model has coords of that name and length, and in the first layer
+    the names of the columns of `x`, where they are known. Parameters whose names
     repeat, as those of unnamed layers do, are numbered after their layer, ``Linear_1_W``, as in
     the checkpoints of pytensor-ml: in the order in which a walk from the output meets them, so
     that the last layer comes first. (Where some of these layers lack a bias, a layer's parameters
@@ -168,10 +169,13 @@ def bayesian(
             chosen = {site.parameter: default_prior(site) for site in every}
         sites = [site for p, site in zip(parameters, every, strict=True) if p in fresh]
         check_names(sites, model)
-        for site in sites:
-            for dim, size in zip(site.dims, site.shape, strict=True):
+        features = features_of(source, model)
+        readers = first_layers(output, x) if features else set()
+        for parameter, site in zip((p for p in parameters if p in fresh), sites, strict=True):
+            for axis, (dim, size) in enumerate(zip(site.dims, site.shape, strict=True)):
+                named = axis == 0 and parameter in readers and size == len(features)
                 if dim not in model.coords:
-                    model.add_coord(dim, range(size))
+                    model.add_coord(dim, features if named else range(size))
         for parameter, variable in zip(fresh, build(sites, chosen), strict=True):
             record.variables[parameter] = variable
             record.priors[parameter] = (chosen[names[parameter]], prefix)

@@ -14,7 +14,7 @@ from pymc_bnn.bayesian_network.forward import nodes_of
 from pymc_bnn.graphs.dropout import DropoutMarker
 from pymc_bnn.priors.site import Kind
 
-__all__ = ["kinds"]
+__all__ = ["first_layers", "kinds"]
 
 
 def kinds(parameters: Sequence[TrainableParameter], output: TensorVariable) -> list[Kind]:
@@ -61,3 +61,24 @@ def _of_units(x: TensorVariable, n: int, known: dict[TensorVariable, bool]) -> b
     else:
         known[x] = False
     return known[x]
+
+
+def first_layers(output: TensorVariable, x: TensorVariable) -> set[TensorVariable]:
+    """Return the weights of the dense layers that sum the network's own input.
+
+    Examples
+    --------
+    >>> import pytensor.tensor as pt
+    >>> from pymc_bnn import networks
+    >>> x = pt.matrix("x", shape=(None, 2))
+    >>> [weight.name for weight in first_layers(networks.mlp((2, 5, 1))(x), x)]
+    ['dense1_W']
+    """
+    found = set()
+    for node in nodes_of(output):
+        if isinstance(node.op, LinearLayer):
+            v = node.inputs[0]
+            while v is not x and v.owner is not None and isinstance(v.owner.op, SpecifyShape):
+                v = v.owner.inputs[0]
+            found |= {node.inputs[1]} if v is x else set()
+    return found

@@ -106,7 +106,11 @@ class LogDensities:
 
 
 def in_batches(
-    problem: Problem, posterior: Posterior, key: jax.Array, draws: Sequence[int], rows: int = 1
+    problem: Problem,
+    posterior: Posterior,
+    key: jax.Array | None,
+    draws: Sequence[int],
+    rows: int = 1,
 ) -> Iterator[tuple[int, Arrays]]:
     """Yield draws by variable, as many at a time as memory allows, and how many of them count.
 
@@ -118,8 +122,8 @@ def in_batches(
         The model.
     posterior : Posterior
         Of which draws are taken.
-    key : jax.Array
-        Of all draws.
+    key : jax.Array or None
+        Of all draws; None where the posterior knows which they are.
     draws : range
         Their numbers.
     rows : int, optional
@@ -139,10 +143,10 @@ def in_batches(
     most = min(_WEIGHTS // max(numbers, 1), _CELLS // max(rows, 1), _DRAWS, len(draws))
     size = max(most, 1)
     for i in range(0, len(draws), size):
-        with precision(problem.dtype):
-            own = draws[i : i + size]
-            filled = [*own, *[own[-1]] * (size - len(own))]
-            yield len(own), posterior.draw_numbers(key, filled)
+        own = draws[i : i + size]
+        with precision(problem.dtype):  # left before the caller goes on, who may not come back
+            drawn = posterior.draw_numbers(key, [*own, *[own[-1]] * (size - len(own))])
+        yield len(own), drawn
 
 
 def _parts(problem: Problem) -> Iterator[tuple[Arrays, np.ndarray]]:

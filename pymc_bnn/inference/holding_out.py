@@ -15,7 +15,7 @@ from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.stand_alone import rows_stand_alone
 from pymc_bnn.model.terms import ModelTerms
 
-__all__ = ["check_auto", "hold_out"]
+__all__ = ["check_auto", "folds_of", "hold_out", "rows_apart", "take_out"]
 
 _SHARE, _LEAST = 0.1, 10  # held out by default
 _TWICE = 2  # rows that a standard error needs
@@ -84,7 +84,17 @@ def hold_out(problem: Problem, share: float | None, seed: int) -> tuple[Problem,
     >>> rest.n, held["y"].shape
     (30, (10,))
     """
-    terms = _rows_of(problem, seed)
+    if not problem.terms.observed:
+        rule = 'be a number where no variable is observed, of which "auto" would score new rows'
+        repair = "write the likelihood as an observed variable, or pass kl_weight=1"
+        raise invalid("kl_weight", rule, "'auto'", repair)
+    terms = rows_apart(problem, seed)
+    if terms is None:
+        rule = (
+            'be a number where the likelihood does not come apart by rows, which "auto" holds out'
+        )
+        repair = "pass data of other rows as validation=, or kl_weight=1"
+        raise invalid("kl_weight", rule, "'auto'", repair)
     n = terms.n_rows
     count = max(round(_SHARE * n), _LEAST) if share is None else round(share * n)
     least = 2 * _LEAST if share is None else _TWICE  # rows that are left to fit
@@ -98,27 +108,74 @@ def hold_out(problem: Problem, share: float | None, seed: int) -> tuple[Problem,
     places = ((np.arange(count) + rng.random()) * n / count).astype(int)
     held = np.zeros(n, bool)
     held[order[np.minimum(places, n - 1)]] = True
+    return take_out(problem, terms, held)
+
+
+def folds_of(terms: ModelTerms, folds: int, seed: int) -> np.ndarray:
+    """Return (rows,) the fold of each row, drawn by the seed; of classes in proportion.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> from pymc_bnn.model.rows import find_rows
+    >>> with pm.Model() as model:
+    ...     y = pm.Bernoulli("y", 0.5 + 0 * pm.Normal("a"), observed=np.arange(9) > 5)
+    >>> folds = folds_of(decompose(model, find_rows(model)[0]), 3, 0)
+    >>> sorted(folds[:6].tolist()), sorted(folds[6:].tolist())
+    ([0, 0, 1, 1, 2, 2], [0, 1, 2])
+    """
+    rng = np.random.default_rng((seed, terms.n_rows))
+    order = np.lexsort((rng.random(terms.n_rows), _labels(terms)))
+    found = np.empty(terms.n_rows, int)
+    found[order] = np.arange(terms.n_rows) % folds
+    return found
+
+
+def take_out(
+    problem: Problem, terms: ModelTerms, held: np.ndarray
+) -> tuple[Problem, dict[str, Any]]:
+    """Return a problem without some rows, and their data as predictions take them.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of all rows.
+    terms : ModelTerms
+        As of :func:`rows_apart`.
+    held : numpy.ndarray
+        (rows,) of bool.
+
+    Examples
+    --------
+    >>> take_out.__name__
+    'take_out'
+    """
     new = {d.name: d.value[held] for d in terms.data if d.per_example}
     return _part(problem, terms, ~held), new
 
 
-def _rows_of(problem: Problem, seed: int) -> ModelTerms:
-    """Return the model by rows, or raise where its likelihood does not come apart."""
+def rows_apart(problem: Problem, seed: int) -> ModelTerms | None:
+    """Return the model by rows; None where its likelihood does not come apart.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> rows_apart(Problem.of(decompose(model), None, "float32"), 0) is None
+    True
+    """
     terms = problem.row_terms
-    if not problem.terms.observed:
-        rule = 'be a number where no variable is observed, of which "auto" would score new rows'
-        repair = "write the likelihood as an observed variable, or pass kl_weight=1"
-        raise invalid("kl_weight", rule, "'auto'", repair)
-    rule = 'be a number where the likelihood does not come apart by rows, which "auto" holds out'
-    repair = "pass data of other rows as validation=, or kl_weight=1"
     whole = terms is None or terms.row_density is None or terms.n_rows is None
     if whole or problem.terms.latents or not all(o.per_example for o in terms.observed):
-        raise invalid("kl_weight", rule, "'auto'", repair)
+        return None
     if terms is not problem.terms:
         try:
             rows_stand_alone(terms, seed, max(terms.n_rows // 2, 1))
-        except ValueError as error:
-            raise invalid("kl_weight", rule, "'auto'", repair) from error
+        except ValueError:
+            return None
     return terms
 
 

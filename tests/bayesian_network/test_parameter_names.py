@@ -1,6 +1,7 @@
 """Names, dims and coords of a network's random variables."""
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
@@ -11,7 +12,7 @@ from pytensor_ml.params import trainable
 from pytensor_ml.pytensorf import collect_shared_variables
 
 from pymc_bnn import networks
-from pymc_bnn.bayesian_network import bayesian
+from pymc_bnn.bayesian_network import bayesian, standardise
 from pymc_bnn.priors import HalfNormal, Normal
 from tests.support.network_parts import IMAGES, SERIES, TABLE, make_model
 
@@ -120,3 +121,20 @@ def test_hand_written_layers_that_cannot_be_paired():
         ValueError, match=r"unlike those named 'layer', got 2 × layer_W and 1 × lay"
     ):
         make_model(network, TABLE)
+
+
+def test_inputs_of_the_first_layer_are_called_as_their_columns():
+    table = pd.DataFrame(np.ones((4, 2)), columns=["age", "height"])
+    numbered = table.set_axis([0, 1], axis=1)
+    for x, expected in ((table, ("age", "height")), (numbered, (0, 1)), (table.to_numpy(), (0, 1))):
+        with pm.Model() as model:
+            bayesian(networks.mlp((2, 2, 2)), x)
+        assert model.coords["dense1_in"] == expected
+        assert model.coords["dense2_in"] == (0, 1)
+    with pm.Model() as model:
+        bayesian(networks.mlp((2, 1)), standardise("x", table))
+    assert model.coords["dense1_in"] == ("age", "height")
+    with pm.Model() as model:  # in another order
+        x = standardise("x", table)
+        bayesian(networks.mlp((2, 1)), x[:, ::-1])
+    assert model.coords["dense1_in"] == (0, 1)

@@ -78,6 +78,17 @@ QUESTIONS = {
         dict.fromkeys(("mixture", "ensemble"), "must have a mean that stands for it"),
     ),
     "nll": (lambda f: f.nll(NEW, 3), {}),
+    "elpd": (lambda f: f.elpd(NEW, 3).elpd, {}),
+    "loo": (
+        lambda f: f.loo(None if isinstance(f, bnn.Refined) else 100).elpd,
+        {
+            **dict.fromkeys(("points", "ensemble"), "must have a density for its draws"),
+            **dict.fromkeys(("fit", "mixture"), "k-hat up to 0.7, got"),  # of so few steps
+            "streamed": "must hold all data for rows to be left out",
+            "refined": "`draws` must be at least 100",
+        },
+    ),
+    "to_datatree": (lambda f: f.to_datatree(3).posterior["w"], {}),
     "save": (lambda f: saved(f).nll(NEW, 3), {}),
     "elbo": (
         lambda f: f.elbo(2)["nll"],

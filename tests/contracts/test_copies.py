@@ -78,6 +78,13 @@ def refined(fitted):
         return fitted.refine(4, random_seed=1, **options).sample().posterior.to_dataset()
 
 
+def tree(thing):
+    if isinstance(thing, bnn.Prediction):
+        return thing.to_datatree().predictions.to_dataset()
+    found = thing.to_datatree(3, new_data=rows(thing), random_seed=1)
+    return tuple(group.to_dataset() for _, group in sorted(found.children.items()))
+
+
 def saved(fitted):
     with tempfile.TemporaryDirectory() as folder:
         fitted.save(f"{folder}/fit")
@@ -92,6 +99,8 @@ def of_values(prediction):
 
 # What to call a method with; everything else that is public is read.
 CALLS = {
+    "elpd": lambda f: f.elpd(rows(f), 3).elpd_i.to_dataset(),
+    "loo": lambda f: None,  # of few steps refused: tests/arviz_trees/test_leave_one_out.py
     "diagnose": lambda f: f.diagnose(3, data=rows(f)),
     "elbo": lambda f: f.elbo(2, data=[(X, Y)] if f.streamed else None),
     "interval": lambda p: tuple(v.interval(0.5) for v in of_values(p)),
@@ -108,7 +117,7 @@ CALLS = {
     "scale_ratio": lambda f: f.scale_ratio(),
     "stack": lambda f: None,  # of mixtures only
     "summary": lambda f: f.summary(),
-    "to_datatree": lambda p: p.to_datatree().predictions.to_dataset(),
+    "to_datatree": tree,
 }
 
 

@@ -36,7 +36,8 @@ ROOMS = {
     "resuming": 10.9, "approximation": 11, "mixture": 11.05, "loading": 11.07, "callbacks": 11.1,
     "fit_task": 11.15, "choose_kl_weight": 11.17,
     "fitting": 11.2, "efficiency": 11.3, "simulation_based": 11.3, "model_table": 11.3,
-    "pruning": 11.3, "report": 11.4, "sklearn": 11.5,
+    "pruning": 11.3, "prior_check": 11.3, "k_fold_validation": 11.3, "report": 11.4,
+    "sklearn": 11.5,
 }  # fmt: skip
 
 

@@ -30,6 +30,11 @@ FUNCTIONS = {
 }
 ELSEWHERE = {
     "predict_to": "gives what predict gives, tests/prediction/test_stores.py",
+    "elpd": "of what predict gives",
+    "to_datatree": "the posterior is that of sample, tests/arviz_trees/test_trees.py",
+    "loo": "of the draws of to_datatree",
+    "k_fold": "fits with seeds of their own, and what predict gives",
+    "prior_predictive_check": "NumPy's streams",
     "nll": "of what predict gives, tests/prediction/test_predict.py",
     "fit": "the steps",
     "bayesian": "NumPy's streams, by name",
