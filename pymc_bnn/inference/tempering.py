@@ -18,6 +18,7 @@ _WORSE = 2  # in a row, after which colder weights are not tried
 # Of 200 rows of digits 20 were held out: a weight that was .046 nats per row worse than 1 was taken
 # for the better one in 43 % of 2,000 draws of these rows where one error was enough, in 16 % where
 # two were asked for. Few rows are wrong and lose much, so that errors look small without them.
+_FEW = 10  # rows, of which 1/N may be meant as a cold weight
 _ERRORS = 2.0  # standard errors by which a colder weight has to be better
 _CLEAR = 3.0  # standard errors by which a colder weight's ELBO is the higher one: of many pairs
 
@@ -65,7 +66,7 @@ def warn_of_kl_weight(weight: Any, n: int) -> None:
             f"`kl_weight` is {weight:g}: the prior counts {weight:g} times, which is wider than "
             "the posterior; 1 is Bayes' rule, below 1 is a cold posterior"
         )
-    elif n > 1 and weight * n <= 1 + 1e-6:
+    elif n >= _FEW and weight * n <= 1 + 1e-6:
         warn(
             f"`kl_weight` is {weight:g}, at most 1/N: the likelihood here is the sum over all "
             f"{n:,} rows already, not their mean, so that 1 is Bayes' rule, and {weight:g} leaves "

@@ -166,7 +166,9 @@ def same(one, other, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [every_guide, network, streamed])
+@pytest.mark.parametrize(
+    "make", [pytest.param(every_guide, marks=pytest.mark.long), network, streamed]
+)
 def test_a_fit_can_be_copied_after_any_use(make, tmp_path):
     held_out = bnn.callbacks.HeldOut({"x": X[:5], "y": (LABELS if make is network else Y)[:5]})
     fitted = make([held_out])

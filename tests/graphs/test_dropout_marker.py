@@ -129,13 +129,14 @@ def test_applying_a_network_twice_marks_both():
 
 def test_pymc_samples_a_network_with_dropout():
     model = make_model(networks.mlp((4, 2, 2), dropout=(0.2, 0.5)))
+    by = {"compile_kwargs": {"mode": INTERPRETED}}  # else it compiles for twenty seconds
     with model:
-        prior = pm.sample_prior_predictive(3, random_seed=1, compile_kwargs={"mode": INTERPRETED})
+        prior = pm.sample_prior_predictive(3, random_seed=1, **by)
         posterior = pm.sample(
             draws=5, tune=5, chains=1, cores=1, random_seed=1, progressbar=False,
-            compute_convergence_checks=False,
+            compute_convergence_checks=False, **by,
         )  # fmt: skip
-        again = pm.compute_deterministics(posterior.posterior.ds, progressbar=False)["output"]
+        again = pm.compute_deterministics(posterior.posterior.ds, progressbar=False, **by)["output"]
     assert prior.prior["output"].shape == (1, 3, 6, 2)
     assert np.isfinite(posterior.posterior["output"]).all()
     assert again.values == pytest.approx(posterior.posterior["output"].values)

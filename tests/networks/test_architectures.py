@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 import pymc_bnn as bnn
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 IMAGES, LABELS = load_digits(n_class=2, return_X_y=True)
 # Four by four sums of four pixels, as words of a sentence.

@@ -119,6 +119,7 @@ def test_the_new_data_may_decide_how_far_to_go():
     assert np.exp(point["net_conv1_sigma_log__"]) == pytest.approx(0.1 * np.sqrt(2 / np.pi), 0.3)
 
 
+@pytest.mark.long
 def test_a_trained_network_helps_where_there_is_little_data():
     x, digits = load_digits(return_X_y=True)
     x, old, new = (x - x.mean()) / x.std(), slice(1200), slice(1230, None)
