@@ -16,7 +16,7 @@ from pymc_bnn.arviz_trees.data import observed_data
 from pymc_bnn.arviz_trees.tree import prior_groups
 from pymc_bnn.diagnostics.checks.case import BAD, GOOD, LOOK
 from pymc_bnn.inference.prepare import DataOptions, prepare
-from pymc_bnn.model.checks import check_model
+from pymc_bnn.model.checks import check_model, current_model
 from pymc_bnn.prediction.sampler import is_class
 from pymc_bnn.runtime.noise import seed_of
 from pymc_bnn.runtime.precision import precision
@@ -186,7 +186,7 @@ def prior_predictive_check(
     >>> print(prior_predictive_check(model, random_seed=1).table.loc[("y", "std"), "verdict"])
     bad
     """
-    model = pm.modelcontext(model)
+    model = current_model("prior_predictive_check", model)
     draws = check_int("draws", draws, 20, None, "pass draws=500")
     batch_size = check_int("batch_size", batch_size, 1, None, "pass batch_size=256")
     seed, options = seed_of(random_seed), DataOptions(rows=rows, dtype=dtype)

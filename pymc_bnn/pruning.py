@@ -19,6 +19,7 @@ from pymc_bnn.posterior.pruned import PrunedPosterior
 from pymc_bnn.posterior.sampling import to_dataset
 from pymc_bnn.prediction.predicts import Predicts
 from pymc_bnn.result import Result
+from pymc_bnn.runtime.noise import seed_of
 from pymc_bnn.uncertainty.arrays import check_share, rank
 
 __all__ = ["Pruned", "prune", "pruning_table", "signal_to_noise"]
@@ -201,9 +202,7 @@ def pruning_table(
     if not shares:
         raise invalid("kept", "hold a share at least", "none", "pass kept=[1, 0.1], say")
     draws = check_int("draws", draws, 2, None, "pass draws=100")
-    seed, names = check_seed(random_seed), _names(fitted, var_names)
-    if isinstance(seed, np.random.Generator):
-        seed = int(seed.integers(2**32))
+    seed, names = seed_of(check_seed(random_seed)), _names(fitted, var_names)
     total = sum(f.start.size for f in fitted.problem.terms.free if f.name in names)
     rows = {}
     for share in shares:

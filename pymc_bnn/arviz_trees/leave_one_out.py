@@ -15,16 +15,13 @@ from scipy.special import logsumexp
 from pymc_bnn._checks import check_int, invalid, warn
 from pymc_bnn.arviz_trees.drawn import Drawn, check_size
 from pymc_bnn.arviz_trees.tree import why_no_densities
-from pymc_bnn.diagnostics.checks.k_hat import pareto_k
+from pymc_bnn.diagnostics.checks.k_hat import FIRST, LEAST_DRAWS, PLAIN, USABLE, pareto_k
 from pymc_bnn.diagnostics.log_densities import LogDensities, in_batches
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.sampling import labels
 
 __all__ = ["leave_one_out", "warn_of_rows"]
 
-_HIGHEST = 0.7  # k-hat above which weights tell nothing
-_FIRST, _PLAIN = 128, 1.5  # a k-hat of so few draws above that is no accident
-_LEAST = 100  # draws that a tail needs
 _INSTEAD = "score rows that it has not seen: fitted.elpd(new_data), or bnn.k_fold(model, …)"
 
 
@@ -96,8 +93,8 @@ def _check(drawn: Drawn) -> None:
         rule = "have observed variables whose log-likelihood has one value for each row"
         got = f"{whole or {o.name: o.n for o in terms.observed}}"
         raise invalid("model", rule, got, "call az.loo with var_name= on fitted.to_datatree()")
-    if drawn.draws * len(drawn.chains) < _LEAST:
-        raise invalid("draws", f"be at least {_LEAST}", drawn.draws, "pass draws=1000")
+    if drawn.draws * len(drawn.chains) < LEAST_DRAWS:
+        raise invalid("draws", f"be at least {LEAST_DRAWS}", drawn.draws, "pass draws=1000")
 
 
 def _chosen(observations: Any, n: int, seed: int) -> np.ndarray:
@@ -130,10 +127,10 @@ def _evaluate(drawn: Drawn, n: int, kept: Any) -> _Seen:
                 before = sum(map(len, seen.log_p))
                 seen.log_p.append(found.joint[:count])
                 seen.log_q.append(posterior.log_densities(values)[:count])
-                if before < _FIRST <= before + count < drawn.draws:
-                    _refuse(seen, _PLAIN)
+                if before < FIRST <= before + count < drawn.draws:
+                    _refuse(seen, PLAIN)
     if drawn.dense:
-        _refuse(seen, _HIGHEST)
+        _refuse(seen, USABLE)
     return seen
 
 
@@ -143,7 +140,7 @@ def _refuse(seen: _Seen, highest: float) -> None:
     k = pareto_k(weights) if np.isfinite(weights).all() else np.inf
     if k > highest:
         rule = "be near enough to its model's posterior for draws to be reweighted, with a Pareto "
-        rule += f"k-hat up to {_HIGHEST}"
+        rule += f"k-hat up to {USABLE}"
         got = f"{k:.2f} of {len(weights):,} draws"
         repair = f"take exact draws: fitted.refine().loo(); or {_INSTEAD}"
         raise invalid("fitted", rule, got, repair)

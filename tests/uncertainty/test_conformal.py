@@ -7,9 +7,9 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-import scipy.stats
 
 from pymc_bnn import uncertainty as unc
+from tests.support.coverage import check_beta_binomial
 
 
 def labels(probs, generator):
@@ -130,14 +130,7 @@ def test_coverage_is_beta_binomial_over_splits(method, data):
         made = unc.conformal(probs[:n], y[:n], coverage, method, generator)
         sets = made.sets(probs[n:], generator)
         covered.append(sum(row[k] for row, k in zip(sets, y[n:], strict=True)))
-    # by Beta(k, n + 1 − k) for the share, k = ⌈101 · 0.9⌉ = 91
-    law = scipy.stats.betabinom(n_test, 91, 10)
-    assert abs(np.mean(covered) - law.mean()) < 4 * law.std() / math.sqrt(splits)
-    assert np.std(covered) == pytest.approx(law.std(), rel=4 / math.sqrt(2 * splits))
-    low, high = unc.conformal_coverage_interval(n, n_test, coverage, 0.9)
-    inside = np.mean([low <= c <= high for c in covered])
-    probability = law.cdf(high) - law.cdf(low - 1)
-    assert abs(inside - probability) < 4 * math.sqrt(probability * (1 - probability) / splits)
+    check_beta_binomial(covered, n, n_test, coverage)
 
 
 def test_lac_makes_smaller_sets_where_probabilities_are_right():

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-import scipy.stats
 
 from pymc_bnn import uncertainty as unc
 from pymc_bnn.prediction import ValuePrediction
+from tests.support.coverage import check_beta_binomial
 
 METHODS = ["quantile", "normalised"]
 
@@ -62,14 +62,7 @@ def test_coverage_is_beta_binomial_over_splits(method, data):
         made = unc.conformal_values(samples[:, :n], y[:n], coverage, method)
         low, high = made.intervals(samples[:, n:]).T
         covered.append(((low <= y[n:]) & (y[n:] <= high)).sum())
-    k = math.ceil((n + 1) * coverage)
-    law = scipy.stats.betabinom(n_test, k, n + 1 - k)
-    assert abs(np.mean(covered) - law.mean()) < 4 * law.std() / math.sqrt(splits)
-    assert np.std(covered) == pytest.approx(law.std(), rel=4 / math.sqrt(2 * splits))
-    low, high = unc.conformal_coverage_interval(n, n_test, coverage, 0.9)
-    inside = np.mean([low <= c <= high for c in covered])
-    probability = law.cdf(high) - law.cdf(low - 1)
-    assert abs(inside - probability) < 4 * math.sqrt(probability * (1 - probability) / splits)
+    check_beta_binomial(covered, n, n_test, coverage)
 
 
 def test_ties_are_never_covered_less_often_than_promised():

@@ -14,12 +14,21 @@ from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.noise import key_of
 
-__all__ = ["judged_weights", "k_hat", "log_weights", "pareto_k"]
+__all__ = [
+    "FIRST",
+    "LEAST_DRAWS",
+    "PLAIN",
+    "USABLE",
+    "judged_weights",
+    "k_hat",
+    "log_weights",
+    "pareto_k",
+]
 
 _EXACT = 0.01  # nats, standard deviation of log-weights that are constant but for rounding
-_USABLE = 0.7
-_LEAST_DRAWS = 100
-_FIRST, _PLAIN = 128, 1.5  # a k-hat of so few draws above that is no accident
+USABLE = 0.7  # k-hat above which weights tell nothing
+LEAST_DRAWS = 100  # that a tail needs
+FIRST, PLAIN = 128, 1.5  # a k-hat of so few draws above that is no accident
 
 
 def k_hat(case: Case) -> Iterator[Finding]:
@@ -41,12 +50,12 @@ def k_hat(case: Case) -> Iterator[Finding]:
     """
     problem, posterior = case.problem, case.posterior
     partly = problem.streamed or problem.terms.incomplete
-    if posterior.points or partly or case.program.dropout or case.draws < _LEAST_DRAWS:
+    if posterior.points or partly or case.program.dropout or case.draws < LEAST_DRAWS:
         return
     weigh = log_weights(problem, posterior, case.seed)
-    weights = weigh(range(min(_FIRST, case.draws)))
-    if case.draws > _FIRST and not pareto_k(weights) > _PLAIN:
-        weights = np.concatenate([weights, weigh(range(_FIRST, case.draws))])
+    weights = weigh(range(min(FIRST, case.draws)))
+    if case.draws > FIRST and not pareto_k(weights) > PLAIN:
+        weights = np.concatenate([weights, weigh(range(FIRST, case.draws))])
     yield judged_weights(weights)
 
 
@@ -84,15 +93,15 @@ def judged_weights(weights: np.ndarray) -> Finding:
     if log.std() < _EXACT:
         says = f"the weights of draws vary by {log.std():.2g} nats: the posterior is exact"
         return Finding("k_hat", np.nan, GOOD, says)
-    k, reliable = pareto_k(log), min(1 - 1 / np.log10(len(log)), _USABLE)
+    k, reliable = pareto_k(log), min(1 - 1 / np.log10(len(log)), USABLE)
     says = f"Pareto k-hat of {len(log):,} draws {k:.2f}, log-weights vary by {log.std():.3g} nats"
     if k < reliable:
         says += ": close enough to the model's posterior to be mended by importance weights"
         return Finding("k_hat", k, GOOD, says)
-    if k < _USABLE:
-        return Finding("k_hat", k, LOOK, f"{says}: for so few draws too near {_USABLE}; take more")
+    if k < USABLE:
+        return Finding("k_hat", k, LOOK, f"{says}: for so few draws too near {USABLE}; take more")
     says += (
-        f", above {_USABLE}: not the model's posterior as a whole; of networks of more than a few "
+        f", above {USABLE}: not the model's posterior as a whole; of networks of more than a few "
         "weights that is so with every guide, and says that draws cannot be reweighted, not that "
         "predictions are bad: judge these on held-out data; nearer come guide=FullRank(), members="
     )
