@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import operator
 import os
@@ -9,6 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ __all__ = [
     "first_line",
     "invalid",
     "make_folder",
+    "optional_library",
     "say",
     "warn",
 ]
@@ -168,6 +171,41 @@ def check_positive(argument: str, value: Any) -> None:
     if not good:
         rule, repair = "be a finite number above 0", f"pass {argument}=0.1, say"
         raise invalid(argument, rule, repr(value), repair)
+
+
+def optional_library(module: str, needed_by: str, package: str | None = None) -> ModuleType:
+    """Import a library that is not among the package's requirements.
+
+    Parameters
+    ----------
+    module : str
+        What is imported.
+    needed_by : str
+        What needs it, in words.
+    package : str, optional
+        What installs it. Default `module`.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    ModuleNotFoundError
+        With the command that installs it.
+
+    Examples
+    --------
+    >>> optional_library("json", "this").__name__
+    'json'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != module:  # it is there, and lacks something itself
+            raise
+        text = f"{needed_by} needs {module}, which is not installed; run: pip install "
+        raise ModuleNotFoundError(text + (package or module), name=module) from None
 
 
 def by_pattern(

@@ -365,7 +365,7 @@ class Approximation(Resumes, Result):
         Raises
         ------
         ModuleNotFoundError
-            Without blackjax: ``pip install 'pymc_bnn[nuts]'``.
+            Without blackjax: ``pip install blackjax``.
         ValueError, TypeError
             For a bad argument, data that came in batches, more than 2 GiB of draws, or more than
             `max_minutes`; the error says how long it would take.

@@ -284,11 +284,11 @@ def test_an_unknown_run(store):
 @pytest.mark.parametrize(
     ("module", "make", "command"),
     [
-        ("tensorboardX", lambda: TensorBoardLogger("runs"), r"pymc_bnn\[tensorboard\]"),
-        ("mlflow", MLflowLogger, r"pymc_bnn\[mlflow\]"),
+        ("tensorboardX", lambda: TensorBoardLogger("runs"), "tensorboardX"),
+        ("mlflow", MLflowLogger, "mlflow-skinny"),
     ],
 )
 def test_libraries_that_are_missing(monkeypatch, module, make, command):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ModuleNotFoundError, match=f"not installed; run: pip install '{command}'"):
+    with pytest.raises(ModuleNotFoundError, match=f"not installed; run: pip install {command}$"):
         make()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import invalid, optional_library
 from pymc_bnn.callbacks.rows import RowLogger
 from pymc_bnn.inference.info import Info
 from pymc_bnn.inference.state import State
@@ -103,12 +103,4 @@ class MLflowLogger(RowLogger):
 
 
 def _mlflow() -> Any:
-    try:
-        import mlflow
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            "MLflowLogger needs MLflow, which is not installed; run: "
-            "pip install 'pymc_bnn[mlflow]'",
-            name="mlflow",
-        ) from error
-    return mlflow
+    return optional_library("mlflow", "MLflowLogger", "mlflow-skinny")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import invalid, optional_library
 from pymc_bnn.callbacks.rows import RowLogger, path_of
 from pymc_bnn.inference.info import Info
 from pymc_bnn.inference.state import State
@@ -59,7 +59,7 @@ class TensorBoardLogger(RowLogger):
 
     def __init__(self, folder: str | os.PathLike[str], *, over: bool = False):
         super().__init__()
-        _tensorboardx()
+        optional_library("tensorboardX", "TensorBoardLogger")
         self.folder = path_of("folder", folder, "runs/first", folder=True)
         self.over, self.name = bool(over), f"'{self.folder}'"
         self._place = self.folder  # of the member at hand
@@ -145,14 +145,3 @@ def _event(row: Mapping[str, float]) -> bytes:
     summary = Summary(value=values)
     event = Event(step=int(row["step"]), wall_time=time.time(), summary=summary)
     return event.SerializeToString()
-
-
-def _tensorboardx() -> None:
-    try:
-        import tensorboardX  # noqa: F401
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            "TensorBoardLogger needs tensorboardX, which is not installed; run: "
-            "pip install 'pymc_bnn[tensorboard]'",
-            name="tensorboardX",
-        ) from error

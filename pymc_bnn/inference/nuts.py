@@ -15,7 +15,7 @@ from pymc_bnn._checks import invalid
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.runtime.compilation import Compiled
 
-__all__ = ["Carry", "Nuts", "Stats", "Whitening", "blackjax_or_error", "stages_of"]
+__all__ = ["Carry", "Nuts", "Stats", "Whitening", "stages_of"]
 
 _FAST, _SLOW, _DRAW = 0, 1, 2  # adapt the step size; the variances as well; nothing
 _ENDS, _LAST = 1, 2  # of a window of slow steps; of tuning
@@ -51,31 +51,6 @@ class Carry(NamedTuple):
     moments: Any  # of the positions of a window
     step_size: Any  # (chains,)
     variances: Any  # (chains, numbers) inverse mass matrix
-
-
-def blackjax_or_error() -> Any:
-    """Return blackjax.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        With the command that installs it.
-
-    Examples
-    --------
-    >>> blackjax_or_error().__name__
-    'blackjax'
-    """
-    try:
-        import blackjax
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("blackjax"):
-            raise
-        raise ModuleNotFoundError(
-            "refine() needs blackjax, which is not installed; run: pip install 'pymc_bnn[nuts]'",
-            name="blackjax",
-        ) from None
-    return blackjax
 
 
 def stages_of(tune: int, draws: int) -> np.ndarray:

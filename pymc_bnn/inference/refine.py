@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from pymc_bnn._checks import check_positive, invalid, set_int, warn
+from pymc_bnn._checks import check_positive, invalid, optional_library, set_int, warn
 from pymc_bnn.guides import MeanField
 from pymc_bnn.inference.draw_progress import DrawProgress, say_stopped
 from pymc_bnn.inference.interrupts import interrupts
 from pymc_bnn.inference.log_joint import log_joint
-from pymc_bnn.inference.nuts import Nuts, Stats, Whitening, blackjax_or_error, stages_of
+from pymc_bnn.inference.nuts import Nuts, Stats, Whitening, stages_of
 from pymc_bnn.inference.start import first_scales
 from pymc_bnn.model.absent import check_there
 from pymc_bnn.model.problem import Problem
@@ -165,7 +165,7 @@ def refine(
     >>> refine(fitted.problem, fitted.posterior, options, 1).posterior.values["mu"].shape
     (4, 50)
     """
-    blackjax_or_error()
+    optional_library("blackjax", "refine()")
     seed = seed_of(random_seed)
     members, shares = _chains(posterior, options.chains)
     chains = len(members)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from pymc_bnn._checks import check_positive, invalid
+from pymc_bnn._checks import check_positive, invalid, optional_library
 from pymc_bnn.data.arrays import Origin
 from pymc_bnn.data.prefetcher import Prefetcher
 from pymc_bnn.data.spec import named
@@ -54,7 +54,7 @@ def write_predictions(
     >>> write_predictions.__name__
     'write_predictions'
     """
-    _check_zarr()
+    optional_library("zarr", "predict_to()")
     check_stream(batches, "batches")
     check_positive("stall_timeout", stall_timeout)
     if isinstance(store, str | PathLike):
@@ -210,16 +210,6 @@ def _group(store: Any) -> Any:
     import zarr
 
     return zarr.open_group(store, mode="r+")
-
-
-def _check_zarr() -> None:
-    try:
-        import zarr  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "predictions are written by zarr, which is not installed; run "
-            'pip install "pymc_bnn[zarr]"'
-        ) from error
 
 
 @contextmanager

@@ -183,5 +183,5 @@ def test_a_store_that_exists_is_not_touched(fitted, tmp_path):
 
 def test_without_zarr_the_error_says_what_to_install(fitted, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "zarr", None)
-    with pytest.raises(ImportError, match=r'pip install "pymc_bnn\[zarr\]"'):
+    with pytest.raises(ImportError, match=r"pip install zarr$"):
         fitted.predict_to(tmp_path / "new", [], **QUIET)
