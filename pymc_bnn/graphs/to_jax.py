@@ -20,6 +20,7 @@ from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.math import Sum
 from pytensor.tensor.shape import Shape_i
 
+from pymc_bnn.graphs.barriers import Barrier, set_barriers
 from pymc_bnn.graphs.convolutions import (
     PaddedConv,
     conv_by_blocks,
@@ -81,7 +82,7 @@ def jaxify(
     # Imported here: it switches JAX to 64 bits and takes a second.
     from pytensor.link.jax.dispatch import jax_funcify
 
-    for own in (PaddedConv, *OpFromGraph.__subclasses__()):
+    for own in (Barrier, PaddedConv, *OpFromGraph.__subclasses__()):
         if hasattr(own, "in_jax"):
             jax_funcify.register(own, lambda op, **_: op.in_jax())
     jax_funcify.register(Extremum, lambda op, **_: op.in_jax(jax_funcify(op.reduction)))
@@ -102,6 +103,8 @@ def jaxify(
         _PADDED.rewrite(graph)
         JAX.optimizer.rewrite(graph)
         _LAST.rewrite(graph)
+        if gradient and jax.default_backend() == "cpu":
+            set_barriers(graph)
         _forget_traces(graph)
         try:
             lifted = jax_funcify(graph)
