@@ -30,6 +30,7 @@ from pymc_bnn.graphs.convolutions import (
 )
 from pymc_bnn.graphs.extrema import Extremum, extremum_of_one
 from pymc_bnn.graphs.interpreted import without_c
+from pymc_bnn.graphs.together import Stack, Unstack, products_together, work_together
 
 # Importable from here, too, as they were before.
 from pymc_bnn.runtime.precision import precision
@@ -82,7 +83,7 @@ def jaxify(
     # Imported here: it switches JAX to 64 bits and takes a second.
     from pytensor.link.jax.dispatch import jax_funcify
 
-    for own in (Barrier, PaddedConv, *OpFromGraph.__subclasses__()):
+    for own in (Barrier, PaddedConv, Stack, Unstack, *OpFromGraph.__subclasses__()):
         if hasattr(own, "in_jax"):
             jax_funcify.register(own, lambda op, **_: op.in_jax())
     jax_funcify.register(Extremum, lambda op, **_: op.in_jax(jax_funcify(op.reduction)))
@@ -103,6 +104,8 @@ def jaxify(
         _PADDED.rewrite(graph)
         JAX.optimizer.rewrite(graph)
         _LAST.rewrite(graph)
+        work_together(graph)
+        products_together(graph)
         if gradient and jax.default_backend() == "cpu":
             set_barriers(graph)
         _forget_traces(graph)

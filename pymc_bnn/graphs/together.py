@@ -1,0 +1,225 @@
+"""Many small tensors worked on together: one stack, one operation, in place of one for each.
+
+A model of a hundred scalar variables is a graph of a hundred draws, transformations and divergences
+that look alike. XLA compiles, and runs, each of them by itself: the time goes into their number,
+not into what they do. Operations of one kind that do not depend on each other become one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.op import Op
+from pytensor.scalar import Add, Mul
+from pytensor.tensor.basic import MakeVector
+from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
+
+__all__ = ["Stack", "Unstack", "products_together", "work_together"]
+
+_FEW = 8  # operations of a kind, below which they stay apart
+_LARGEST = 64  # numbers of a tensor that is worth a copy
+
+
+class Stack(Op):
+    """Tensors of one type along a new first axis."""
+
+    __props__ = ()
+
+    def make_node(self, *parts: Variable) -> Apply:
+        """Apply it to tensors."""
+        like = parts[0].type
+        output = pt.TensorType(like.dtype, (len(parts), *like.shape))()
+        return Apply(self, list(parts), [output])
+
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+        """Stack arrays."""
+        outputs[0][0] = np.stack(inputs)
+
+    def in_jax(self) -> Callable[..., Any]:
+        """Return the JAX function."""
+        return lambda *parts: jnp.stack(parts)
+
+
+class Unstack(Op):
+    """The entries of the first axis, each as an output."""
+
+    __props__ = ()
+
+    def make_node(self, stacked: Variable) -> Apply:
+        """Apply it to a tensor whose first length is known."""
+        k, *shape = stacked.type.shape
+        outputs = [pt.TensorType(stacked.type.dtype, shape)() for _ in range(k)]
+        return Apply(self, [stacked], outputs)
+
+    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
+        """Take an array apart."""
+        for place, part in zip(outputs, inputs[0], strict=True):
+            place[0] = part.copy()
+
+    def in_jax(self) -> Callable[..., Any]:
+        """Return the JAX function: its derivative is one concatenation."""
+
+        def unstack(stacked: Any) -> tuple[Any, ...]:
+            parts = jax.lax.split(stacked, (1,) * len(stacked))
+            return tuple(part[0] for part in parts)
+
+        return unstack
+
+
+def work_together(graph: FunctionGraph) -> None:
+    """Let operations of one kind on small tensors be one operation on a stack of them.
+
+    Parameters
+    ----------
+    graph : FunctionGraph
+        Changed in place.
+
+    Examples
+    --------
+    >>> x = pt.scalars(10)
+    >>> graph = FunctionGraph(x, [pt.stack([pt.exp(v) + 1 for v in x])])
+    >>> work_together(graph)
+    >>> sum(isinstance(node.op, Elemwise) for node in graph.apply_nodes)
+    2
+    """
+    depth: dict[Variable, int] = {}
+    alike: dict[Any, list[Apply]] = defaultdict(list)
+    for node in graph.toposort():
+        level = 1 + max((depth.get(i, 0) for i in node.inputs), default=0)
+        depth.update(dict.fromkeys(node.outputs, level))
+        if _on_stacks(node.op) is not None and _is_small(node):
+            types = tuple(i.type for i in node.inputs)
+            alike[level, node.op, types].append(node)
+    kept: dict[Variable, tuple[Variable, int]] = {}  # in which stack, and where
+    for key in sorted(alike, key=lambda key: key[0]):  # those of one level do not need each other
+        nodes = alike[key]
+        if len(nodes) < _FEW:
+            continue
+        nodes.sort(key=lambda node: [kept[i][1] for i in node.inputs if i in kept][:1])
+        inputs = [_stacked(each, kept) for each in zip(*(n.inputs for n in nodes), strict=True)]
+        [output] = _on_stacks(nodes[0].op)(*inputs).owner.outputs
+        if output.type.shape[0] != len(nodes):  # all of them have the same inputs
+            continue
+        parts = Unstack()(output)
+        for place, (node, part) in enumerate(zip(nodes, parts, strict=True)):
+            kept[part] = output, place
+            graph.replace(node.outputs[0], part, reason="together")
+    for node in graph.toposort():
+        if isinstance(node.op, MakeVector) and sum(i in kept for i in node.inputs) >= _FEW:
+            runs = groupby(node.inputs, key=lambda i: kept[i][0] if i in kept else None)
+            vectors = [
+                pt.stack(list(run)) if stack is None else _stacked(list(run), kept)
+                for stack, run in runs
+            ]
+            vector = vectors[0] if len(vectors) == 1 else pt.join(0, *vectors)
+            graph.replace(node.outputs[0], vector.astype(node.op.dtype), reason="together")
+
+
+def products_together(graph: FunctionGraph) -> None:
+    """Let a sum of numbers times vectors be one product of a matrix and a vector.
+
+    ``b0 * x0 + b1 * x1 + …``, with numbers bi and vectors xi of one length.
+
+    Parameters
+    ----------
+    graph : FunctionGraph
+        Changed in place.
+
+    Examples
+    --------
+    >>> b, x = pt.scalars(10), pt.vectors(10)
+    >>> graph = FunctionGraph([*b, *x], [pt.add(*(m * n for m, n in zip(b, x, strict=True)))])
+    >>> products_together(graph)
+    >>> sum(isinstance(node.op, Elemwise) for node in graph.apply_nodes)
+    0
+    """
+    for node in graph.toposort():
+        output = node.outputs[0]
+        if not _is(output, Add) or output.type.ndim != 1 or output.type.dtype[:5] != "float":
+            continue
+        found = [(i, _number_and_vector(i)) for i in node.inputs]
+        products = [parts for _, parts in found if parts is not None]
+        if len(products) < _FEW:
+            continue
+        numbers, vectors = zip(*products, strict=True)
+        number = _stacked([n.astype(output.type.dtype) for n in numbers], _places(numbers))
+        vector = pt.stack([v.astype(output.type.dtype) for v in vectors], axis=1)
+        product = pt.dot(vector, number.reshape((len(numbers),)))
+        rest = [i for i, parts in found if parts is None]
+        graph.replace(output, pt.add(product, *rest) if rest else product, reason="together")
+
+
+def _number_and_vector(term: Variable) -> tuple[Variable, Variable] | None:
+    """Return the two factors of a product, if it is one of (1,) and (rows,)."""
+    if not _is(term, Mul) or term.type.broadcastable != (False,):
+        return None
+    numbers = [i for i in term.owner.inputs if i.type.broadcastable == (True,)]
+    vectors = [i for i in term.owner.inputs if i.type.broadcastable == (False,)]
+    if not numbers or not vectors:
+        return None
+    return tuple(each[0] if len(each) == 1 else pt.mul(*each) for each in (numbers, vectors))
+
+
+def _is(v: Variable, kind: type) -> bool:
+    return v.owner is not None and isinstance(getattr(v.owner.op, "scalar_op", None), kind)
+
+
+def _places(parts: Sequence[Variable]) -> dict[Variable, tuple[Variable, int]]:
+    """Return for tensors that come out of stacks which they were, and where."""
+    return {
+        v: (v.owner.inputs[0], v.owner.outputs.index(v))
+        for v in parts
+        if v.owner is not None and isinstance(v.owner.op, Unstack)
+    }
+
+
+def _on_stacks(op: Op) -> Callable[..., Variable] | None:
+    """Return what an operation is on stacks, if it is known."""
+    if isinstance(op, Elemwise):
+        return op if op.scalar_op.nout == 1 else None
+    if isinstance(op, DimShuffle):
+        order = [0, *("x" if axis == "x" else axis + 1 for axis in op.new_order)]
+        return lambda x: x.dimshuffle(order)
+    if isinstance(op, CAReduce):
+        return lambda x: type(op)(
+            **{
+                **{name: getattr(op, name) for name in op.__props__ if name != "scalar_op"},
+                "axis": tuple(a + 1 for a in (op.axis or range(x.ndim - 1))),
+            }
+        )(x)
+    return None
+
+
+def _is_small(node: Apply) -> bool:
+    shapes = [v.type.shape for v in (*node.inputs, *node.outputs)]
+    return all(None not in s and np.prod(s, dtype=int) <= _LARGEST for s in shapes)
+
+
+def _stacked(parts: Sequence[Variable], kept: dict[Variable, tuple[Variable, int]]) -> Variable:
+    """Return tensors as one, (parts, …), or (1, …) where all are the same."""
+    if len(set(parts)) == 1:
+        return parts[0][None]
+    if all(isinstance(part, Constant) for part in parts):
+        return pt.constant(np.stack([part.data for part in parts]))
+    stacks = {kept[part][0] if part in kept else None for part in parts}
+    if len(stacks) > 1 or None in stacks:
+        return Stack()(*parts)
+    [stack] = stacks
+    index = np.array([kept[part][1] for part in parts])
+    steps = set(np.diff(index).tolist()) or {1}
+    if len(steps) > 1 or 0 in steps:
+        return stack[index]
+    first, step, n = int(index[0]), steps.pop(), len(index)
+    if n == stack.type.shape[0] and step == 1:
+        return stack
+    end = first + step * n
+    return stack[first : None if end < 0 else end : step]
