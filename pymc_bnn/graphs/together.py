@@ -105,7 +105,10 @@ def work_together(graph: FunctionGraph) -> None:
         if len(nodes) < _FEW:
             continue
         nodes.sort(key=lambda node: [kept[i][1] for i in node.inputs if i in kept][:1])
-        inputs = [_stacked(each, kept) for each in zip(*(n.inputs for n in nodes), strict=True)]
+        inputs = [
+            each[0][None] if len(set(each)) == 1 else _stacked(each, kept)
+            for each in zip(*(node.inputs for node in nodes), strict=True)
+        ]
         [output] = _on_stacks(nodes[0].op)(*inputs).owner.outputs
         if output.type.shape[0] != len(nodes):  # all of them have the same inputs
             continue
@@ -190,13 +193,12 @@ def _on_stacks(op: Op) -> Callable[..., Variable] | None:
         order = [0, *("x" if axis == "x" else axis + 1 for axis in op.new_order)]
         return lambda x: x.dimshuffle(order)
     if isinstance(op, CAReduce):
-        return lambda x: type(op)(
-            **{
-                **{name: getattr(op, name) for name in op.__props__ if name != "scalar_op"},
-                "axis": tuple(a + 1 for a in (op.axis or range(x.ndim - 1))),
-            }
-        )(x)
+        return lambda x: op.clone(axis=tuple(a + 1 for a in _axes(op, x)))(x)
     return None
+
+
+def _axes(op: CAReduce, stacked: Variable) -> Sequence[int]:
+    return range(stacked.type.ndim - 1) if op.axis is None else op.axis
 
 
 def _is_small(node: Apply) -> bool:
@@ -205,9 +207,7 @@ def _is_small(node: Apply) -> bool:
 
 
 def _stacked(parts: Sequence[Variable], kept: dict[Variable, tuple[Variable, int]]) -> Variable:
-    """Return tensors as one, (parts, …), or (1, …) where all are the same."""
-    if len(set(parts)) == 1:
-        return parts[0][None]
+    """Return tensors as one, (parts, …)."""
     if all(isinstance(part, Constant) for part in parts):
         return pt.constant(np.stack([part.data for part in parts]))
     stacks = {kept[part][0] if part in kept else None for part in parts}

@@ -50,6 +50,18 @@ def products_of_several(x):
     return [sum(x[j] * x[j - 1] * ROWS[:, j] * ROWS[:, 0] for j in range(N)) + ROWS[:, 1] ** 2]
 
 
+def sums(x):
+    parts = [pt.stack([v, x[0], 2 * v]) for v in x]
+    total = pt.stack([p.sum() + (p**2).sum(axis=-1, keepdims=True)[0] for p in parts])
+    return [total, pt.stack([pt.gt(p, 0).sum() for p in parts])]
+
+
+def the_same_again(x):
+    drawn = [pt.exp(v) for v in x]
+    line = sum(drawn[2] * ROWS[:, j] for j in range(N))
+    return [line, pt.stack([drawn[1]] * N), pt.stack([v + 1 for v in [drawn[0]] * N])]
+
+
 def rows_and_columns(x):
     a, b = pt.stack(x[:3]), pt.stack(x[3:])
     return [sum(a[j % 3] * pt.outer(pt.constant(ROWS[:, j]), b) for j in range(N))]
@@ -66,6 +78,8 @@ def rows_and_columns(x):
         integers,
         products_of_several,
         rows_and_columns,
+        the_same_again,
+        sums,
     ],
 )
 @pytest.mark.parametrize("few", [2, 8])
