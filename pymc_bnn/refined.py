@@ -251,6 +251,11 @@ class Refined(Result):
         """Raise: nothing was maximised."""
         raise self._lacks("an objective", "look at the fit's")
 
+    def plot(self, ax: Any = None) -> Any:
+        """Raise: nothing was maximised."""
+        instead = "draw its chains: az.plot_trace_dist(refined.sample()); or plot() of the fit"
+        raise self._lacks("an ELBO along its steps to be drawn", instead)
+
     @property
     def converged(self) -> bool:
         """Whether no verdict on the chains is bad; see :attr:`convergence`."""
