@@ -190,7 +190,7 @@ def is_frame(value: Any) -> bool:
     >>> is_frame(np.zeros((2, 2)))
     False
     """
-    return hasattr(value, "columns") and hasattr(value, "to_numpy")
+    return hasattr(value, "to_numpy") and hasattr(value, "columns")
 
 
 def _is_series(value: Any) -> bool:

@@ -26,9 +26,9 @@ from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.saved_fits.arrays import Store
 from pymc_bnn.saved_fits.files import write_files
 
-__all__ = ["Result"]
+__all__ = ["SAMPLING", "Result"]
 
-_HABITS = {  # of pm.sample, and of samples of pm.fit
+SAMPLING = {  # of pm.sample, and of samples of pm.fit
     **ANYWHERE,
     "n n_samples num_samples samples size": "pass draws=1000",
     "chains cores": "draws are independent, of one chain; fit(members=4) has a chain of each",
@@ -231,7 +231,7 @@ class Result(ForArviz, Predicts):
         rule, repair = "be a fit by steps to go on", "resume the fit, and refine it again"
         raise invalid("fitted", rule, f"a {type(self).__name__}", repair, TypeError)
 
-    @answers(_HABITS)
+    @answers(SAMPLING)
     def sample(
         self,
         draws: int = 1000,

@@ -87,11 +87,11 @@ def ask_density(
     >>> import numpy as np, pymc as pm
     >>> from pymc_bnn.model.decompose import decompose
     >>> with pm.Model() as model:
-    ...     y = pm.Normal("y", pm.Normal("b") * pm.Data("x", np.zeros(4)), observed=np.zeros(4))
-    >>> ask_density(Problem.of(decompose(model), None, "float32"), {"x": np.zeros(2)})
-    Traceback (most recent call last):
-        ...
-    ValueError: `new_data` must contain the observed variables, got ['x']; add ['y']
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> problem = Problem.of(decompose(model), None, "float32")
+    >>> predictor, rows = ask_density(problem, {"y": np.zeros(2)})
+    >>> predictor.with_density, rows.n
+    (True, 2)
     """
     predictor, rows = predictor_for(problem, Request.of(problem, data, origin), None)
     need_density(predictor, rows, argument=str(origin))

@@ -39,6 +39,9 @@ def as_pandas(table: Any) -> Any:
     >>> as_pandas([[1.0, 2.0]])
     [[1.0, 2.0]]
     """
+    if hasattr(table, "collect_schema") and not hasattr(table, "to_numpy"):
+        rule, got = "be a table whose rows are there", f"a {type(table).__name__}"
+        raise invalid("X", rule, got, "pass X.collect()", TypeError)
     if isinstance(table, pd.DataFrame) or not is_frame(table):
         return table
     return pd.DataFrame({name: table[name].to_numpy() for name in table.columns})

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from pymc_bnn.sklearn import BNNClassifier, BNNRegressor
 from pymc_bnn.sklearn.columns import Columns
 from tests.support.estimators import QUICK
-from tests.support.polars_like import Polars
+from tests.support.polars_like import Lazy, Polars
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,8 @@ def test_tables_of_polars_are_as_those_of_pandas(fitted, homes):
     again = BNNRegressor((5,), **{**QUICK, "steps": 1}).fit(Polars(**columns), homes[1])
     assert again.feature_names_in_.tolist() == list(frame)
     assert again.columns_.encoded(wanted).shape == (120, 3 + 5 + 2)
+    with pytest.raises(TypeError, match=r"`X` must be a table whose rows .*; pass X.collect\(\)"):
+        fitted.predict(Lazy())
     columns["area"][4] = None
     with pytest.raises(ValueError, match=r"finite numbers only, got 1 missing.*'area'"):
         fitted.predict(Polars(**columns))
