@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import first_line, invalid
+from pymc_bnn._checks import as_names, first_line, invalid
 from pymc_bnn.arviz_trees.data import constant_data, observed_data
 from pymc_bnn.arviz_trees.densities import densities
 from pymc_bnn.arviz_trees.drawn import Drawn
@@ -38,7 +38,7 @@ def check_groups(groups: Any) -> tuple[str, ...]:
     >>> check_groups("log_likelihood")
     ('log_likelihood',)
     """
-    asked = (groups,) if isinstance(groups, str) else GROUPS if groups is None else tuple(groups)
+    asked = GROUPS if groups is None else tuple(as_names("groups", groups))
     unknown = [name for name in asked if name not in GROUPS]
     if unknown or not asked:
         repair = f"choose from {list(GROUPS)}"

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import jax
 import numpy as np
 
+from pymc_bnn._checks import as_names
 from pymc_bnn.data.arrays import Origin
 from pymc_bnn.inference.visit_progress import VisitProgress
 from pymc_bnn.model.problem import Problem
@@ -70,7 +71,7 @@ def predictor_for(
     2
     """
     known = _KNOWN.setdefault(problem, {})
-    names = var_names if isinstance(var_names, str | None) else tuple(var_names)
+    names = None if var_names is None else tuple(as_names("var_names", var_names))
     key = request.key, names, mc_dropout
     if key not in known:
         known[key] = Predictor.of(problem, request, var_names, mc_dropout)

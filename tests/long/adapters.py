@@ -41,7 +41,7 @@ def regression(seed):
     split = SplitConformalRegressor(model, confidence_level=LEVEL, prefit=False)
     split.fit(part[0], part[2]).conformalize(part[1], part[3])
     yield "MAPIE SplitConformalRegressor", split.predict_interval(new_x)[1][..., 0], new_y
-    cross = CrossConformalRegressor(model, confidence_level=LEVEL, cv=5)
+    cross = CrossConformalRegressor(model, confidence_level=LEVEL, cv=5, random_state=seed)
     cross.fit_conformalize(x, y)
     yield "MAPIE CrossConformalRegressor", cross.predict_interval(new_x)[1][..., 0], new_y
     adapted = SklearnProbaReg(model).fit(x, pd.DataFrame({"y": y}))
