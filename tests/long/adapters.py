@@ -111,4 +111,5 @@ if __name__ == "__main__":
     if not options.here:
         sys.exit(elsewhere(options.splits))
     warnings.simplefilter("ignore", FutureWarning)
+    warnings.filterwarnings("ignore", "X does not have valid feature names")  # MAPIE's arrays
     run(options.splits)
