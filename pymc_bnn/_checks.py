@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "as_names",
     "by_pattern",
     "check_finite",
     "check_int",
@@ -104,6 +105,21 @@ def set_int(options: Any, name: str, low: int, high: int | None, repair: str) ->
     Options(draws=3)
     """
     object.__setattr__(options, name, check_int(name, getattr(options, name), low, high, repair))
+
+
+def as_names(argument: str, value: Any) -> list[str]:
+    """Return a name, or several, as a list.
+
+    Examples
+    --------
+    >>> as_names("var_names", "mu"), as_names("var_names", ("mu", "noise"))
+    (['mu'], ['mu', 'noise'])
+    """
+    names = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+    if not all(isinstance(name, str) for name in names):
+        repair = "pass ['mu', 'noise'], say"
+        raise invalid(argument, "be a name, or several", repr(value), repair, TypeError)
+    return names
 
 
 def listed(differences: Sequence[str], most: int) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "as_numbers",
     "check_aligned",
     "column_names",
+    "is_frame",
     "listed",
     "refuse_missing",
     "reordered",
@@ -45,7 +46,7 @@ def column_names(value: Any) -> tuple[Any, ...] | None:
     ('age', 'height')
     >>> column_names(np.zeros((1, 2)))
     """
-    if not _is_frame(value):
+    if not is_frame(value):
         return None
     names = tuple(value.columns)
     return None if names == tuple(range(len(names))) else names
@@ -94,7 +95,7 @@ def as_numbers(argument: str, value: Any) -> np.ndarray:
     ValueError: `x` must hold finite numbers only, got 1 missing or infinite in column 'age', \
 the first in row 1; drop these rows or fill them in: .fillna(…)
     """
-    frame = _is_frame(value)
+    frame = is_frame(value)
     if not (frame or _is_series(value)):
         return _numeric(argument, value)
     whole = np.asarray(value.to_numpy())
@@ -181,8 +182,15 @@ def refuse_missing(argument: str, names: Sequence[str], missing: Sequence[np.nda
     raise invalid(argument, "hold finite numbers only", got, repair)
 
 
-def _is_frame(value: Any) -> bool:
-    return hasattr(value, "columns") and hasattr(value, "to_numpy")
+def is_frame(value: Any) -> bool:
+    """Return whether something is a table with named columns: of pandas, polars or alike.
+
+    Examples
+    --------
+    >>> is_frame(np.zeros((2, 2)))
+    False
+    """
+    return hasattr(value, "to_numpy") and hasattr(value, "columns")
 
 
 def _is_series(value: Any) -> bool:

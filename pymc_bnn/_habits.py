@@ -10,7 +10,13 @@ from typing import Any
 
 from pymc_bnn._checks import invalid
 
-__all__ = ["answers"]
+__all__ = ["ANYWHERE", "answers"]
+
+_LONG = 80  # of what an argument looks like
+ANYWHERE = {  # arguments that others have everywhere
+    "seed random_state rng": "pass random_seed=1, say",
+    "verbose": "pass progressbar=False, say",
+}
 
 
 def answers(habits: Mapping[str, str], positional: str = "") -> Callable[[Any], Any]:
@@ -47,15 +53,17 @@ def answers(habits: Mapping[str, str], positional: str = "") -> Callable[[Any], 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         known = signature(function).parameters
         unnamed = sum(p.kind is not Parameter.KEYWORD_ONLY for p in known.values())
-        whose = function.__qualname__.removesuffix(".__init__")
+        whose = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
 
         @wraps(function)
         def called(*args: Any, **options: Any) -> Any:
             for name in options.keys() - known.keys():
                 close = get_close_matches(name, known, 1, 0.75)
                 repair = f"did you mean {close[0]}=?" if close else f"see help({whose})"
-                repair, value = repairs.get(name, repair), repr(options[name])
-                raise invalid(name, f"be no argument of {whose}", value, repair, TypeError)
+                value, got = options[name], repr(options[name])
+                got = got if len(got) < _LONG else f"a {type(value).__name__}"
+                repair = repairs.get(name, repair)
+                raise invalid(name, f"be no argument of {whose}", got, repair, TypeError)
             if positional and len(args) > unnamed:
                 rule, got = f"get at most {unnamed} arguments without a name", len(args)
                 raise invalid(whose, rule, got, positional, TypeError)

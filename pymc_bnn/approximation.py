@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._checks import check_int
+from pymc_bnn._habits import ANYWHERE, answers
 from pymc_bnn.diagnostics.checks.case import Case
-from pymc_bnn.diagnostics.checks.held_out import HeldOut
 from pymc_bnn.diagnostics.diagnose import diagnose
 from pymc_bnn.diagnostics.full_elbo import evaluate_elbo, evaluate_kl
 from pymc_bnn.diagnostics.history import history_frame
@@ -262,7 +262,9 @@ class Approximation(Resumes, Result):
           the fit; without observed variables of the free ones.
 
         Rows that cannot be computed are left out: k_hat with points, dropout or streams, or below
-        100 draws; signal of streams, below 40 rows, or without a network.
+        100 draws; signal of streams, below 40 rows, or without a network. Of a mixture the tables
+        of its members are one below the other; what is said with `data` and `reference` is of the
+        whole, under "mixture".
 
         Parameters
         ----------
@@ -295,25 +297,14 @@ class Approximation(Resumes, Result):
         >>> fitted.diagnose()["verdict"].to_dict()
         {'converged': 'good', 'unmoved': 'good', 'k_hat': 'good'}
         """
-        return diagnose(self._case(draws, data, reference, random_seed))
-
-    def _case(self, draws: Any, data: Any, reference: Any, random_seed: Any) -> Case:
-        """Return what is to be diagnosed, after all checks."""
-        draws = check_int("draws", draws, 1, None, "pass draws=1000")
-        if isinstance(reference, Refined):
-            reference = reference.posterior
-            shapes = {f.name: f.start.shape for f in self.problem.terms.free}
-            if {name: v.shape[2:] for name, v in reference.values.items()} != shapes:
-                rule, got = "be draws of the same model", f"draws of {list(reference.values)}"
-                raise invalid("reference", rule, got, "pass fitted.refine(), or True")
-        elif not isinstance(reference, bool):
-            rule, got = "be True or what fitted.refine() returned", f"a {type(reference).__name__}"
-            raise invalid("reference", rule, got, "pass reference=True", TypeError)
-        held_out = None if data is None else HeldOut.of(self.problem, data)
         warn_of_changed_data(self.problem.terms, "diagnose", rows=not self.streamed)
         fit = self.problem, self.program, self.posterior, self.record
-        return Case(*fit, draws, seed_of(random_seed), held_out, reference)
+        return self._diagnosed(Case.of(*fit, draws, data, reference, random_seed))
 
+    def _diagnosed(self, case: Case) -> pd.DataFrame:
+        return diagnose(case)
+
+    @answers({**ANYWHERE, "n_samples num_samples": "pass draws=", "cores": "pass chains="})
     def refine(
         self,
         draws: int = 200,

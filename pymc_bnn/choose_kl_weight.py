@@ -21,9 +21,7 @@ from pymc_bnn.inference.holding_out import hold_out
 from pymc_bnn.inference.method import Method
 from pymc_bnn.inference.prepare import held
 from pymc_bnn.inference.tempering import Tried, path_frame, walk
-from pymc_bnn.prediction.predict import predict, predictor_for
-from pymc_bnn.prediction.requests import Request
-from pymc_bnn.prediction.rows import need_density
+from pymc_bnn.prediction.predict import ask_density, density
 
 __all__ = ["fit_at_best_weight", "quiet"]
 
@@ -68,9 +66,7 @@ def fit_at_best_weight(
         batches = EpochPlan(n, n if batches is None else min(batches.batch_size, n))
         source = held(problem, batches, task.mesh)
         part = replace(task, problem=problem, source=source)
-    request = Request.of(part.problem, new, Origin("validation"))
-    asked = predictor_for(part.problem, request, None)
-    need_density(*asked, argument="validation")
+    asked = ask_density(part.problem, new, Origin("validation"))
     last: list[Approximation] = []
 
     def attempt(weight: float) -> Tried | None:
@@ -91,11 +87,10 @@ def fit_at_best_weight(
         last.append(fitted)
         if fitted.interrupted:
             return None
-        options = {"keep_draws": False, "random_seed": task.seed}
-        density = predict(fitted.posterior, *asked, _DRAWS, **options).log_density
+        score = density(fitted.posterior, asked, _DRAWS, task.seed)
         last_steps = max(_FEW, int(_LAST * fitted.record.steps))
         elbo = fitted.record.metrics.last(last_steps).elbo
-        return Tried(weight, density, float(elbo.mean()), float(elbo.std() / np.sqrt(len(elbo))))
+        return Tried(weight, score, float(elbo.mean()), float(elbo.std() / np.sqrt(len(elbo))))
 
     tried = walk(attempt)
     path = path_frame(tried) if tried else None

@@ -13,7 +13,7 @@ import optax
 import pymc as pm
 
 from pymc_bnn._checks import check_seed
-from pymc_bnn._habits import answers
+from pymc_bnn._habits import ANYWHERE, answers
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.choose_kl_weight import fit_at_best_weight
 from pymc_bnn.data.prefetcher import STALL_S
@@ -41,6 +41,7 @@ __all__ = ["NonFiniteError", "fit"]
 
 _IN_THE_MODEL = "data are part of the model: pm.Data(…), and observed= of the likelihood"
 _HABITS = {  # of pm.sample and pm.fit, of Keras, of scikit-learn
+    **ANYWHERE,
     "draws": "a fit is drawn from afterwards: fitted.sample(1000)",
     "chains": "there are no chains; members=4 fits from as many starts",
     "tune n num_steps n_steps max_iter": "pass steps=, or none to fit until the ELBO has settled",
@@ -49,11 +50,9 @@ _HABITS = {  # of pm.sample and pm.fit, of Keras, of scikit-learn
     "inference approx": "pass guide=guides.FullRank(), say",
     "obj_optimizer": "pass optimizer=optax.adam(0.01), say",
     "start_sigma": "pass guide=guides.MeanField(init_scale=0.1), say",
-    "seed random_state": "pass random_seed=1",
     "x X y": _IN_THE_MODEL,
     "n_epochs num_epochs": "pass epochs=",
     "lr learning_rate_init": "pass learning_rate=0.01, say",
-    "verbose": "pass progressbar=False, say",
     "shuffle": "batches are drawn in a new order in each epoch",
     "loss": "the loss is the model's own: choose its likelihood",
     "metrics": "score predictions: uncertainty.evaluate(fitted.predict(…), y)",

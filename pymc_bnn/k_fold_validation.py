@@ -22,8 +22,8 @@ from pymc_bnn.mixture import Mixture
 from pymc_bnn.model.absent import check_there
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import ModelTerms
-from pymc_bnn.prediction.predict import predict, predictor_for
-from pymc_bnn.prediction.requests import Request, warn_of_changed_data
+from pymc_bnn.prediction.predict import ask_density, density
+from pymc_bnn.prediction.requests import warn_of_changed_data
 from pymc_bnn.runtime.noise import seed_of
 from pymc_bnn.runtime.precision import precision
 from pymc_bnn.saved_fits.specs import check_known
@@ -99,15 +99,15 @@ def k_fold(
     warn_of_changed_data(problem.terms, "k_fold")
 
     fold = folds_of(terms, folds, seed)
-    density = np.empty(terms.n_rows)
+    scores = np.empty(terms.n_rows)
     for k in range(folds):
         part, new = take_out(problem, terms, fold == k)
         label = f"fold {k + 1} of {folds}"
         again = _fit_again(fitted, part, member_seed(seed, k + 1), label, progressbar)
-        density[fold == k] = _score(again, part, new, draws, seed)
+        scores[fold == k] = density(again.posterior, ask_density(part, new), draws, seed)
     rows = {d.name: d.value for d in terms.data if d.per_example}
-    seen = _score(fitted, problem, rows, draws, seed)
-    return _elpd(terms, density, seen, draws, folds)
+    seen = density(fitted.posterior, ask_density(problem, rows), draws, seed)
+    return _elpd(terms, scores, seen, draws, folds)
 
 
 def _fit_again(
@@ -127,23 +127,14 @@ def _fit_again(
     return again
 
 
-def _score(
-    fitted: Approximation, problem: Problem, rows: dict[str, np.ndarray], draws: int, seed: int
-) -> np.ndarray:
-    """Return the log predictive density (rows,) of some rows."""
-    asked = predictor_for(problem, Request.of(problem, rows), None)
-    options = {"keep_draws": False, "random_seed": seed}
-    return predict(fitted.posterior, *asked, draws, **options).log_density
-
-
 def _elpd(
-    terms: ModelTerms, density: np.ndarray, seen: np.ndarray, draws: int, folds: int
+    terms: ModelTerms, scores: np.ndarray, seen: np.ndarray, draws: int, folds: int
 ) -> ELPDDataLOOKFold:
     """Return what ArviZ compares."""
-    each = xr.Dataset({"elpd_i": ("row", density), "p_kfold_i": ("row", seen - density)})
+    each = xr.Dataset({"elpd_i": ("row", scores), "p_kfold_i": ("row", seen - scores)})
     return ELPDDataLOOKFold(
-        elpd=float(density.sum()),
-        se=float(np.sqrt(density.size * density.var())),
+        elpd=float(scores.sum()),
+        se=float(np.sqrt(scores.size * scores.var())),
         p=float(each["p_kfold_i"].sum()),
         n_samples=draws,
         n_data_points=terms.n_rows,

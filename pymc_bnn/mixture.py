@@ -12,6 +12,7 @@ import pandas as pd
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.approximation import Approximation
+from pymc_bnn.diagnostics.checks.case import Case
 from pymc_bnn.diagnostics.diagnose import OF_PREDICTIONS, diagnose
 from pymc_bnn.inference.checkpoint import Checkpoint
 from pymc_bnn.inference.members import Records, stack_states, state_of
@@ -22,7 +23,7 @@ from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_members import MemberPosterior
 from pymc_bnn.posterior.stacking import stacking_weights
-from pymc_bnn.refined import Refined
+from pymc_bnn.prediction.predict import ask_density, density
 from pymc_bnn.result import Result
 from pymc_bnn.resuming import RUN
 from pymc_bnn.saved_fits.arrays import Store
@@ -128,21 +129,9 @@ class Mixture(Approximation):
         """Return :meth:`Approximation.summary` of each member, one below the other."""
         return _by_member([member.summary() for member in self.members])
 
-    def diagnose(
-        self,
-        draws: int = 1000,
-        *,
-        data: Mapping[str, Any] | None = None,
-        reference: bool | Refined = False,
-        random_seed: Any = 0,
-    ) -> pd.DataFrame:
-        """Return :meth:`Approximation.diagnose` of each member, one below the other.
-
-        What is said with `data` and `reference` is of the mixture as a whole, under "mixture".
-        """
-        case = self._case(draws, data, reference, random_seed)
+    def _diagnosed(self, case: Case) -> pd.DataFrame:
         found = {
-            i: member.diagnose(draws, random_seed=case.seed)
+            i: member.diagnose(case.draws, random_seed=case.seed)
             for i, member in enumerate(self.members)
         }
         whole = diagnose(case, OF_PREDICTIONS)
@@ -198,11 +187,10 @@ class Mixture(Approximation):
         >>> bool(np.isclose(sum(fitted.stack({"y": np.zeros(5)}).weights), 1))
         True
         """
-        log_densities = [
-            member.predict(new_data, draws, keep_draws=False, random_seed=random_seed).log_density
-            for member in self.members
-        ]
-        return replace(self, weights=stacking_weights(np.stack(log_densities, axis=1)))
+        draws = check_int("draws", draws, 1, None, "pass draws=100")
+        asked = ask_density(self.problem, new_data)
+        scores = [density(m.posterior, asked, draws, random_seed) for m in self.members]
+        return replace(self, weights=stacking_weights(np.stack(scores, axis=1)))
 
 
 def starts_of(start: Any, members: Any, streamed: bool = False) -> list[Any]:

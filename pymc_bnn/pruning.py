@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from pymc_bnn import uncertainty
-from pymc_bnn._checks import check_int, check_seed, invalid
+from pymc_bnn._checks import as_names, check_int, check_seed, invalid
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_members import MemberPosterior
@@ -235,7 +235,7 @@ def _names(fitted: Any, var_names: Sequence[str] | None) -> list[str]:
     if var_names is None:
         names = [name for name, axes in real.items() if axes > 1] or list(real)
     else:
-        names = [var_names] if isinstance(var_names, str) else list(var_names)
+        names = as_names("var_names", var_names)
     unknown = [name for name in names if name not in real]
     if unknown or not names:
         rule = f"name free variables on the whole real line, of {list(real)}"

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from pymc_bnn._checks import check_int, invalid, warn
+from pymc_bnn._habits import answers
 from pymc_bnn.diagnostics.convergence import complaint, convergence
 from pymc_bnn.inference.refine import Refinement
 from pymc_bnn.model.problem import Problem
@@ -21,7 +22,7 @@ from pymc_bnn.posterior.of_draws import KeptDraws
 from pymc_bnn.posterior.runs import runs
 from pymc_bnn.posterior.sampling import choose_names, sample
 from pymc_bnn.prediction.requests import warn_of_changed_data
-from pymc_bnn.result import Result
+from pymc_bnn.result import SAMPLING, Result
 from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.saved_fits.arrays import Store
 from pymc_bnn.saved_fits.frames import frame_to_json
@@ -126,6 +127,7 @@ class Refined(Result):
         """What tells whether the draws are to be trusted: columns value and verdict."""
         return convergence(self.problem, self.posterior, self.record.stats)
 
+    @answers(SAMPLING)
     def sample(
         self,
         draws: int | None = None,
@@ -250,6 +252,11 @@ class Refined(Result):
     def objective(self) -> str:
         """Raise: nothing was maximised."""
         raise self._lacks("an objective", "look at the fit's")
+
+    def plot(self, ax: Any = None) -> Any:
+        """Raise: nothing was maximised."""
+        instead = "draw its chains: az.plot_trace_dist(refined.sample()); or plot() of the fit"
+        raise self._lacks("an ELBO along its steps to be drawn", instead)
 
     @property
     def converged(self) -> bool:

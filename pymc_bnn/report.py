@@ -239,14 +239,11 @@ def _draw(
     images: Any,
 ) -> None:
     n_classes = prediction.mean_probs.shape[1]
-    if isinstance(fitted, Mixture) and not fitted.points:
-        curves = {f"member {i}": m.history for i, m in enumerate(fitted.members)}
-        ax = plots.elbo_curves(curves, fitted.n_examples, n_classes=n_classes)
-        plots.save(ax, folder / "elbo.png")
+    options = {"n_examples": fitted.n_examples, "n_classes": n_classes}
+    if isinstance(fitted, Mixture):
+        plots.save(plots.elbo_curves(fitted, **options), folder / "elbo.png")
     elif isinstance(fitted, Approximation):
-        history = fitted.members[0].history if isinstance(fitted, Mixture) else fitted.history
-        ax = plots.elbo_curve(history, fitted.n_examples, n_classes=n_classes, parts=True)
-        plots.save(ax, folder / "elbo.png")
+        plots.save(plots.elbo_curve(fitted, **options, parts=True), folder / "elbo.png")
     ax = plots.confusion_matrix(frame["label"], frame["predicted"], n_classes)
     plots.save(ax, folder / "confusion.png")
     for column, name in (("chi_square", "chi_square.png"), ("entropy_bits", "entropy.png")):

@@ -15,6 +15,7 @@ import xarray as xr
 
 from pymc_bnn._checks import check_int, invalid
 from pymc_bnn._frames import as_html
+from pymc_bnn._habits import ANYWHERE, answers
 from pymc_bnn.arviz_trees.for_arviz import ForArviz
 from pymc_bnn.diagnostics.summary import prior_stds, scale_ratio
 from pymc_bnn.posterior.constrained import constrained_moments
@@ -25,7 +26,15 @@ from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.saved_fits.arrays import Store
 from pymc_bnn.saved_fits.files import write_files
 
-__all__ = ["Result"]
+__all__ = ["SAMPLING", "Result"]
+
+SAMPLING = {  # of pm.sample, and of samples of pm.fit
+    **ANYWHERE,
+    "n n_samples num_samples samples size": "pass draws=1000",
+    "chains cores": "draws are independent, of one chain; fit(members=4) has a chain of each",
+    "tune target_accept nuts_sampler": "NUTS goes on from a fit by fitted.refine()",
+    "return_inferencedata": "an xarray DataTree is returned",
+}
 
 
 def _restored(kind: type, state: bytes) -> Any:
@@ -150,16 +159,7 @@ class Result(ForArviz, Predicts):
         """
         from pymc_bnn.plots import elbo_curve, elbo_curves
 
-        members = getattr(self, "members", None)
-        if members is None:
-            return elbo_curve(self, ax=ax)
-        # Members are of one model, so that their objectives may be ranked as well.
-        names = {f"member {i}": m.history for i, m in enumerate(members)}
-        names = {name: h.rename(columns={"objective": "elbo"}) for name, h in names.items()}
-        ax = elbo_curves(names, self.n_examples if self.n_examples > 1 else None, ax)
-        if self.objective != "elbo":
-            ax.set_ylabel(ax.get_ylabel().replace("ELBO", self.objective))
-        return ax
+        return (elbo_curves if hasattr(self, "members") else elbo_curve)(self, ax=ax)
 
     @property
     def n_parameters(self) -> int:
@@ -231,6 +231,7 @@ class Result(ForArviz, Predicts):
         rule, repair = "be a fit by steps to go on", "resume the fit, and refine it again"
         raise invalid("fitted", rule, f"a {type(self).__name__}", repair, TypeError)
 
+    @answers(SAMPLING)
     def sample(
         self,
         draws: int = 1000,

@@ -10,6 +10,7 @@ from os import PathLike
 from typing import Any
 
 from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._habits import ANYWHERE, answers
 from pymc_bnn.inference.checkpoint import Checkpoint, checkpoint_of
 from pymc_bnn.inference.diagnosis import explain
 from pymc_bnn.inference.ending import Ending
@@ -30,6 +31,16 @@ __all__ = ["RUN", "Resumes"]
 RUN = "resume"
 
 
+_OPTIONS = "a fit goes on as it was; others begin afresh from it: fit(model, start=fitted, …)"
+_HABITS = {
+    **ANYWHERE,
+    "epochs n_epochs num_epochs": "pass steps=; fitted.program.plan.per_epoch are an epoch",
+    "n draws num_steps n_steps": "pass steps=1000, say",
+    "learning_rate lr scale_learning_rate optimizer kl_weight batch_size": _OPTIONS,
+    "guide estimator particles members method": _OPTIONS,
+}
+
+
 class Resumes:
     """A fit that can go on; its fields are those of :class:`pymc_bnn.Approximation`.
 
@@ -39,6 +50,7 @@ class Resumes:
     'Resumes'
     """
 
+    @answers(_HABITS)
     def resume(
         self,
         steps: int,

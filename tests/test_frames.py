@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymc_bnn._frames import as_numbers, check_aligned, column_names, reordered
+from tests.support.polars_like import Polars
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [4, 5, 6]})
 NUMBERS = {
@@ -109,32 +110,6 @@ def test_columns_are_put_in_order_or_refused(names, known, change):
     named = names[1] if change == "-" else "new"
     with pytest.raises(ValueError, match=rf"`x` must have the columns .*got .*'{named}'"):
         reordered("x", frame, known)
-
-
-class Polars:
-    """A table that looks as polars' do: columns by name, no index, no iloc."""
-
-    def __init__(self, **columns):
-        self.data, self.columns = columns, list(columns)
-
-    def __getitem__(self, names):
-        if isinstance(names, list):
-            return Polars(**{name: self.data[name] for name in names})
-        return PolarsColumn(names, self.data[names])
-
-    def to_numpy(self):
-        return np.column_stack(list(self.data.values()))
-
-
-class PolarsColumn:
-    def __init__(self, name, values):
-        self.name, self.values, self.dtype = name, values, "String"
-
-    def to_numpy(self):
-        return np.array(self.values)
-
-    def is_null(self):
-        return [v is None for v in self.values]
 
 
 def test_tables_of_polars_are_known_by_their_looks():

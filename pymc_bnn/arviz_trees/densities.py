@@ -8,12 +8,20 @@ import xarray as xr
 
 from pymc_bnn.arviz_trees.drawn import Drawn, check_size, to_group
 from pymc_bnn.diagnostics.log_densities import Densities, LogDensities, in_batches
+from pymc_bnn.inference.visit_progress import VisitProgress
 
 __all__ = ["densities"]
 
 
-def densities(drawn: Drawn) -> dict[str, xr.Dataset]:
+def densities(drawn: Drawn, progressbar: bool = False) -> dict[str, xr.Dataset]:
     """Return the groups of log-densities, in nats.
+
+    Parameters
+    ----------
+    drawn : Drawn
+        The draws.
+    progressbar : bool, optional
+        Show how many of them are done.
 
     Returns
     -------
@@ -38,17 +46,20 @@ def densities(drawn: Drawn) -> dict[str, xr.Dataset]:
     problem, posterior = drawn.problem, drawn.posterior
     evaluate = LogDensities(problem, pointwise=True)
     found, log_q = [], []
-    for chain in drawn.chains:
-        each = []
-        for count, values in in_batches(problem, chain, None, range(drawn.draws), evaluate.rows):
-            part = evaluate(values)
-            if not found and not each:
-                numbers = sum(v[0].size for v in part.likelihood.values())
-                check_size(drawn.draws * len(drawn.chains), numbers, "log-likelihoods")
-            each.append(jax.tree.map(lambda v, n=count: v[:n], part))
-            if drawn.dense:
-                log_q.append(posterior.log_densities(values)[:count])
-        found.append(jax.tree.map(lambda *parts: np.concatenate(parts), *each))
+    with VisitProgress(drawn.total, "log-densities", enabled=progressbar) as bar:
+        for chain in drawn.chains:
+            each = []
+            batches = in_batches(problem, chain, None, range(drawn.draws), evaluate.rows)
+            for count, values in batches:
+                part = evaluate(values)
+                if not found and not each:
+                    numbers = sum(v[0].size for v in part.likelihood.values())
+                    check_size(drawn.total, numbers, "log-likelihoods")
+                each.append(jax.tree.map(lambda v, n=count: v[:n], part))
+                if drawn.dense:
+                    log_q.append(posterior.log_densities(values)[:count])
+                bar.advance(count)
+            found.append(jax.tree.map(lambda *parts: np.concatenate(parts), *each))
     whole: Densities = jax.tree.map(lambda *parts: np.stack(parts), *found)
     groups = {"log_likelihood": to_group(problem, whole.likelihood)}
     groups["log_prior"] = to_group(problem, whole.prior)

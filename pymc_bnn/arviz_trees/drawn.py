@@ -53,6 +53,11 @@ class Drawn:
         own = type(self.posterior).log_density is not Posterior.log_density
         return own and not self.posterior.points
 
+    @property
+    def total(self) -> int:
+        """How many draws there are, of all chains."""
+        return self.draws * len(self.chains)
+
     def each(self) -> Iterator[tuple[Posterior, int]]:
         """Yield the chains, each with a seed of its own."""
         seeds = np.random.SeedSequence((self.seed, 1)).generate_state(len(self.chains))
@@ -84,7 +89,6 @@ def to_group(
     new: bool = False,
     dims: Mapping[str, Sequence[str]] | None = None,
     coords: Mapping[str, Sequence[Any]] | None = None,
-    **attributes: Any,
 ) -> xr.Dataset:
     """Return arrays by name as a group, with the model's dims and coords where they fit.
 
@@ -100,8 +104,6 @@ def to_group(
         Whether rows are new, so that the labels of the model's rows are not theirs.
     dims, coords : mapping, optional
         That the model does not know.
-    attributes
-        Of the group.
 
     Examples
     --------
@@ -128,7 +130,7 @@ def to_group(
     known = {d: c for d, c in known.items() if sizes.get(d) == len(c) and d not in first}
     return arviz_base.dict_to_dataset(
         arrays,
-        attrs={"inference_library": "pymc_bnn", **attributes},
+        attrs={"inference_library": "pymc_bnn"},
         sample_dims=list(sample_dims),
         dims=named,
         coords=known,

@@ -48,6 +48,7 @@ class ForArviz:
         filter_vars: str | None = None,
         batch_size: int = 256,
         random_seed: Any = None,
+        progressbar: bool = True,
     ) -> xr.DataTree:
         """Return all that ArviZ works on, of one set of draws.
 
@@ -78,6 +79,8 @@ class ForArviz:
             Rows predicted at once.
         random_seed : int or numpy.random.Generator, optional
             Seed of all draws; the posterior is that of :meth:`sample` with this seed.
+        progressbar : bool, optional
+            Show draws, rate and remaining time, in terminals and notebooks, after a second.
 
         Returns
         -------
@@ -112,7 +115,8 @@ class ForArviz:
         warn_of_changed_data(self.problem.terms, "to_datatree", rows=not self.problem.streamed)
         drawn = Drawn(self.problem, self.posterior, self._chains(draws, seed), draws, seed)
         names = of_rows(self.problem, graphs)
-        found, why = draw_groups(drawn, asked, groups is not None, new, names, batch_size)
+        options = groups is not None, new, names, batch_size, progressbar
+        found, why = draw_groups(drawn, asked, *options)
         for name, group in found.items():
             if name not in tree.children:
                 tree[name] = xr.DataTree(group)
@@ -129,6 +133,7 @@ class ForArviz:
         *,
         observations: int | Sequence[int] | None = None,
         random_seed: Any = 0,
+        progressbar: bool = True,
     ) -> ELPDDataLOO:
         """Estimate how well each row is predicted by all others, for ``az.compare``.
 
@@ -149,6 +154,8 @@ class ForArviz:
             thousand. All data are gone over in any case.
         random_seed : int or numpy.random.Generator, optional
             Seed of draws and rows; the same for all models that are compared.
+        progressbar : bool, optional
+            Show draws, rate and remaining time, in terminals and notebooks, after a second.
 
         Returns
         -------
@@ -188,10 +195,16 @@ class ForArviz:
         # Members take turns: a part of the draws is of their mixture.
         together = (Run(self.posterior, key_of(seed, "sample")),)
         chains = self._chains(draws, seed) if self.exact else together
-        return leave_one_out(Drawn(self.problem, self.posterior, chains, draws, seed), observations)
+        drawn = Drawn(self.problem, self.posterior, chains, draws, seed)
+        return leave_one_out(drawn, observations, progressbar)
 
     def elpd(
-        self, new_data: Mapping[str, Any], draws: int | None = None, *, random_seed: Any = 0
+        self,
+        new_data: Mapping[str, Any],
+        draws: int | None = None,
+        *,
+        random_seed: Any = 0,
+        progressbar: bool = True,
     ) -> ELPDData:
         """Return how well held-out rows are predicted, for ``az.compare`` with other models' own.
 
@@ -205,6 +218,8 @@ class ForArviz:
             By default 1,000, or all that were kept.
         random_seed : int or numpy.random.Generator, optional
             Seed of the draws.
+        progressbar : bool, optional
+            As of :meth:`loo`.
 
         Returns
         -------
@@ -221,7 +236,8 @@ class ForArviz:
         -9.2
         """
         count = self._draws(draws) * (len(self._chains(1, 0)) if self.exact and not draws else 1)
-        return held_out_elpd(self.problem, self.posterior, new_data, count, random_seed)
+        own = new_data, count, random_seed, progressbar
+        return held_out_elpd(self.problem, self.posterior, *own)
 
     def _draws(self, draws: int | None) -> int:
         """Return how many draws of each chain."""

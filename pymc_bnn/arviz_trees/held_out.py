@@ -11,14 +11,18 @@ from arviz_stats.utils import ELPDData
 
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
-from pymc_bnn.prediction.predict import ask, predict
-from pymc_bnn.prediction.rows import need_density
+from pymc_bnn.prediction.predict import ask_density, density
 
 __all__ = ["held_out_elpd"]
 
 
 def held_out_elpd(
-    problem: Problem, posterior: Posterior, new_data: Mapping[str, Any], draws: int, seed: Any
+    problem: Problem,
+    posterior: Posterior,
+    new_data: Mapping[str, Any],
+    draws: int,
+    seed: Any,
+    progressbar: bool = False,
 ) -> ELPDData:
     """Score held-out rows; see :meth:`pymc_bnn.Approximation.elpd`.
 
@@ -27,10 +31,8 @@ def held_out_elpd(
     >>> held_out_elpd.__name__
     'held_out_elpd'
     """
-    predictor, rows = ask(problem, new_data, None)
-    need_density(predictor, rows)
-    options = {"keep_draws": False, "random_seed": seed}
-    found = predict(posterior, predictor, rows, draws, **options).log_density
+    asked = ask_density(problem, new_data)
+    found = density(posterior, asked, draws, seed, progressbar)
     return ELPDData(
         elpd=float(found.sum()),
         se=float(np.sqrt(len(found) * found.var())),

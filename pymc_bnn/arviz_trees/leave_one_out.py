@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from pymc_bnn.arviz_trees.drawn import Drawn, check_size
 from pymc_bnn.arviz_trees.tree import why_no_densities
 from pymc_bnn.diagnostics.checks.k_hat import FIRST, LEAST_DRAWS, PLAIN, USABLE, pareto_k
 from pymc_bnn.diagnostics.log_densities import LogDensities, in_batches
+from pymc_bnn.inference.visit_progress import VisitProgress
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.sampling import labels
 
@@ -35,7 +37,7 @@ class _Seen:
     total: Any = -np.inf  # (n,) logarithm of the sum over draws
 
 
-def leave_one_out(drawn: Drawn, observations: Any = None) -> ELPDDataLOO:
+def leave_one_out(drawn: Drawn, observations: Any = None, progressbar: bool = False) -> ELPDDataLOO:
     """Weigh draws so that they are of the posterior without a row, for each of some rows.
 
     Parameters
@@ -44,6 +46,8 @@ def leave_one_out(drawn: Drawn, observations: Any = None) -> ELPDDataLOO:
         Draws; of an approximation in a single chain.
     observations : int or sequence of int, optional
         Rows; see :meth:`pymc_bnn.Approximation.loo`.
+    progressbar : bool, optional
+        Show how many draws are done.
 
     Examples
     --------
@@ -54,8 +58,9 @@ def leave_one_out(drawn: Drawn, observations: Any = None) -> ELPDDataLOO:
     _check(drawn)
     n = problem.terms.observed[0].n
     index = None if observations is None else _chosen(observations, n, drawn.seed)
-    check_size(drawn.draws * len(drawn.chains), n if index is None else len(index), "rows")
-    seen = _evaluate(drawn, n, slice(None) if index is None else index)
+    check_size(drawn.total, n if index is None else len(index), "rows")
+    with VisitProgress(drawn.total, "leave-one-out", enabled=progressbar) as bar:
+        seen = _evaluate(drawn, n, slice(None) if index is None else index, bar.advance)
 
     name, dim, coords = _row_labels(problem, n)
     each = np.stack([np.concatenate(chain) for chain in seen.rows])
@@ -73,7 +78,7 @@ def leave_one_out(drawn: Drawn, observations: Any = None) -> ELPDDataLOO:
     warn_of_rows(found)
     if index is None:
         return found
-    lpd = seen.total - np.log(drawn.draws * len(drawn.chains))
+    lpd = seen.total - np.log(drawn.total)
     return _of_part(found, xr.DataArray(lpd, {dim: coords}, dims=dim), index)
 
 
@@ -93,7 +98,7 @@ def _check(drawn: Drawn) -> None:
         rule = "have observed variables whose log-likelihood has one value for each row"
         got = f"{whole or {o.name: o.n for o in terms.observed}}"
         raise invalid("model", rule, got, "call az.loo with var_name= on fitted.to_datatree()")
-    if drawn.draws * len(drawn.chains) < LEAST_DRAWS:
+    if drawn.total < LEAST_DRAWS:
         raise invalid("draws", f"be at least {LEAST_DRAWS}", drawn.draws, "pass draws=1000")
 
 
@@ -110,7 +115,7 @@ def _chosen(observations: Any, n: int, seed: int) -> np.ndarray:
     return index
 
 
-def _evaluate(drawn: Drawn, n: int, kept: Any) -> _Seen:
+def _evaluate(drawn: Drawn, n: int, kept: Any, advance: Callable[[int], None]) -> _Seen:
     """Evaluate all rows at all draws, of which some rows are kept; stop where k-hat is hopeless."""
     densities, seen = LogDensities(drawn.problem, pointwise=True), _Seen()
     posterior = drawn.posterior
@@ -129,6 +134,7 @@ def _evaluate(drawn: Drawn, n: int, kept: Any) -> _Seen:
                 seen.log_q.append(posterior.log_densities(values)[:count])
                 if before < FIRST <= before + count < drawn.draws:
                     _refuse(seen, PLAIN)
+            advance(count)
     if drawn.dense:
         _refuse(seen, USABLE)
     return seen

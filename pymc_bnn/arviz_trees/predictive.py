@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from pymc_bnn.arviz_trees.drawn import Drawn, check_size, to_group
+from pymc_bnn.model.columns import class_names
 from pymc_bnn.prediction.predict import predict, predictor_for
 from pymc_bnn.prediction.requests import Request
 from pymc_bnn.prediction.results import ClassPrediction
@@ -23,7 +23,7 @@ def predictive(
     request: Request = FIT,
     var_names: Sequence[str] = (),
     batch_size: int = 256,
-    **attributes: Any,
+    progressbar: bool = False,
 ) -> xr.Dataset:
     """Return draws of what is observed, one for each draw of the parameters.
 
@@ -37,8 +37,8 @@ def predictive(
         Deterministics to return beside.
     batch_size : int, optional
         Rows at once.
-    attributes
-        Of the group.
+    progressbar : bool, optional
+        Show, chain by chain, how many draws are done.
 
     Returns
     -------
@@ -52,11 +52,13 @@ def predictive(
     """
     problem, new = drawn.problem, request is not FIT
     predictor, rows = predictor_for(problem, request, tuple(var_names))
-    count = drawn.draws * len(drawn.chains)
-    check_size(count, sum(rows.lengths[name] for name in predictor.observed), "predictions", 4)
+    check_size(
+        drawn.total, sum(rows.lengths[name] for name in predictor.observed), "predictions", 4
+    )
     values: dict[str, list[np.ndarray]] = {}
     for chain, seed in drawn.each():
-        found = predict(chain, predictor, rows, drawn.draws, batch_size, random_seed=seed)
+        options = {"random_seed": seed, "progressbar": progressbar}
+        found = predict(chain, predictor, rows, drawn.draws, batch_size, **options)
         for name, prediction in found.variables.items():
             values.setdefault(name, []).append(prediction.samples)
             if new and isinstance(prediction, ClassPrediction):
@@ -66,6 +68,7 @@ def predictive(
         if new:
             own = problem.terms.dims.get(name, (f"{name}_dim_0",))
             dims[f"{name}_probs"] = [*own, f"{name}_class"]
-            coords[f"{name}_class"] = range(values[f"{name}_probs"][0].shape[-1])
+            k = values[f"{name}_probs"][0].shape[-1]
+            coords[f"{name}_class"] = class_names(problem.terms, name, k)
     arrays = {name: np.stack(each) for name, each in values.items()}
-    return to_group(problem, arrays, new=new, dims=dims, coords=coords, **attributes)
+    return to_group(problem, arrays, new=new, dims=dims, coords=coords)

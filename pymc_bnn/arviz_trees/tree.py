@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import first_line, invalid
+from pymc_bnn._checks import as_names, first_line, invalid
 from pymc_bnn.arviz_trees.data import constant_data, observed_data
 from pymc_bnn.arviz_trees.densities import densities
 from pymc_bnn.arviz_trees.drawn import Drawn
@@ -38,7 +38,7 @@ def check_groups(groups: Any) -> tuple[str, ...]:
     >>> check_groups("log_likelihood")
     ('log_likelihood',)
     """
-    asked = (groups,) if isinstance(groups, str) else GROUPS if groups is None else tuple(groups)
+    asked = GROUPS if groups is None else tuple(as_names("groups", groups))
     unknown = [name for name in asked if name not in GROUPS]
     if unknown or not asked:
         repair = f"choose from {list(GROUPS)}"
@@ -74,6 +74,7 @@ def draw_groups(
     new: Request | None,
     names: Sequence[str],
     batch_size: int,
+    progressbar: bool = False,
 ) -> tuple[dict[str, xr.Dataset], dict[str, str]]:
     """Return the groups beside the posterior, and why some are left out.
 
@@ -91,6 +92,8 @@ def draw_groups(
         Deterministics that depend on rows, to be predicted as well.
     batch_size : int
         Rows at once.
+    progressbar : bool, optional
+        Show how many draws are done.
 
     Examples
     --------
@@ -98,6 +101,7 @@ def draw_groups(
     'draw_groups'
     """
     problem, groups, why = drawn.problem, {}, {}
+    options = batch_size, progressbar
     known = not absent(problem.terms)
     if any(name in asked for name in _DENSITIES):
         reason = why_no_densities(problem)
@@ -107,21 +111,21 @@ def draw_groups(
         if reason:
             why |= dict.fromkeys(_DENSITIES, reason)
         else:
-            found = densities(drawn)
+            found = densities(drawn, progressbar)
             groups |= {k: v for k, v in found.items() if k in asked or k == "sample_stats"}
     if "posterior_predictive" in asked:
         try:
-            groups["posterior_predictive"] = predictive(drawn, FIT, names, batch_size)
+            groups["posterior_predictive"] = predictive(drawn, FIT, names, *options)
         except (NotImplementedError, ValueError) as error:
             if strict or "2 GiB" in str(error):
                 raise
             why["posterior_predictive"] = first_line(error)
     if new is not None:
-        groups["predictions"] = predictive(drawn, new, names, batch_size)
+        groups["predictions"] = predictive(drawn, new, names, *options)
         groups["predictions_constant_data"] = constant_data(problem, new.values)
     if any(name in asked for name in _PRIOR):
         try:
-            found = prior_groups(problem, drawn.draws, drawn.seed, batch_size)
+            found = prior_groups(problem, drawn.draws, drawn.seed, *options)
             groups |= {k: v for k, v in found.items() if k in asked}
         except (NotImplementedError, ValueError) as error:
             if strict or "2 GiB" in str(error):
@@ -134,7 +138,7 @@ def draw_groups(
 
 
 def prior_groups(
-    problem: Problem, draws: int, seed: int, batch_size: int = 256
+    problem: Problem, draws: int, seed: int, batch_size: int = 256, progressbar: bool = False
 ) -> Mapping[str, xr.Dataset]:
     """Return the groups "prior" and "prior_predictive", of one chain.
 
@@ -154,7 +158,7 @@ def prior_groups(
     own = sample(problem, prior, graphs, draws, None, {})
     return {
         "prior": own["posterior"].to_dataset(),
-        "prior_predictive": predictive(drawn, FIT, (), batch_size),
+        "prior_predictive": predictive(drawn, FIT, (), batch_size, progressbar),
     }
 
 

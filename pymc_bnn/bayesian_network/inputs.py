@@ -12,7 +12,8 @@ from pytensor import config
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import graph_inputs
-from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.basic import Join
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.shape import SpecifyShape
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 from pytensor_ml.params import NonTrainableParameter, TrainableParameter
@@ -107,8 +108,11 @@ def fix_shape(x: TensorVariable) -> TensorVariable:
     return fixed
 
 
-def features_of(x: TensorVariable, model: pm.Model) -> tuple[str, ...] | None:
-    """Return the names of the columns of x: of data, or of what numbers make of it one by one.
+def features_of(x: TensorVariable, model: pm.Model) -> tuple[str | int, ...] | None:
+    """Return the names of the columns of x, where all are known.
+
+    Of data, of what numbers make of them one by one, of several such side by side; data of one
+    dimension that were made a column have their own name.
 
     Examples
     --------
@@ -117,11 +121,24 @@ def features_of(x: TensorVariable, model: pm.Model) -> tuple[str, ...] | None:
     >>> features_of((x - [40.0, 1.65]) / 2, pm.Model())
     ('age', 'height')
     """
+    names = _names(x, model)
+    named = names is not None and all(isinstance(name, str | int) for name in names)
+    return tuple(names) if named and len(set(names)) == len(names) else None
+
+
+def _names(x: TensorVariable, model: pm.Model) -> tuple[Any, ...] | None:
+    """Return what is known of the names of columns, whatever they are."""
     while x.owner is not None and isinstance(x.owner.op, Elemwise | SpecifyShape):
         parts = [v for v in x.owner.inputs if not isinstance(v, TensorConstant) and data_of(v)]
         if len(parts) != 1 or parts[0].type.ndim != x.type.ndim:
             return None
         [x] = parts
-    names = columns_of(x, model) if x.type.ndim == 2 else None
-    named = names is not None and all(isinstance(name, str) for name in names)
-    return tuple(names) if named and len(set(names)) == len(names) else None
+    if x.type.ndim == 1:
+        return (x.name,) if x.name in model.named_vars else None
+    op = None if x.owner is None else x.owner.op
+    if isinstance(op, Join) and op.axis == 1:
+        parts = [_names(part, model) for part in x.owner.inputs]
+        return None if None in parts else tuple(name for part in parts for name in part)
+    if isinstance(op, DimShuffle) and op.new_order == (0, "x"):
+        return _names(x.owner.inputs[0], model)
+    return columns_of(x, model) if x.type.ndim == 2 else None

@@ -223,6 +223,8 @@ def standardise(
     True
     """
     model = current_model("standardise")
+    if not isinstance(name, str):
+        raise invalid("name", "be a string", repr(name), 'pass "x", say', TypeError)
     if isinstance(x, Variable):
         rule, repair = "be an array or a table", "use Scale.of(array).standard(tensor) of a tensor"
         raise invalid("x", rule, f"a variable of {x.type}", repair, TypeError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,8 @@ class EarlyStopping:
     def __init__(self, *, window: int = 200, patience: int = 5, min_delta: float = 1.0):
         self.window = check_int("window", window, 2, None, "pass window=200")
         self.patience = check_int("patience", patience, 1, None, "pass patience=5")
-        if not min_delta >= 0:
-            raise invalid("min_delta", "be at least 0", min_delta, "pass min_delta=1")
+        if not (isinstance(min_delta, Real) and min_delta >= 0):
+            raise invalid("min_delta", "be at least 0", repr(min_delta), "pass min_delta=1")
         self.min_delta = float(min_delta)
         self._begin(None)
 

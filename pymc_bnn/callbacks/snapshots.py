@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._checks import as_names, check_int, invalid
 from pymc_bnn.callbacks.new_data import check_data
 from pymc_bnn.inference.info import Info
 from pymc_bnn.inference.state import State
@@ -75,7 +75,7 @@ class Snapshots:
             raise invalid("steps", "hold at least one step", "none", repair)
         self.draws = check_int("draws", draws, 1, None, "pass draws=50")
         self.data = None if data is None else check_data(data)
-        self.var_names = (var_names,) if isinstance(var_names, str) else tuple(var_names)
+        self.var_names = tuple(as_names("var_names", var_names))
         self.moments: dict[int, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
         self.predictions: dict[int, Prediction] = {}
 

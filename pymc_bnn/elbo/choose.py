@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pymc_bnn._checks import by_pattern, invalid
 from pymc_bnn.elbo.base import Estimator
@@ -12,6 +12,7 @@ from pymc_bnn.elbo.local import Local, LocalApprox
 from pymc_bnn.elbo.pathwise import Pathwise
 from pymc_bnn.guides import JointGuide
 from pymc_bnn.model.layers import Layer, Uses, find_layers
+from pymc_bnn.model.operations import kinds_of
 from pymc_bnn.model.terms import ModelTerms
 
 __all__ = ["ESTIMATORS", "Choice", "Spec", "check_spec", "choose", "needs_rows"]
@@ -23,6 +24,7 @@ ESTIMATORS: dict[str, Estimator] = {
 _ALSO = {"local_reparam": "local"}  # what others call it
 Spec = str | Estimator | Mapping[str, str | Estimator]
 _PATHWISE = ESTIMATORS["pathwise"]
+_NO_LAYER = "it belongs to no layer"
 
 
 @dataclass(frozen=True)
@@ -135,12 +137,24 @@ def choose(terms: ModelTerms, posterior: JointGuide, spec: Spec) -> dict[str, Ch
         elif estimator is None:  # "auto"
             choices[name] = _auto(terms, uses, layer, single, name, choices)
         elif layer is None and name not in uses.elsewhere and _for_several(pattern, asked, uses):
-            choices[name] = Choice(_PATHWISE, "it belongs to no layer", None)
+            choices[name] = Choice(_PATHWISE, _NO_LAYER, None)
         else:
             _check(terms, uses, layer, single, name, estimator, guides[name])
             choices[name] = Choice(estimator, "as asked", layer)
     _check_one_per_layer(uses, choices)
-    return {name: choices[name] for name in names}
+    return _with_kinds(terms, {name: choices[name] for name in names})
+
+
+def _with_kinds(terms: ModelTerms, choices: dict[str, Choice]) -> dict[str, Choice]:
+    """Name the layers of variables that belong to one that no estimator rewrites."""
+    without = [name for name, choice in choices.items() if choice.reason == _NO_LAYER]
+    kinds = kinds_of(terms) if without else {}
+    for name in without:
+        others = [kind for kind in kinds.get(name, ()) if kind not in ("dense", "conv", "bias")]
+        if others:
+            reason = f"its layer ({others[0]}) is drawn pathwise"
+            choices[name] = replace(choices[name], reason=reason)
+    return choices
 
 
 def _for_several(pattern: str, asked: Mapping[str, tuple[str, object]], uses: Uses) -> bool:
@@ -163,7 +177,7 @@ def _auto(
         return Choice(_PATHWISE, "no layer has a likelihood that comes by rows", None)
     if layer is None:
         elsewhere = uses.elsewhere.get(name)
-        reason = f"it is used in {elsewhere}" if elsewhere else "it belongs to no layer"
+        reason = f"it is used in {elsewhere}" if elsewhere else _NO_LAYER
         return Choice(_PATHWISE, reason, None)
     if not single:
         return Choice(_PATHWISE, "its guide is not a factorised Normal", None)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import jax
 import numpy as np
 import pymc as pm
-from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.basic import Variable
 
 from pymc_bnn.inference.method import Method
 from pymc_bnn.inference.state import State
 from pymc_bnn.model.conditions import law_of, op_of
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.saving.arrays import digest_of
+from pymc_bnn.saving.definitions import words
 
 __all__ = ["about_data", "about_fit", "about_method", "about_model", "about_state", "described"]
 
@@ -56,10 +56,9 @@ def about_model(model: pm.Model) -> dict[str, str]:
     {'mu': 'Normal ()', 'y': 'Normal (3,)'}
     """
     found = {}
-    named = {id(model[name]): name for name in model.named_vars}
-    data = {id(v) for v in model.data_vars}
+    named = {variable: name for name, variable in model.named_vars.items()}
     for name, variable in model.named_vars.items():
-        if id(variable) in data:
+        if variable in model.data_vars:
             continue
         random = variable in model.basic_RVs
         law = law_of(op_of(variable)) if random else "Deterministic or Potential"
@@ -68,7 +67,8 @@ def about_model(model: pm.Model) -> dict[str, str]:
         transform = type(model.rvs_to_transforms.get(variable)).__name__
         start = described(model.rvs_to_initial_values.get(variable))
         kind = "" if value is None else str(value.type)
-        text = "\n".join([_graph(variable, named), transform, start, kind])
+        others = {v: other for v, other in named.items() if v is not variable}
+        text = "\n".join([*words(variable, others), transform, start, kind])
         found[name] = f"{law} {_shape(shape)} #{_hash(text.encode())}"
     return found
 
@@ -126,7 +126,7 @@ def described(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{k!r}: {described(v)}" for k, v in value.items()) + "}"
     if isinstance(value, Variable):
-        return f"a graph #{_hash(_graph(value, {}).encode())}"
+        return f"a graph #{_hash(' '.join(words(value, {})).encode())}"
     if hasattr(value, "moments"):
         means, stds = value.moments()
         return f"a posterior #{_hash(described([means, stds]).encode())}"
@@ -150,43 +150,6 @@ def described(value: Any) -> str:
 def _looks(function: Callable[[Any], Any]) -> str:
     """Return what a schedule is at some steps."""
     return repr([float(function(np.int32(step))) for step in _LOOKS])
-
-
-def _graph(variable: Variable, named: Mapping[int, str]) -> str:
-    """Return a text of a graph, as far as the variables that have names."""
-    lines: list[str] = []
-    numbers: dict[int, str] = {}
-
-    def leaf(v: Variable) -> str | None:
-        if v is not variable and id(v) in named:
-            return f"'{named[id(v)]}'"
-        if isinstance(v, Constant):
-            return described(v.data) if hasattr(v.data, "__array__") else repr(v.data)
-        if isinstance(v, SharedVariable):
-            kept = v.get_value(borrow=True)
-            return described(kept) if hasattr(kept, "__array__") else str(v.type)
-        return str(v.type) if v.owner is None else None
-
-    stack = [variable]
-    while stack:
-        v = stack[-1]
-        if id(v) in numbers:
-            stack.pop()
-            continue
-        text = leaf(v)
-        if text is None:
-            missing = [i for i in v.owner.inputs if id(i) not in numbers]
-            if missing:
-                stack.extend(reversed(missing))
-                continue
-            op = v.owner.op
-            place = v.owner.outputs.index(v)
-            inputs: Sequence[str] = [numbers[id(i)] for i in v.owner.inputs]
-            text = f"{type(op).__name__} {_ADDRESS.sub('', str(op))} {place} {' '.join(inputs)}"
-        numbers[id(v)] = f"%{len(lines)}"
-        lines.append(text)
-        stack.pop()
-    return "\n".join(lines)
 
 
 def _shape(shape: Any) -> str:

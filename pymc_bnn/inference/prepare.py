@@ -23,7 +23,7 @@ from pymc_bnn.data.streams import open_stream
 from pymc_bnn.inference.sources import Held, Source, Streamed
 from pymc_bnn.model.columns import with_columns
 from pymc_bnn.model.labels import warn_of_few
-from pymc_bnn.model.links import warn_of_double_links
+from pymc_bnn.model.links import warn_of_links
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.scales import warn_of_scales
 from pymc_bnn.model.stand_alone import rows_stand_alone
@@ -150,7 +150,7 @@ def prepare(
     batches = None if size is None else EpochPlan(terms.n_rows, size)
     problem = Problem.of(terms, row_terms, options.dtype)
     warn_of_few(terms, batches.n if batches else problem.n)
-    warn_of_double_links(terms)
+    warn_of_links(terms)
     warn_of_scales(problem.for_predictions)
     if mesh is not None and batches is None:
         rule = "be left out where the likelihood does not come by rows"
@@ -245,8 +245,9 @@ def _prepare_stream(
         terms = with_columns(terms, first.columns)
         problem = Problem.of(terms, terms, options.dtype, batches.n)
         warn_of_few(terms, problem.n, whole=False)
-        warn_of_double_links(terms)
-        warn_of_scales(_seen(first, terms))
+        seen = _seen(first, terms)
+        warn_of_links(seen)
+        warn_of_scales(seen)
         arrays = {d.name: narrow(d.value, options.dtype) for d in terms.data if not d.per_example}
         rest = replicate(arrays, None)
         stack.pop_all()

@@ -35,9 +35,9 @@ class VisitProgress(Bar):
         self._draws, self._label, self._done = draws, label, 0
         self._wanted, self._began = enabled and _seen(), time.perf_counter()
 
-    def advance(self) -> None:
-        """Show that one more draw is done."""
-        self._done += 1
+    def advance(self, draws: int = 1) -> None:
+        """Show that one more draw is done, or several."""
+        self._done += draws
         if not self._wanted or time.perf_counter() - self._began < _DELAY_S:
             return
         if self._bar is None:

@@ -1,4 +1,4 @@
-"""Names of the columns of a model's data, where the model or the user's table says them."""
+"""Names of columns and classes, where the model or the user's table says them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from typing import Any
 
 import pymc as pm
 from pytensor.graph.basic import Variable
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.math import Dot
+from pytensor.tensor.shape import SpecifyShape
+from pytensor.tensor.special import Softmax
+from pytensor_ml.layers import LinearLayer
 
 from pymc_bnn._frames import check_aligned, column_names
+from pymc_bnn.model.conditions import node_of
 from pymc_bnn.model.terms import ModelTerms
 
-__all__ = ["check_rows_aligned", "columns_of", "remember", "with_columns"]
+__all__ = ["check_rows_aligned", "class_names", "columns_of", "remember", "with_columns"]
 
 
 def remember(variable: Variable, table: Any) -> None:
@@ -64,6 +70,51 @@ def with_columns(terms: ModelTerms, columns: Mapping[str, tuple[Any, ...]]) -> M
     """
     data = (replace(d, columns=columns.get(d.name, d.columns)) for d in terms.data)
     return replace(terms, data=tuple(data))
+
+
+def class_names(terms: ModelTerms, name: str, k: int) -> list[Any]:
+    """Return what the k classes of an observed variable are called; 0, 1, … where nobody says.
+
+    They are the coords of a dimension ``<name>_class``, or else of the last dimension of what its
+    probabilities are made of: a deterministic, the weights of the last layer.
+
+    Examples
+    --------
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> with pm.Model(coords={"kind": ["cat", "dog"]}) as model:
+    ...     p = pm.math.softmax(pm.Normal("a", dims="kind"))
+    ...     y = pm.Categorical("y", p=p, observed=[0, 1, 1])
+    >>> class_names(decompose(model), "y", 2)
+    ['cat', 'dog']
+    """
+    model = terms.model
+    names = terms.coords.get(f"{name}_class")
+    if names is None:
+        node = node_of(model[name])
+        names = _last_axis(node.op.dist_params(node)[0], model)
+    return list(names if names is not None and len(names) == k else range(k))
+
+
+def _last_axis(v: Variable, model: pm.Model) -> tuple[Any, ...] | None:
+    """Return the names along the last axis of a variable, or of what that axis comes from."""
+    names, node = None, v.owner
+    if model.named_vars.get(v.name) is v and (dims := model.named_vars_to_dims.get(v.name)):
+        names = model.coords.get(dims[-1])
+    if names is not None and tuple(names) != tuple(range(len(names))):
+        return tuple(names)
+    op = None if node is None else getattr(node.op, "core_op", node.op)
+    if isinstance(op, LinearLayer | Dot):
+        parts = node.inputs[1:]
+    elif isinstance(op, Elemwise):
+        parts = [part for part in node.inputs if part.type.broadcastable[-1:] == (False,)]
+    elif isinstance(op, Softmax | SpecifyShape) or (
+        isinstance(op, DimShuffle) and op.new_order[-1:] == (op.input_ndim - 1,)
+    ):
+        parts = node.inputs[:1]
+    else:
+        parts = []
+    found = (_last_axis(part, model) for part in parts)
+    return next((own for own in found if own is not None), None)
 
 
 def check_rows_aligned(terms: ModelTerms) -> None:

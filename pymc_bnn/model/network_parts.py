@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor
+import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.scan.op import Scan
@@ -18,6 +19,7 @@ from pytensor_ml.layers import LinearLayer
 from pytensor_ml.layers.conv import ConvLayer
 
 from pymc_bnn.graphs.interpreted import INTERPRETED
+from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.terms import ModelTerms, Observed
 from pymc_bnn.runtime.compilation import Compiled
@@ -30,6 +32,7 @@ __all__ = [
     "layer_nodes",
     "location_of",
     "recurrent_nodes",
+    "units_of",
     "weight_names",
 ]
 
@@ -120,6 +123,43 @@ def first_inputs(layers: Sequence[Apply], terms: ModelTerms) -> list[TensorVaria
         if behind & inputs and not behind & learned:
             found[x] = None
     return list(found)
+
+
+def units_of(
+    o: Observed, outputs: Sequence[TensorVariable], terms: ModelTerms
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return what was observed beside the units of expressions that its location is linear in.
+
+    Returns
+    -------
+    tuple of numpy.ndarray or None
+        Observed values; the location where all these expressions are 0; how far it moves where they
+        are 1. None where it is not linear in them.
+
+    Examples
+    --------
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", 50 + 10 * pm.Normal("mu", shape=2), observed=[50.0, 70.0])
+    >>> terms = decompose(model)
+    >>> units_of(terms.observed[0], terms.values, terms)
+    (array([50., 70.]), array([50., 50.]), array([10., 10.]))
+    """
+    mu = location_of(o)
+    if mu is None or any(None in out.type.shape[1:] for out in outputs):
+        return None
+    step = every_row(terms)
+    n = len(range(0, terms.n_rows, step)) if o.per_example else o.n
+    at = [
+        substitute([mu], {out: pt.full((n, *out.type.shape[1:]), value) for out in outputs})[0]
+        for value in (0.0, 1.0, 2.0)
+    ]
+    starts = {f.name: f.start for f in terms.free}
+    zero, one, two, y = evaluator([*at, o.value], terms)(starts)
+    unit = one - zero
+    most = abs(unit).max()
+    linear = most > 0 and np.allclose(two - one, unit, rtol=1e-3, atol=1e-6 * most)
+    return (y, zero, unit) if linear else None
 
 
 def weight_names(terms: ModelTerms) -> list[str]:

@@ -23,7 +23,7 @@ from pymc_bnn.model.checks import shapes_must_agree
 from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.runtime.precision import precision
 
-__all__ = ["Operation", "operations", "row_shapes"]
+__all__ = ["Operation", "kinds_of", "operations", "row_shapes"]
 
 Shape = tuple[int | None, ...]
 
@@ -72,6 +72,39 @@ def operations(terms: ModelTerms) -> dict[str, list[Operation]]:
     >>> operations(decompose(model, find_rows(model)[0]))
     {'w': [Operation(kind='dense', place=0, shape=(None, 2))]}
     """
+    nodes, entered = _entered(terms)
+    shapes = row_shapes(terms, [_handed_on(node, nodes) for node in entered])
+    found: dict[str, list[Operation]] = {}
+    ranks = count()
+    for (node, own), shape in zip(entered.items(), shapes, strict=True):
+        for name in own:
+            found.setdefault(name, []).append(Operation(_kind(node), next(ranks), shape))
+    return found
+
+
+def kinds_of(terms: ModelTerms) -> dict[str, list[str]]:
+    """Return the kinds of the operations that each variable enters; see :class:`Operation`.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> from pymc_bnn.model.rows import find_rows
+    >>> with pm.Model() as model:
+    ...     mu = pm.Data("x", np.ones((4, 3))) @ pm.Normal("w", shape=(3, 2))
+    ...     y = pm.Normal("y", mu, pm.HalfNormal("noise"), observed=np.zeros((4, 2)))
+    >>> kinds_of(decompose(model, find_rows(model)[0]))
+    {'w': ['dense']}
+    """
+    found: dict[str, list[str]] = {}
+    for node, own in _entered(terms)[1].items():
+        for name in own:
+            found.setdefault(name, []).append(_kind(node))
+    return found
+
+
+def _entered(terms: ModelTerms) -> tuple[list[Apply], dict[Apply, tuple[str, ...]]]:
+    """Return the nodes of a model's log-density, and which variables enter those of a network."""
     graph = terms.rest_logp if terms.row_logp is None else terms.row_logp
     nodes = list(toposort([graph]))
     by_row = {d.variable for d in terms.data if d.per_example or terms.row_logp is None}
@@ -89,13 +122,7 @@ def operations(terms: ModelTerms) -> dict[str, list[Operation]]:
         by_row.update(node.outputs)
         if own and _kind(node) is not None:
             entered[node] = own
-    shapes = row_shapes(terms, [_handed_on(node, nodes) for node in entered])
-    found: dict[str, list[Operation]] = {}
-    ranks = count()
-    for (node, own), shape in zip(entered.items(), shapes, strict=True):
-        for name in own:
-            found.setdefault(name, []).append(Operation(_kind(node), next(ranks), shape))
-    return found
+    return nodes, entered
 
 
 def row_shapes(terms: ModelTerms, outputs: Sequence[Variable]) -> list[Shape]:

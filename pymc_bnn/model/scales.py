@@ -7,19 +7,17 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import pytensor.tensor as pt
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import warn
-from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.network_parts import (
     evaluator,
-    every_row,
     first_inputs,
     layer_nodes,
     location_of,
     recurrent_nodes,
+    units_of,
 )
 from pymc_bnn.model.terms import Data, ModelTerms, Observed
 
@@ -109,20 +107,12 @@ def _target(o: Observed, layers: Sequence[Any], terms: ModelTerms) -> Iterator[s
     outputs = [layer.outputs[0] for layer in layers]
     nearest = set(ancestors([mu], blockers=outputs))
     last = [out for out in outputs if out in nearest]
-    if not last or any(None in out.type.shape[1:] for out in last):
-        return
     # Where the last layers return 0, 1 and 2: a unit of theirs is that of the data, if always one.
-    step = every_row(terms)
-    n = len(range(0, terms.n_rows, step)) if o.per_example else o.n
-    at = [
-        substitute([mu], {out: pt.full((n, *out.type.shape[1:]), value) for out in last})[0]
-        for value in (0.0, 1.0, 2.0)
-    ]
-    starts = {f.name: f.start for f in terms.free}
-    zero, one, two, y = evaluator([*at, o.value], terms)(starts)
-    unit = abs(one - zero).max()
-    if not (unit > 0 and np.allclose(two - one, one - zero, rtol=1e-3, atol=1e-6 * unit)):
+    found = units_of(o, last, terms) if last else None
+    if found is None:
         return
+    y, zero, unit = found
+    unit = abs(unit).max()
     y = (y - zero) / unit
     mean, std = y.mean(), y.std()
     if abs(mean) > _LARGE_TARGET or std > _LARGE_TARGET or 0 < std < _SMALL:

@@ -90,7 +90,7 @@ def convnet(
         raise invalid("filters", "name at least one convolution", filters, "use mlp for none")
     kernels = per_layer("kernel_size", kernel_size, len(filters))
     pools = per_layer("pool", pool, len(filters))
-    if padding not in {"valid", "same"}:
+    if padding not in ("valid", "same"):
         raise invalid("padding", "be 'valid' or 'same'", repr(padding), "pass padding='same', say")
     hidden = () if dense is None else positive_ints("dense", dense, "pass 256, (256, 64) or None")
     activate, label, monotone = find_activation(activation)

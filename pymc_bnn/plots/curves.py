@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["elbo_curve", "elbo_curves", "held_out_curves"]
 
+_TITLES = {"elbo": "ELBO"}
+
 
 def elbo_curve(
     history: pd.DataFrame | Any,
@@ -118,7 +120,7 @@ def elbo_curve(
                 "`n_classes` alone",
                 "pass n_examples=, the number of training examples, too",
             )
-    raw, title = frame[total] / unit, {"elbo": "ELBO"}.get(total, total)
+    raw, title = frame[total] / unit, _TITLES.get(total, total)
     steps, per_epoch = steps_of(history)
     stride = float(np.median(np.diff(steps))) if len(steps) > 1 else 1.0
     window = window_of(len(raw), per_epoch / stride)
@@ -167,7 +169,7 @@ def elbo_curve(
 
 
 def elbo_curves(
-    histories: Mapping[str, pd.DataFrame],
+    histories: Mapping[str, pd.DataFrame | Any] | Any,
     n_examples: int | None = None,
     ax: Axes | None = None,
     *,
@@ -182,9 +184,9 @@ def elbo_curves(
 
     Parameters
     ----------
-    histories : mapping from str to pandas.DataFrame or fit
+    histories : mapping from str to pandas.DataFrame or fit, or Mixture
         What `fit` returned, or its history, by name. Only fits with an ELBO: an objective may not
-        be ranked with it.
+        be ranked with it. Of a mixture its members, which may be ranked by their objective as well.
     n_examples : int, optional
         Number of training examples: the curves are divided by it, to nats per example. By default
         that of the fits.
@@ -218,6 +220,10 @@ def elbo_curves(
     >>> ax.get_xlabel(), ax.get_ylabel().splitlines()
     ('seconds', ['ELBO [nats]', '(logarithmic in −ELBO)'])
     """
+    total = "elbo"
+    if hasattr(histories, "members"):
+        total = histories.objective
+        histories = {f"member {i}": member for i, member in enumerate(histories.members)}
     histories = check_mapping("histories", histories, "pass {'local': fitted.history}, say")
     unit, n_examples = 1, common_examples(list(histories.values()), n_examples)
     histories = {name: history_of(fit) for name, fit in histories.items()}
@@ -237,7 +243,7 @@ def elbo_curves(
     curves = {}
     for name, history in histories.items():
         label = f"histories[{name!r}]"
-        raw = check_columns(label, history, ["elbo"], "pass `fit(…).history`")["elbo"] / unit
+        raw = check_columns(label, history, [total], "pass `fit(…).history`")[total] / unit
         steps, per_epoch = steps_of(history)
         stride = float(np.median(np.diff(steps))) if len(steps) > 1 else 1.0
         values = smooth(raw, window_of(len(raw), per_epoch / stride))
@@ -252,8 +258,9 @@ def elbo_curves(
     logarithmic = _draw_series(ax, curves, n_classes)
     ax.set_xlim(0, 1.02 * longest)
     ax.set_xlabel(time if steps_per_second else "epoch" if by_epoch else "step")
-    name = "ELBO [nats per example]" if n_examples else "ELBO [nats]"
-    ax.set_ylabel(name + ("\n(logarithmic in −ELBO)" if logarithmic else ""))
+    name = _TITLES.get(total, total)
+    said = f"\n(logarithmic in −{name})" if logarithmic else ""
+    ax.set_ylabel(f"{name} [nats{' per example' if n_examples else ''}]{said}")
     frame_axes(ax)
     if legend:
         legend_above(ax)

@@ -32,7 +32,7 @@ def common_examples(fits: Sequence[Any], given: int | None) -> int | None:
 def steps_of(history: pd.DataFrame) -> tuple[np.ndarray, float]:
     """Return the step of each row and the number of steps per epoch, 1 where unknown."""
     if history.index.nlevels > 1:
-        got, repair = "that of a mixture", "draw elbo_curves({str(i): m for i, m in …})"
+        got, repair = "that of a mixture", "pass the mixture to elbo_curves"
         raise invalid("history", "be that of one fit", got, repair)
     steps = history.index.to_numpy()
     if steps.dtype.kind not in "iuf" or (np.diff(steps) <= 0).any() or steps[0] < 0:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from pymc_bnn._checks import check_finite, invalid
+from pymc_bnn._checks import as_names, check_finite, invalid
 from pymc_bnn.plots.style import (
     GREEN,
     GREY,
@@ -199,7 +199,7 @@ def _scales(posterior: Any, var_names: str | Sequence[str] | None) -> dict[str, 
             "pass what `Approximation.sample` returned",
             TypeError,
         )
-    names = [var_names] if isinstance(var_names, str) else list(var_names or found)
+    names = list(found) if var_names is None else as_names("var_names", var_names)
     unknown = [name for name in names if name not in found]
     if unknown:
         known = ", ".join(map(str, found))

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import as_names, invalid
 from pymc_bnn.model.absent import absent, check_there
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import ModelTerms
@@ -80,7 +80,7 @@ def choose_names(
         row_inputs = {d.variable for d in terms.data if d.per_example}
         own = {name: e for name, e in known.items() if not row_inputs & set(ancestors([e]))}
         return {name: e for name, e in own.items() if not absent(terms, [e])}
-    asked = [var_names] if isinstance(var_names, str) else list(var_names)
+    asked = as_names("var_names", var_names)
     of_names = xr.Dataset(dict.fromkeys(known, 0))
     names = list(arviz_base.utils._var_names(asked, of_names, filter_vars))
     if not names:

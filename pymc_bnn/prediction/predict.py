@@ -7,19 +7,22 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import jax
+import numpy as np
 
+from pymc_bnn._checks import as_names
+from pymc_bnn.data.arrays import Origin
 from pymc_bnn.inference.visit_progress import VisitProgress
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.prediction.predictor import Predictor
-from pymc_bnn.prediction.requests import Request
+from pymc_bnn.prediction.requests import NEW_DATA, Request
 from pymc_bnn.prediction.results import Prediction
-from pymc_bnn.prediction.rows import Rows
+from pymc_bnn.prediction.rows import Rows, need_density
 from pymc_bnn.prediction.streaming import Stream
 from pymc_bnn.runtime.noise import key_of
 from pymc_bnn.runtime.precision import precision
 
-__all__ = ["ask", "predict", "predictor_for"]
+__all__ = ["ask", "ask_density", "density", "predict", "predictor_for"]
 
 # A problem's predictors, for as long as it lives.
 _KNOWN: WeakKeyDictionary[Problem, dict[Any, Predictor]] = WeakKeyDictionary()
@@ -68,11 +71,55 @@ def predictor_for(
     2
     """
     known = _KNOWN.setdefault(problem, {})
-    names = var_names if isinstance(var_names, str | None) else tuple(var_names)
+    names = None if var_names is None else tuple(as_names("var_names", var_names))
     key = request.key, names, mc_dropout
     if key not in known:
         known[key] = Predictor.of(problem, request, var_names, mc_dropout)
     return known[key], Rows.of(known[key], request)
+
+
+def ask_density(
+    problem: Problem, data: Mapping[str, Any], origin: Origin = NEW_DATA
+) -> tuple[Predictor, Rows]:
+    """Return the same for the log-density of rows, and nothing else; raise where there is none.
+
+    Examples
+    --------
+    >>> import numpy as np, pymc as pm
+    >>> from pymc_bnn.model.decompose import decompose
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(4))
+    >>> problem = Problem.of(decompose(model), None, "float32")
+    >>> predictor, rows = ask_density(problem, {"y": np.zeros(2)})
+    >>> predictor.with_density, rows.n
+    (True, 2)
+    """
+    predictor, rows = predictor_for(problem, Request.of(problem, data, origin), None)
+    need_density(predictor, rows, argument=str(origin))
+    return predictor, rows
+
+
+def density(
+    posterior: Posterior,
+    asked: tuple[Predictor, Rows],
+    draws: int,
+    random_seed: Any,
+    progressbar: bool = False,
+) -> np.ndarray:
+    """Return the log predictive density of each row, (n,), in nats.
+
+    Examples
+    --------
+    >>> import pymc as pm, pymc_bnn as bnn
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("mu"), observed=np.zeros(99))
+    >>> fitted = bnn.fit(model, steps=1000, random_seed=1, progressbar=False)
+    >>> asked = ask_density(fitted.problem, {"y": np.zeros(3)})
+    >>> density(fitted.posterior, asked, 50, 1).round(1).tolist()
+    [-0.9, -0.9, -0.9]
+    """
+    options = {"keep_draws": False, "random_seed": random_seed, "progressbar": progressbar}
+    return predict(posterior, *asked, draws, **options).log_density
 
 
 def predict(

@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import invalid
+from pymc_bnn._checks import as_names, invalid
 from pymc_bnn.model.counts import exact_rows
 from pymc_bnn.model.independence import row_use
 from pymc_bnn.model.problem import Problem
@@ -110,7 +110,7 @@ class Predictor:
             Keep the network's dropout, with a mask of its own for each example and draw.
         """
         terms = terms_for(problem.for_predictions, request)
-        names = [var_names] if isinstance(var_names, str) else list(var_names or ())
+        names = [] if var_names is None else as_names("var_names", var_names)
         targets = [] if var_names is None else asked_for(terms, request, names)
         observed = {o.name: o for o in targets}
         names = [name for name in names if name not in observed]

@@ -8,18 +8,26 @@ from typing import Any
 import xarray as xr
 
 from pymc_bnn._checks import check_int
+from pymc_bnn._habits import ANYWHERE, answers
 from pymc_bnn.data.prefetcher import STALL_S
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
-from pymc_bnn.prediction.predict import ask, predict
+from pymc_bnn.prediction.predict import ask, ask_density, density, predict
 from pymc_bnn.prediction.requests import check_prediction, warn_of_one_draw
 from pymc_bnn.prediction.results import Prediction
-from pymc_bnn.prediction.rows import need_density
 from pymc_bnn.prediction.store import write_predictions
 from pymc_bnn.runtime.noise import seed_of
 from pymc_bnn.runtime.sharding import mesh_of
 
 __all__ = ["Predicts"]
+
+_HABITS = {  # of scikit-learn and PyMC
+    **ANYWHERE,
+    "x X data": "pass new_data={'x': …}, by the names of the model's data",
+    "n n_samples num_samples samples size": "pass draws=100",
+    "return_std return_cov": "it is there: fitted.predict(…)['y'].std",
+    "predictions": "pass new_data={'x': …}",
+}
 
 
 class Predicts:
@@ -35,6 +43,7 @@ class Predicts:
     posterior: Posterior
     kl_weight: float
 
+    @answers(_HABITS)
     def predict(
         self,
         new_data: Mapping[str, Any] | None = None,
@@ -224,7 +233,5 @@ class Predicts:
         True
         """
         draws = check_int("draws", draws, 1, None, "pass draws=100")
-        predictor, rows = ask(self.problem, new_data, None)
-        need_density(predictor, rows)
-        options = {"keep_draws": False, "random_seed": random_seed}
-        return float(-predict(self.posterior, predictor, rows, draws, **options).log_density.mean())
+        asked = ask_density(self.problem, new_data)
+        return float(-density(self.posterior, asked, draws, random_seed).mean())

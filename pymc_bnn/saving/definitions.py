@@ -24,7 +24,7 @@ from pymc_bnn.saving.graphs import GraphWriter
 from pymc_bnn.saving.ops import CannotWriteError, op_to_json
 from pymc_bnn.saving.transforms import transform_to_json
 
-__all__ = ["definitions", "differences"]
+__all__ = ["definitions", "differences", "words"]
 
 _FEW = 8  # numbers that are shown
 _SHOWN = 60  # letters of one
@@ -72,7 +72,7 @@ def definitions(
                 own["transform"] = _transform(model, variable)
             others = {v: name for v, name in named.items() if v is not variable}
             if not (kind == "data" and variable.owner is None):
-                own["definition"] = _words(variable, others, data)
+                own["definition"] = words(variable, others, data)
             elif variable not in data:
                 own["definition"] = [_numbers(np.asarray(variable.get_value(borrow=True)))]
             found[variable.name] = own
@@ -95,13 +95,13 @@ def differences(
     """
     wrong = [f"'{name}' is not in the model" for name in saved if name not in given]
     wrong += [f"'{name}' is not in the fit" for name in given if name not in saved]
-    words = {"kind": "is {} there and {} here", "dtype": "is {} there and {} here"}
-    words |= {key: f"has {key} {{}} there and {{}} here" for key in ("shape", "dims", "transform")}
+    texts = {"kind": "is {} there and {} here", "dtype": "is {} there and {} here"}
+    texts |= {key: f"has {key} {{}} there and {{}} here" for key in ("shape", "dims", "transform")}
     for name, own in saved.items():
         other = given.get(name)
         if other is None:
             continue
-        for key, text in words.items():
+        for key, text in texts.items():
             if own.get(key) != other.get(key):
                 there, here = _shown(own.get(key)), _shown(other.get(key))
                 wrong.append(f"'{name}' " + text.format(there, here))
@@ -128,32 +128,51 @@ def _transform(model: pm.Model, rv: Variable) -> str:
     return f"{transform.name} {_digest(written.encode())}"
 
 
-def _words(variable: Variable, others: Mapping[Variable, str], data: Set[Variable]) -> list[str]:
-    """Return a word for each operation behind a variable, and for each number, in a fixed order."""
-    words: list[str] = []
+def words(
+    variable: Variable, others: Mapping[Variable, str], data: Set[Variable] = frozenset()
+) -> list[str]:
+    """Return a word for each operation behind a variable, and for each number, in a fixed order.
+
+    Parameters
+    ----------
+    variable : Variable
+        The variable.
+    others : mapping from Variable to str
+        What it is made of that has a name, at which it ends.
+    data : set of Variable, optional
+        Roots whose numbers do not matter.
+
+    Examples
+    --------
+    >>> import pytensor.tensor as pt
+    >>> x = pt.scalar()
+    >>> words(pt.exp(2 * x), {x: "x"})
+    ['Exp', '#0', 'Mul', '2', "'x'"]
+    """
+    found: list[str] = []
     numbers: dict[Variable, str] = {}
     nodes = list(toposort([variable], blockers=list(others)))
     for count, node in enumerate(nodes):
         numbers |= {v: f"#{count}" + (f".{i}" if i else "") for i, v in enumerate(node.outputs)}
     for node in reversed(nodes):  # from the variable on
-        words.append(_operation(node.op))
+        found.append(_operation(node.op))
         for v in node.inputs:
             if isinstance(v.type, RandomGeneratorType | NoneTypeT):
                 continue
             if v in others:
-                words.append(f"'{others[v]}'")
+                found.append(f"'{others[v]}'")
             elif v in numbers:
-                words.append(numbers[v])
+                found.append(numbers[v])
             elif v in data:
                 shape = np.shape(v.get_value(borrow=True) if _shared(v) else v.data)
-                words.append(f"data {v.type.dtype} {shape}")
+                found.append(f"data {v.type.dtype} {shape}")
             elif isinstance(v, Constant):
-                words.append(_numbers(np.asarray(v.data)))
+                found.append(_numbers(np.asarray(v.data)))
             elif _shared(v):
-                words.append(_numbers(np.asarray(v.get_value(borrow=True))))
+                found.append(_numbers(np.asarray(v.get_value(borrow=True))))
             else:
-                words.append(str(v.type))
-    return words or [f"'{others.get(variable, variable.name)}'"]
+                found.append(str(v.type))
+    return found or [f"'{others.get(variable, variable.name)}'"]
 
 
 def _shared(variable: Variable) -> bool:

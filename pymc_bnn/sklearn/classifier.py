@@ -92,26 +92,7 @@ class BNNClassifier(ClassifierMixin, BNNEstimator):
         verbose: bool = False,
         random_state: Any = None,
     ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.network = network
-        self.prior = prior
-        self.class_weight = class_weight
-        self.guide = guide
-        self.members = members
-        self.refine = refine
-        self.steps = steps
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.kl_weight = kl_weight
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.draws = draws
-        self.warm_start = warm_start
-        self.fit_options = fit_options
-        self.verbose = verbose
-        self.random_state = random_state
+        self._keep(locals())
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BNNClassifier:
         """Fit the posterior.
@@ -292,7 +273,8 @@ class BNNClassifier(ClassifierMixin, BNNEstimator):
 
     def _model(self, network: Any, x: np.ndarray, rows: Rows, before: Any) -> Any:
         prior = self.prior if before is None else HeldPrior.of(before)
-        return class_model(network, x, rows.y, rows.weights, prior)
+        own = rows.y, rows.weights, prior, self._names_of_inputs, self.classes_.tolist()
+        return class_model(network, x, *own)
 
     def _log_density(self, y: np.ndarray, *found: np.ndarray) -> np.ndarray:
         return _log_mean(found[0])[np.arange(len(y)), y]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,9 @@ import pandas as pd
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from pymc_bnn._checks import invalid
-from pymc_bnn._frames import as_numbers
+from pymc_bnn._frames import as_numbers, is_frame
 
-__all__ = ["Columns", "has_categories"]
+__all__ = ["Columns", "as_pandas", "has_categories"]
 
 
 def has_categories(table: Any) -> bool:
@@ -28,6 +29,22 @@ def has_categories(table: Any) -> bool:
     False
     """
     return isinstance(table, pd.DataFrame) and not all(_numbers(table))
+
+
+def as_pandas(table: Any) -> Any:
+    """Return a table of another library, such as polars, as a DataFrame; anything else as it is.
+
+    Examples
+    --------
+    >>> as_pandas([[1.0, 2.0]])
+    [[1.0, 2.0]]
+    """
+    if hasattr(table, "collect_schema") and not hasattr(table, "to_numpy"):
+        rule, got = "be a table whose rows are there", f"a {type(table).__name__}"
+        raise invalid("X", rule, got, "pass X.collect()", TypeError)
+    if isinstance(table, pd.DataFrame) or not is_frame(table):
+        return table
+    return pd.DataFrame({name: table[name].to_numpy() for name in table.columns})
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +85,14 @@ class Columns:
             categories = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
             categories.fit(_objects(table.loc[:, ~known]))
         return cls(known, scaler, categories)
+
+    def names(self, features: Sequence[str]) -> list[str]:
+        """Return what these numbers are called: as the columns are, or ``column_category``."""
+        features = np.asarray(features, object)
+        own = features[self.numbers].tolist()
+        if self.categories is not None:
+            own += self.categories.get_feature_names_out(features[~self.numbers]).tolist()
+        return own
 
     def encoded(self, table: Any) -> np.ndarray:
         """Return (n, columns) numbers of scale 1, float64."""

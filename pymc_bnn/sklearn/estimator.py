@@ -27,7 +27,7 @@ from pymc_bnn.fitting import fit
 from pymc_bnn.inference.convergence import Convergence
 from pymc_bnn.networks import mlp
 from pymc_bnn.refined import Refined
-from pymc_bnn.sklearn.columns import Columns, has_categories
+from pymc_bnn.sklearn.columns import Columns, as_pandas, has_categories
 from pymc_bnn.sklearn.draws import SharedDraws
 from pymc_bnn.sklearn.stopping import StopOnScore
 from pymc_bnn.sklearn.threads import limit_threads
@@ -82,6 +82,10 @@ class BNNEstimator(BaseEstimator):
     """
 
     _names: tuple[str, ...]  # deterministics that predictions are made of
+
+    def _keep(self, given: Mapping[str, Any]) -> None:
+        """Keep the arguments of ``__init__`` as they are; scikit-learn wants each in its place."""
+        vars(self).update({name: value for name, value in given.items() if name != "self"})
 
     @abstractmethod
     def _target(self, y: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
@@ -162,6 +166,12 @@ class BNNEstimator(BaseEstimator):
         """The fit to start from."""
         return getattr(self, "_approximation", None) if self.warm_start else None
 
+    @property
+    def _names_of_inputs(self) -> list[str] | None:
+        """What the network's inputs are called, where the table's columns have names."""
+        named = getattr(self, "feature_names_in_", None)
+        return None if named is None else self.columns_.names(named)
+
     def _options(self, n_rows: int, seed: int, start: Any) -> dict[str, Any]:
         """Return the arguments of :func:`pymc_bnn.fit`."""
         names = "steps", "epochs", "batch_size", "guide", "members", "kl_weight"
@@ -201,6 +211,7 @@ class BNNEstimator(BaseEstimator):
 
     def _read(self, X: Any, y: Any, *, reset: bool, **of_y: Any) -> tuple[Any, np.ndarray]:
         """Check rows to learn from."""
+        X = as_pandas(X)
         if not has_categories(X):
             return validate_data(
                 self, X, y, reset=reset, dtype=np.float64, ensure_min_samples=2, **of_y
@@ -213,6 +224,7 @@ class BNNEstimator(BaseEstimator):
         """Check rows to predict, and return what the network gets."""
         check_is_fitted(self)
         limit_threads()
+        X = as_pandas(X)
         if self.columns_.categories is None:
             X = validate_data(self, X, reset=False, dtype=np.float64)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ def normal_model(
     prior: Any = None,
     noise: str = "input",
     noise_moments: tuple[np.ndarray, np.ndarray] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pm.Model:
     """Return a model of Normal targets whose means are a network's outputs.
 
@@ -45,6 +46,8 @@ def normal_model(
         Whether the network has outputs for the noise, or each target a number.
     noise_moments : (array, array), optional
         Mean and standard deviation of the logarithm of a constant noise; by default HalfNormal(1).
+    columns : sequence of str, optional
+        What the inputs are called.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def normal_model(
     """
     targets = 1 if y.ndim == 1 else y.shape[1]
     with pm.Model() as model:
-        out = bayesian(network, _inputs(x), prior)
+        out = bayesian(network, _inputs(x, columns), prior)
         if noise == "input":
             sigma = pt.softplus(out[:, targets:] - 1.0) + _LEAST
         elif noise_moments is None:
@@ -84,6 +87,8 @@ def class_model(
     labels: np.ndarray,
     weights: np.ndarray | None = None,
     prior: Any = None,
+    columns: Sequence[str] | None = None,
+    classes: Sequence[Any] | None = None,
 ) -> pm.Model:
     """Return a model of classes whose logits are a network's outputs.
 
@@ -95,8 +100,10 @@ def class_model(
         Of scale 1.
     labels : array of shape (n,)
         Counted from 0.
-    weights, prior
+    weights, prior, columns
         As of :func:`normal_model`.
+    classes : sequence, optional
+        What the classes are called.
 
     Returns
     -------
@@ -112,8 +119,9 @@ def class_model(
     >>> [potential.name for potential in model.potentials]
     ['weighted_y']
     """
-    with pm.Model() as model:
-        logits = pm.Deterministic("logits", bayesian(network, _inputs(x), prior))
+    with pm.Model(coords=None if classes is None else {"y_class": classes}) as model:
+        out = bayesian(network, _inputs(x, columns), prior)
+        logits = pm.Deterministic("logits", out)
         if weights is None:
             pm.Categorical("y", logit_p=logits, observed=labels, shape=logits.shape[0])
         else:
@@ -121,8 +129,9 @@ def class_model(
     return model
 
 
-def _inputs(x: np.ndarray) -> TensorVariable:
-    return pm.Data("x", x, shape=(None, x.shape[1]))
+def _inputs(x: np.ndarray, columns: Sequence[str] | None) -> TensorVariable:
+    named = {"dims": (None, "x_column"), "coords": {"x_column": columns}}
+    return pm.Data("x", x, shape=(None, x.shape[1]), **(named if columns else {}))
 
 
 def _weighted(law: TensorVariable, y: np.ndarray, weights: np.ndarray) -> None:

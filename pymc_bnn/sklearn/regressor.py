@@ -120,26 +120,7 @@ class BNNRegressor(RegressorMixin, BNNEstimator):
         verbose: bool = False,
         random_state: Any = None,
     ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.network = network
-        self.prior = prior
-        self.noise = noise
-        self.guide = guide
-        self.members = members
-        self.refine = refine
-        self.steps = steps
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.kl_weight = kl_weight
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.draws = draws
-        self.warm_start = warm_start
-        self.fit_options = fit_options
-        self.verbose = verbose
-        self.random_state = random_state
+        self._keep(locals())
 
     def __sklearn_tags__(self) -> Any:
         """Say that there may be several targets."""
@@ -365,7 +346,8 @@ class BNNRegressor(RegressorMixin, BNNEstimator):
             prior = Normal(sigma=HalfNormal(1.0, per="layer"))
         if before is not None:
             prior, noise = HeldPrior.of(before), log_moments(before, "noise")
-        return normal_model(network, x, rows.y, rows.weights, prior, self.noise, noise)
+        own = rows.y, rows.weights, prior, self.noise, noise, self._names_of_inputs
+        return normal_model(network, x, *own)
 
     def _log_density(self, y: np.ndarray, *found: np.ndarray) -> np.ndarray:
         return normal_mixtures.log_density(y, *found)

@@ -31,7 +31,7 @@ def regression():
 
 
 def classifier():
-    with pm.Model() as model:
+    with pm.Model(coords={"dense1_out": ["low", "mid", "high"]}) as model:
         out = bnn.bayesian(bnn.networks.mlp((3, 3)), pm.Data("x", TABLE.to_numpy()))
         pm.Categorical("y", logit_p=out, observed=LABELS, shape=out.shape[0])
     return model
@@ -142,6 +142,7 @@ def test_arviz_takes_classes(classes, name):
 def test_probabilities_of_new_rows(classes):
     probs = classes.predictions["y_probs"]
     assert probs.dims == ("chain", "draw", "y_dim_0", "y_class")
+    assert probs["y_class"].values.tolist() == ["low", "mid", "high"]
     np.testing.assert_allclose(probs.sum("y_class"), 1, rtol=1e-5)
     assert set(np.unique(classes.posterior_predictive["y"])) <= {0, 1, 2}
     assert classes.observed_data["y"].dtype.kind == "i"

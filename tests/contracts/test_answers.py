@@ -63,6 +63,12 @@ def saved(fitted):
         return bnn.load(f"{folder}/fit")
 
 
+def written(fitted):
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"draws": 3, "progressbar": False}
+        return fitted.predict_to(f"{folder}/pred", [NEW], **options).log_density.to_numpy()
+
+
 def batches(fitted):
     return [{"x": X, "y": Y}] if fitted.streamed else None
 
@@ -77,6 +83,7 @@ QUESTIONS = {
         lambda f: f.predict(NEW, 3, at="mean").log_density,
         dict.fromkeys(("mixture", "ensemble"), "must have a mean that stands for it"),
     ),
+    "predict_to": (written, {}),
     "nll": (lambda f: f.nll(NEW, 3), {}),
     "elpd": (lambda f: f.elpd(NEW, 3).elpd, {}),
     "loo": (
@@ -116,7 +123,10 @@ QUESTIONS = {
         },
     ),
     "history": (lambda f: f.history["nll"], {"refined": "must have a history"}),
-    "plot": (lambda f: f.plot().get_lines()[0].get_ydata(), {"refined": "must have a history"}),
+    "plot": (
+        lambda f: f.plot().get_lines()[0].get_ydata(),
+        {"refined": "must have an ELBO along its steps .* az.plot_trace_dist"},
+    ),
     "shown in a notebook": (lambda f: f._repr_html_().count("<td>"), {}),
     "objective": (lambda f: len(f.objective), {"refined": "must have an objective"}),
     "interrupted": (lambda f: float(f.interrupted), {}),
@@ -149,6 +159,23 @@ QUESTIONS = {
         {"streamed": "must be a fit of data in memory", "refined": "by variational inference"},
     ),
 }
+
+
+FACTS = {  # of any kind, that nothing is computed for
+    *("problem", "posterior", "points", "streamed", "n_examples", "n_parameters", "kl_weight"),
+    *("exact", "interrupted"),
+}
+OF_ITS_KIND = {
+    *("program", "state", "record", "start", "kl_path", "weights", "members"),  # fields
+    *("converged", "convergence", "of"),
+}
+
+
+def test_every_method_is_asked():
+    asked = {word for question in QUESTIONS for word in question.split()}
+    kinds = (bnn.Approximation, bnn.Mixture, bnn.Refined)
+    public = {name for kind in kinds for name in dir(kind) if not name.startswith("_")}
+    assert public - asked - FACTS - OF_ITS_KIND == set()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from contextlib import suppress
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -53,15 +54,25 @@ def console(monkeypatch):
     return make
 
 
+def left_out(fitted, **bar):
+    with suppress(ValueError, UserWarning):  # after all draws, that they are not near enough
+        fitted.loo(100, **bar)
+
+
+LIKELIHOOD = {"groups": "log_likelihood", "random_seed": 1}
 CALLS = {
     "predicting": (lambda f, **bar: f.predict(draws=7, random_seed=1, **bar), "7/7 draws"),
+    "predicting, of elpd": (lambda f, **bar: f.elpd({"x": X, "y": X}, 7, **bar), "7/7 draws"),
     "ELBO": (lambda f, **bar: f.elbo(5, **bar), "5/5 draws"),
+    "log-densities": (lambda f, **bar: f.to_datatree(6, **LIKELIHOOD, **bar), "6/6 draws"),
+    "leave-one-out": (left_out, "100/100 draws"),
 }
 
 
 @pytest.mark.parametrize("label", CALLS)
 def test_bars_count_draws_in_terminals_and_say_nothing_elsewhere(fits, console, label):
     call, end = CALLS[label]
+    label = label.split(",")[0]
     for options, bar, shown in (
         ({"force_terminal": True}, {}, True),
         ({"force_terminal": True}, {"progressbar": False}, False),

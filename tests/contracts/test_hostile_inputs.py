@@ -103,3 +103,31 @@ def test_names_that_others_take_for_something_else(name):
     np.testing.assert_array_equal(found.mean[name], fitted().mean["w"])
     prediction = found.predict({"x": X[:3]}, draws=2, random_seed=1)["y"].samples
     np.testing.assert_allclose(prediction, predicted(X[:3]), rtol=1e-5)
+
+
+OF_NAMES = {
+    "sample": lambda f, names: f.sample(2, names),
+    "predict": lambda f, names: f.predict(draws=2, var_names=names),
+    "to_datatree": lambda f, names: f.to_datatree(2, groups=names),
+    "prune": lambda f, names: bnn.pruning.prune(f, 0.5, names),
+    "scale_posteriors": lambda f, names: bnn.plots.scale_posteriors({"s": np.ones(3)}, names),
+    "Snapshots": lambda f, names: bnn.callbacks.Snapshots([1], var_names=names),
+}
+
+
+@pytest.mark.parametrize(
+    "names", [3, 1.5, object(), [None], [1, "w"], b"w"], ids=lambda v: type(v).__name__
+)
+@pytest.mark.parametrize("call", OF_NAMES)
+def test_what_is_no_name_is_refused_where_names_are_asked_for(call, names):
+    with pytest.raises(TypeError, match=r"` must be a name, or several, got .*; pass \['mu', 'no"):
+        OF_NAMES[call](fitted(), names)
+
+
+def test_bounds_and_paddings_are_of_their_type():
+    with pytest.raises(ValueError, match="`min_delta` must be at least 0, got 'much'"):
+        bnn.callbacks.EarlyStopping(min_delta="much")
+    with pytest.raises(ValueError, match=r"`padding` must be 'valid' or 'same', got \['same'\]"):
+        bnn.networks.convnet((8, 8, 1), 3, padding=["same"])
+    with pm.Model(), pytest.raises(TypeError, match="`name` must be a string, got 3; pass"):
+        bnn.standardise(3, np.zeros((3, 2)))

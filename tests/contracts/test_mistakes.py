@@ -160,6 +160,14 @@ def logits_as_probabilities():
     fit(classes(law=lambda out: {"p": out}))
 
 
+def relu_behind_a_regression():
+    fit(regression(law=lambda out: {"mu": pm.math.maximum(out[:, 0], 0), "sigma": 1}))
+
+
+def tanh_of_logits():
+    fit(classes(law=lambda out: {"logit_p": pm.math.tanh(out)}))
+
+
 def softmax_as_activation():
     bnn.networks.mlp((3, 2, 3), activation="softmax")
 
@@ -250,6 +258,18 @@ def unknown_name():
     fitted().predict({"X": X})
 
 
+def predict_as_scikit_learn_does():
+    fitted().predict(X=X)
+
+
+def draws_by_another_name():
+    fitted().sample(n_samples=10)
+
+
+def epochs_of_a_fit_that_goes_on():
+    fitted().resume(epochs=3)
+
+
 def accuracy_of_numbers():
     bnn.uncertainty.evaluate(fitted().predict(draws=2, random_seed=1), Y)
 
@@ -313,6 +333,8 @@ MISTAKES = {
     labels_in_a_column: (V, r"`y` .* shape \(12,\) .* got \(12, 1\); pass y\[:, 0\]"),
     softmax_in_the_network: (W, "logits of 'y' are probabilities.* twice, .*; leave it out"),
     logits_as_probabilities: (V, "0 <= p <=1 .* did you mean logit_p"),
+    relu_behind_a_regression: (W, "'y' is the relu of layer 'dense2', .*; leave it out"),
+    tanh_of_logits: (W, "logits of 'y' are the tanh of layer 'dense2': .*; leave it out"),
     softmax_as_activation: (V, "`activation` must be one of .*, got 'softmax'; choose"),
     one_output_for_two_classes: (V, "0…0, as the network has 1 outputs, .* more outputs"),
     channels_first: (V, r"`x` must have shape \(n, 8, 8, 1\), got .*1, 8, 8\); reshape"),
@@ -333,6 +355,9 @@ MISTAKES = {
     other_columns: (V, r"`new_data\['x'\]` must have the shape \(n, 3\), got \(12, 2\); reshape"),
     one_row: (V, r"`new_data\['x'\]` must have the shape \(n, 3\), got \(3,\); reshape"),
     unknown_name: (V, r"`new_data` must name data .* got \['X'\]; choose .* as pm.Data"),
+    predict_as_scikit_learn_does: (T, "`X` must be no argument of predict, .*; pass new_data="),
+    draws_by_another_name: (T, "`n_samples` must be no argument of sample, got 10; pass draws="),
+    epochs_of_a_fit_that_goes_on: (T, "`epochs` must be no argument of resume, got 3; pass steps="),
     accuracy_of_numbers: (T, "`pred` must predict classes, .*; for values there is evaluate_val"),
     settings_of_an_mlp: (T, "`max_iter` must be no argument of BNNRegressor, .*; pass steps="),
     misspelled_option: (T, "`batchsize` must be no argument of fit, .* did you mean batch_size="),

@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 
 import pymc_bnn as bnn
 from pymc_bnn import networks
-from pymc_bnn.model.columns import check_rows_aligned, columns_of
+from pymc_bnn.model.columns import check_rows_aligned, class_names, columns_of
 from pymc_bnn.model.decompose import decompose
 
 RNG = np.random.default_rng(0)
@@ -115,3 +116,96 @@ def test_numbered_columns_have_no_names():
     with pm.Model(coords={"year": [2019, 2020, 2021]}) as model:
         x = pm.Data("x", FRAME.to_numpy(), dims=("person", "year"))
     assert columns_of(x, model) == (2019, 2020, 2021)
+
+
+# Names of inputs, and of classes ------------------------------------------------------------------
+
+
+def kept(name="x", frame=FRAME):
+    dims = (f"{name}_row", f"{name}_column")
+    return pm.Data(name, frame, dims=dims, infer_dims_and_coords=True)
+
+
+INPUTS = {
+    "a table": (lambda: FRAME, ["age", "height", "mass"]),
+    "kept by PyMC": (kept, ["age", "height", "mass"]),
+    "standardised": (lambda: bnn.standardise("x", FRAME), ["age", "height", "mass"]),
+    "years": (lambda: FRAME.set_axis([2019, 2020, 2021], axis=1), [2019, 2020, 2021]),
+    "side by side": (
+        lambda: pt.concatenate([bnn.standardise("x", FRAME), 2 * kept("z", FRAME[["mass"]])], 1),
+        ["age", "height", "mass", "mass"],
+    ),
+    "one by one": (
+        lambda: pt.stack([pm.Data("age", Y), pt.log(pm.Data("bmi", Y**2))], axis=1),
+        ["age", "bmi"],
+    ),
+    "an array": (lambda: pm.Data("x", FRAME), range(3)),
+    "a part without": (lambda: pt.concatenate([kept(), pm.Data("z", FRAME)], axis=1), range(6)),
+}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_inputs_of_networks_are_called_as_columns_are(kind):
+    make, names = INPUTS[kind]
+    names = list(names) if len(set(names)) == len(names) else list(range(len(names)))
+    with pm.Model() as model:
+        bnn.bayesian(networks.mlp((len(names), 2)), make())
+    assert list(model.coords["dense1_in"]) == names
+
+
+def labelled(p, **coords):
+    """A model of two classes, and an observed variable beside it."""
+    with pm.Model(coords=coords) as model:
+        x = pm.Data("x", FRAME.to_numpy())
+        pm.Categorical("y", **p(x), observed=np.arange(12) % 2, shape=(12,))
+    return model
+
+
+def free(x):
+    return x @ pm.Normal("w", shape=(3, 2))
+
+
+def weights():
+    return pm.Normal("w", dims=("feature", "kind"), shape=(3, 2))
+
+
+KINDS = ["cat", "dog"]
+CLASSES = {
+    "said of the variable": (
+        lambda x: {"logit_p": free(x)},
+        {"y_class": KINDS},
+        KINDS,
+    ),
+    "of a deterministic": (
+        lambda x: {"p": pm.Deterministic("p", pm.math.softmax(free(x), -1), dims=(None, "kind"))},
+        {"kind": KINDS},
+        KINDS,
+    ),
+    "of weights": (
+        lambda x: {"logit_p": 2 * (x @ weights()) + 1},
+        {"kind": KINDS, "feature": list("abc")},
+        KINDS,
+    ),
+    "of a network": (
+        lambda x: {"logit_p": bnn.bayesian(networks.mlp((3, 2, 2)), x)},
+        {"dense2_out": KINDS, "dense1_out": ["up", "down"]},
+        KINDS,
+    ),
+    "of another layer": (
+        lambda x: {"logit_p": bnn.bayesian(networks.mlp((3, 2, 2)), x)},
+        {"dense1_out": ["up", "down"]},
+        [0, 1],
+    ),
+    "too many": (
+        lambda x: {"logit_p": free(x)},
+        {"y_class": list("abc")},
+        [0, 1],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_classes_are_called_as_the_model_says(kind):
+    p, coords, names = CLASSES[kind]
+    terms = decompose(labelled(p, **coords))
+    assert class_names(terms, "y", 2) == names

@@ -9,6 +9,7 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 import scipy.stats as st
+from pytensor_ml.layers import RNN, Embedding, LayerNorm, Linear, Sequential
 
 import pymc_bnn as bnn
 from pymc_bnn.elbo import ESTIMATORS, NormalWeight, assemble, choose, find_layers
@@ -157,6 +158,25 @@ def test_reasons_are_said():
         ("exp(w)", "mean field", "it belongs to no layer"),
     ]:
         assert choose_for(kind, guide, "auto")["w"].reason.startswith(reason)
+
+
+def test_layers_that_no_estimator_rewrites_are_named():
+    network = Sequential(
+        *(Embedding("word", n_embeddings=5, n_features=2), LayerNorm("norm", n_in=2)),
+        *(RNN("state", n_in=2, n_hidden=3), lambda h: h[:, -1], Linear("top", n_in=3, n_out=1)),
+    )
+    with pm.Model() as model:
+        f = bnn.bayesian(network, pm.Data("x", np.arange(80).reshape(20, 4) % 5))[:, 0]
+        pm.Normal("y", f, pm.HalfNormal("noise"), observed=np.zeros(20), shape=f.shape)
+    terms = by_rows(model)
+    for spec in ("auto", "flipout"):
+        choices = assemble(terms, default_posterior(terms), "float64", spec).choices
+        kinds = {"word": "Embedding", "norm": "LayerNorm", "state": "scan"}
+        for name, choice in choices.items():
+            kind = kinds.get(name.split("_")[0])
+            if kind is not None:
+                assert choice.reason == f"its layer ({kind}) is drawn pathwise", name
+        assert choices["noise"].reason == "it belongs to no layer"
 
 
 def test_weight_and_bias_of_one_layer():

@@ -9,9 +9,10 @@ from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
-from pymc_bnn.sklearn import BNNRegressor
+from pymc_bnn.sklearn import BNNClassifier, BNNRegressor
 from pymc_bnn.sklearn.columns import Columns
 from tests.support.estimators import QUICK
+from tests.support.polars_like import Lazy, Polars
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,18 @@ def test_text_counts(fitted, homes):
     assert 60_000 < moved.mean() < 140_000
 
 
+def test_inputs_and_classes_have_their_names(fitted, homes):
+    frame, price = homes
+    towns, kinds = ["town_Jena", "town_Köln", "town_Ulm"], ["kind_flat", "kind_house"]
+    names = ["area", "rooms", "garden", *towns, *kinds]
+    assert fitted.idata_.posterior["dense1_in"].values.tolist() == names
+    dear = np.where(price > np.median(price), "dear", "cheap")
+    model = BNNClassifier((2,), **{**QUICK, "steps": 1}).fit(frame[["area"]], dear)
+    tree = model.fitted_.to_datatree(2, groups="posterior", new_data={"x": np.zeros((3, 1))})
+    assert tree.posterior["dense1_in"].values.tolist() == ["area"]
+    assert tree.predictions["y_class"].values.tolist() == ["cheap", "dear"]
+
+
 def test_unknown_and_missing_categories_are_none(fitted, homes):
     frame = homes[0].head(3)
     unknown = fitted.predict(frame.assign(town="Paris"))
@@ -69,6 +82,22 @@ def test_unknown_and_missing_categories_are_none(fitted, homes):
 def test_other_columns_are_refused(fitted, homes, change, error, message):
     with pytest.raises(error, match=message):
         fitted.predict(change(homes[0].head(3)))
+
+
+def test_tables_of_polars_are_as_those_of_pandas(fitted, homes):
+    frame, _ = homes
+    columns = {name: frame[name].tolist() for name in frame}
+    columns["town"][:2] = None, "Paris"
+    wanted = frame.assign(town=columns["town"])
+    assert np.array_equal(fitted.predict(Polars(**columns)), fitted.predict(wanted))
+    again = BNNRegressor((5,), **{**QUICK, "steps": 1}).fit(Polars(**columns), homes[1])
+    assert again.feature_names_in_.tolist() == list(frame)
+    assert again.columns_.encoded(wanted).shape == (120, 3 + 5 + 2)
+    with pytest.raises(TypeError, match=r"`X` must be a table whose rows .*; pass X.collect\(\)"):
+        fitted.predict(Lazy())
+    columns["area"][4] = None
+    with pytest.raises(ValueError, match=r"finite numbers only, got 1 missing.*'area'"):
+        fitted.predict(Polars(**columns))
 
 
 def test_times_are_refused(homes):

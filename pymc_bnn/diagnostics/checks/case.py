@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from pymc_bnn._checks import check_int, invalid
 from pymc_bnn.diagnostics.checks.held_out import HeldOut
 from pymc_bnn.diagnostics.summary import summary
 from pymc_bnn.inference.program import Program
@@ -18,6 +19,7 @@ from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.posterior.of_draws import KeptDraws
 from pymc_bnn.posterior.of_guides import GuidePosterior
+from pymc_bnn.runtime.noise import seed_of
 
 __all__ = ["BAD", "GOOD", "LOOK", "Case", "Finding"]
 
@@ -70,6 +72,34 @@ class Case:
     seed: int = 0
     held_out: HeldOut | None = None
     reference: bool | KeptDraws = False
+
+    @classmethod
+    def of(
+        cls,
+        problem: Problem,
+        program: Program,
+        posterior: Posterior,
+        record: Record,
+        draws: Any,
+        data: Any,
+        reference: Any,
+        random_seed: Any,
+    ) -> Case:
+        """Return what is to be diagnosed, after all checks of what a user gave."""
+        draws = check_int("draws", draws, 1, None, "pass draws=1000")
+        kept = getattr(reference, "posterior", None)  # of what refine returned
+        if isinstance(kept, KeptDraws):
+            reference = kept
+            shapes = {f.name: f.start.shape for f in problem.terms.free}
+            if {name: v.shape[2:] for name, v in kept.values.items()} != shapes:
+                rule, got = "be draws of the same model", f"draws of {list(kept.values)}"
+                raise invalid("reference", rule, got, "pass fitted.refine(), or True")
+        elif not isinstance(reference, bool):
+            rule, got = "be True or what fitted.refine() returned", f"a {type(reference).__name__}"
+            raise invalid("reference", rule, got, "pass reference=True", TypeError)
+        held_out = None if data is None else HeldOut.of(problem, data)
+        fit = problem, program, posterior, record
+        return cls(*fit, draws, seed_of(random_seed), held_out, reference)
 
     @cached_property
     def table(self) -> pd.DataFrame | None:
