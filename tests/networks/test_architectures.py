@@ -69,6 +69,7 @@ def test_its_layers_and_their_estimators_are_told(fitted, tmp_path):
     with pytest.raises(ValueError, match="`model` must be a model where there are options"):
         bnn.table(fitted, batch_size=10)
     choices = fitted.posterior.elbo.choices
-    for name, kind in {"state_W_hh": "scan", "norm_b": "LayerNorm", "word_W": "Embedding"}.items():
-        assert choices[name].reason == f"its layer ({kind}) is drawn pathwise"
+    for layer, kind in {"state": "scan", "norm": "LayerNorm", "word": "Embedding"}.items():
+        reasons = {c.reason for name, c in choices.items() if name.startswith(f"{layer}_")}
+        assert reasons == {f"its layer ({kind}) is drawn pathwise"}
     assert "one weight at many positions" in choices["mix_q_proj_W"].reason
