@@ -30,6 +30,7 @@ from pymc_bnn.graphs.convolutions import (
 )
 from pymc_bnn.graphs.extrema import Extremum, extremum_of_one
 from pymc_bnn.graphs.interpreted import without_c
+from pymc_bnn.graphs.survival import survival_as_it_is
 from pymc_bnn.graphs.together import Stack, Unstack, products_together, work_together
 
 # Importable from here, too, as they were before.
@@ -175,7 +176,7 @@ def _real_sums(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
 
 
 _LAST = in2out(_drop_assert, _length_is_not_minus_one, extremum_of_one)
-_SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape, _real_sums)
+_SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape, _real_sums, survival_as_it_is)
 _BY_BLOCKS = in2out(conv_by_blocks)
 _BY_BLOCKS_WITHOUT_GRADIENT = in2out(conv_by_blocks_without_gradient)
 _PADDED = in2out(conv_with_padding)

@@ -7,11 +7,11 @@ from itertools import islice
 from typing import NamedTuple
 
 import pymc as pm
-from pymc.distributions.shape_utils import change_dist_size
 from pytensor.graph.basic import Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.variable import TensorVariable
 
+from pymc_bnn.graphs.sizes import resize
 from pymc_bnn.graphs.substitute import substitute
 
 __all__ = ["ModelGraphs", "of_any_length", "rewrite_together"]
@@ -102,7 +102,7 @@ def of_any_length(
         # In the model's order, as a later one may depend on an earlier one.
         [own] = substitute([rv], rebuilt)
         size = [value.shape[i] for i in range(own.ndim - own.owner.op.ndim_supp)]
-        rebuilt[rv] = change_dist_size(own, size) if size else own
+        rebuilt[rv] = resize(own, size) if size else own
     free, potentials, deterministics = rewrite_together(
         lambda flat: substitute(flat, rebuilt),
         graphs.free,

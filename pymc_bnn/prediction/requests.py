@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
-from pymc.distributions.shape_utils import change_dist_size
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
@@ -16,6 +15,7 @@ from pytensor.tensor.subtensor import AdvancedSubtensor
 
 from pymc_bnn._checks import check_int, invalid, warn
 from pymc_bnn.data.arrays import ArraySpec, Origin, read_arrays
+from pymc_bnn.graphs.sizes import resize
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.decompose import decompose
 from pymc_bnn.model.problem import Problem
@@ -255,7 +255,7 @@ def _free_length(terms: ModelTerms, names: set[str]) -> ModelTerms:
         if o.name in joint and o.per_example:
             [rv] = substitute([joint[o.name]], resized)
             size = [o.value.shape[i] for i in range(rv.ndim - rv.owner.op.ndim_supp)]
-            resized[joint[o.name]] = change_dist_size(rv, size) if size else rv
+            resized[joint[o.name]] = resize(rv, size) if size else rv
     joint = dict(zip(joint, substitute(list(joint.values()), resized), strict=True))
     return replace(
         terms,

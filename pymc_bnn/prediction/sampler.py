@@ -10,7 +10,6 @@ import pytensor
 import pytensor.tensor as pt
 from pymc.distributions.custom import CustomDistRV
 from pymc.distributions.discrete import Bernoulli, Categorical
-from pymc.distributions.shape_utils import change_dist_size
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.traversal import ancestors, toposort
@@ -21,6 +20,7 @@ from pytensor.tensor.rewriting.shape import ShapeFeature
 from pytensor.tensor.shape import Shape, Shape_i
 
 from pymc_bnn.graphs.interpreted import INTERPRETED
+from pymc_bnn.graphs.sizes import resize
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.terms import Observed
 
@@ -99,7 +99,7 @@ class Sampler:
         batch_ndim = graph.ndim - graph.owner.op.ndim_supp
         if batch_ndim:
             size = [n, *observed.value.type.shape[1:batch_ndim]]
-            graph = _lengths_without_draws(change_dist_size(graph, size), drawn)
+            graph = _lengths_without_draws(resize(graph, size), drawn)
             graph = _as_long_as(graph, observed.value, n, drawn)
         return cls(graph, n, drawn)
 

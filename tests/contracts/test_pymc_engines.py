@@ -4,6 +4,8 @@ Everything compiles to JAX, which takes seconds where the default takes tens of 
 default: python tests/long/default_compilation.py.
 """
 
+import os
+
 import numpy as np
 import pymc as pm
 import pytest
@@ -112,6 +114,24 @@ def test_variational_fit(convolutional):
         weights = {name: draws[name].values[0, i] for name in draws.data_vars if "_" in name}
         right.append(reference(kind, images, weights).argmax(-1) == labels)
     assert np.mean(right) > 0.7  # by chance 1/3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("sampler", ["numpyro", "blackjax", "nutpie"])
+def test_samplers_of_other_libraries(sampler, monkeypatch):
+    """On a regression, beside each other: python examples/engines.py."""
+    pytest.importorskip(sampler)
+    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))  # which PyMC changes
+    chains = {"chains": 1, "cores": 1, "progressbar": False, "compute_convergence_checks": False}
+    mode = {"compile_kwargs": JAX} if sampler == "nutpie" else {}
+    model = make_model("dense")
+    drawn = pm.sample(
+        20, tune=60, nuts_sampler=sampler, model=model, random_seed=1, **chains, **mode
+    )
+    images, labels = make_data()
+    check_logits("dense", images, drawn.posterior.dataset, drawn.posterior["logits"])
+    right = drawn.posterior["logits"].values[0].argmax(-1) == labels
+    assert right.mean() > 0.8  # by chance 1/3
 
 
 def test_variational_means_start_at_the_start_values(case):

@@ -1,6 +1,6 @@
 """Steps on free variables that belong to rows: gradients, rows left alone, where they end."""
 
-from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +11,9 @@ import pytest
 
 import pymc_bnn as bnn
 from pymc_bnn.data.gathering import ROWS
-from pymc_bnn.inference.plan import Length, Plan
-from pymc_bnn.inference.prepare import DataOptions, prepare
 from pymc_bnn.inference.row_steps import first_state, step_on_rows
-from pymc_bnn.inference.vi import VI
 from pymc_bnn.runtime.precision import precision
+from tests.support.batch_gradients import DTYPE, gradients, program_of
 from tests.support.latent_parts import (
     MU,
     TAU,
@@ -25,26 +23,6 @@ from tests.support.latent_parts import (
     mean_field_optimum,
     measured,
 )
-
-DTYPE = "float64"
-
-
-def program_of(model, batch_size, **options):
-    method = VI(**options)
-    problem, source = prepare(
-        model, DataOptions(batch_size=batch_size, dtype=DTYPE), latents=method.by_rows(model)
-    )
-    plan = Plan.of(source.batches, Length(steps=50))
-    with precision(DTYPE):
-        program = method.compile(problem, plan)
-        return program, source.take()[0], program.init(1)
-
-
-def moved(program, state):
-    """Return a state whose parameters are nowhere special."""
-    rng = np.random.default_rng(3)
-    other = jax.tree.map(lambda a: a + 0.3 * rng.normal(size=a.shape), state.params)
-    return jax.tree.map(lambda a, b: jnp.asarray(b, a.dtype), state.params, other)
 
 
 @pytest.fixture(scope="module")
@@ -61,34 +39,7 @@ def test_gradients_of_an_epochs_batches_add_up_to_that_of_all_rows(made):
 
     One latent has a closed form of its KL, the other has none.
     """
-    n, size = 24, 6
-    program, data, state = made
-    with precision(DTYPE):
-        params = moved(program, state)
-        key = jax.random.key(2)
-        noise = program.elbo.draw_noise(key, n)
-        by_row = {own.name for own in program.elbo.noise if None in own.shape}
-
-        @jax.jit
-        def gradient(batch, weights, own):
-            slope = jax.grad(program.loss, has_aux=True)
-            return slope(params, own, batch, weights, 0.7, float(n))[0]
-
-        found = []
-        for step in range(n // size):
-            at = replace(state, step=jnp.int32(step))
-            batch, weights = program.batch(at, data, program.counts)
-            rows = np.asarray(batch[ROWS])
-            own = {k: v[rows] if k in by_row else v for k, v in noise.items()}
-            found.append(gradient(batch, weights, own))
-        whole = {**data, ROWS: np.arange(n)}
-        whole = {k: v[:n] for k, v in whole.items()}
-        expected = gradient(whole, np.ones(n), noise)
-    jax.tree.map(
-        lambda e, *parts: np.testing.assert_allclose(np.mean(parts, axis=0), e, atol=1e-12),
-        expected,
-        *found,
-    )
+    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-12), *gradients(*made))
 
 
 def test_rows_that_a_batch_does_not_have_keep_every_bit(made):

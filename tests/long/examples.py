@@ -126,6 +126,19 @@ def test_guides_beside_nuts(tmp_path):
     check_pictures(tmp_path, "predictions")
 
 
+def test_engines(tmp_path):
+    report, printed = report_of("engines.py", tmp_path)
+    engines, missing = report["engines"], report["missing"]
+    assert {*engines, *missing} >= {"bnn.fit", "pm.fit", "pm.sample, pymc", "pm.find_MAP"}
+    for name, library in missing.items():
+        assert f"{name}: left out, {library} is not installed" in printed
+    for name, row in engines.items():
+        assert name in printed
+        assert 0.35 < row["rmse"] < 2  # the noise is 0.4
+        assert (row["effect_sd"] > 0) == (name != "pm.find_MAP")
+    check_pictures(tmp_path, "effect")
+
+
 def test_estimators(tmp_path):
     report, printed = report_of("estimators.py", tmp_path, "--only", "pathwise", "local")
     table = pd.DataFrame(report["estimators"])

@@ -1,0 +1,41 @@
+"""The example of all engines: what is there is judged, what is not is named and left out."""
+
+import importlib.util
+import json
+
+import pytest
+
+from tests.support.example_parts import check_pictures, run_here
+
+
+@pytest.fixture(autouse=True)
+def _no_nutpie(monkeypatch):
+    there = importlib.util.find_spec
+    without = lambda name: None if name == "nutpie" else there(name)  # noqa: E731
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+
+
+def test_nothing_is_there(tmp_path):
+    done = run_here("engines.py", "--quick", "--only", "pm.sample, nutpie", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "pm.sample, nutpie: left out, nutpie is not installed" in done.stdout
+    assert "nothing to compare" in done.stdout
+
+
+@pytest.mark.long
+def test_engines_that_are_there(tmp_path):
+    """The samplers: python tests/long/examples.py."""
+    only = ["bnn.fit", "pm.sample, nutpie", "pm.find_MAP"]
+    done = run_here("engines.py", "--quick", "--only", *only, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "pm.sample, nutpie: left out, nutpie is not installed" in done.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["missing"] == {"pm.sample, nutpie": "nutpie"}
+    assert list(report["engines"]) == ["bnn.fit", "pm.find_MAP"]
+    for row in report["engines"].values():
+        assert row["log_likelihood"] < -0.3  # the truth itself: −0.50
+        assert 0.35 < row["rmse"] < 1.5
+        assert row["seconds"] > 0
+    assert report["engines"]["bnn.fit"]["effect_sd"] > 0
+    assert report["engines"]["pm.find_MAP"]["effect_sd"] == 0
+    check_pictures(tmp_path, "effect")
