@@ -85,7 +85,9 @@ def test_computed_reshapes_name_the_repair():
         bnn.fit(model, steps=5, batch_size=50, **QUIET)
 
 
-@pytest.mark.parametrize("kind", ["conv1d", "attention", "hand-written", "array"])
+@pytest.mark.parametrize(
+    "kind", ["conv1d", pytest.param("attention", marks=pytest.mark.long), "hand-written", "array"]
+)
 def test_networks_of_other_layers_learn_in_minibatches(kind):
     from pytensor_ml import layers
     from pytensor_ml.params import trainable

@@ -56,6 +56,7 @@ def test_members_start_apart_and_the_first_is_the_fit_alone(fitted):
     assert 0.3 < np.std(start) * np.sqrt(3) < 2
 
 
+@pytest.mark.long
 def test_a_mixture_of_two_modes_has_the_evidence_that_one_lacks(modes):
     signs = np.sign([float(m.mean["a"]) for m in modes.members])
     assert set(signs) == {-1, 1}

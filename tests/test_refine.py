@@ -119,6 +119,7 @@ def test_a_conjugate_mean(simple):
     assert set(refined.convergence["verdict"]) == {"good"}
 
 
+@pytest.mark.long
 def test_correlations_that_mean_field_cannot_have(correlated):
     refined = correlated.refine(600, tune=200, **QUIET)
     w = refined.sample().posterior["w"].values.reshape(-1, 3)
@@ -149,6 +150,7 @@ def test_eight_schools_as_pm_sample_has_them():
     assert float(az.rhat(drawn)["mu"]) < 1.03
 
 
+@pytest.mark.long
 def test_a_mixture_keeps_its_modes(modes):
     signs = np.sign([float(m.mean["a"]) for m in modes.members])
     assert set(signs) == {-1, 1}
@@ -235,6 +237,7 @@ def test_the_same_seed_gives_the_same_draws(correlated):
     assert not np.allclose(one.posterior.values["w"][0, 0], one.posterior.values["w"][1, 0])
 
 
+@pytest.mark.long
 def test_in_float64():
     fitted = bnn.fit(normal_model(), steps=500, dtype="float64", **QUIET)
     refined = fitted.refine(200, tune=100, **QUIET)
@@ -280,6 +283,7 @@ def test_stacked_members_keep_their_weights(modes):
     assert means["a"] == pytest.approx(0.2 * values[0].mean() + 0.8 * values[1].mean(), rel=1e-5)
 
 
+@pytest.mark.long
 def test_whatever_a_model_holds():
     fitted = bnn.fit(everything(), steps=1500, **QUIET)
     before = fitted.predict(draws=3, random_seed=1)["y"].samples
@@ -296,6 +300,7 @@ def test_whatever_a_model_holds():
     }
 
 
+@pytest.mark.long
 def test_a_model_of_potentials_alone():
     with pm.Model() as model:
         a = pm.Normal("a", shape=2)
@@ -322,6 +327,7 @@ def test_cold_fits_and_points_get_the_posterior_itself():
     assert float(refined.std["mu"]) == pytest.approx(1 / np.sqrt(3.01), rel=0.15)
 
 
+@pytest.mark.long
 def test_dropout_is_left_out():
     with pm.Model() as model:
         net = bnn.networks.mlp((3, 4, 1), dropout=0.2)

@@ -138,6 +138,7 @@ def test_another_call_is_refused(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:step .* was not finite")
+@pytest.mark.long
 def test_recoveries_of_before_and_after_a_kill_add_up(tmp_path, monkeypatch):
     monkeypatch.setattr("pymc_bnn.inference.rescues.EVERY", 25)
     optimizer = optax.sgd(lambda step: jnp.where(step < 37, 5e-4, 1e-2))

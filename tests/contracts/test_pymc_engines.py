@@ -95,6 +95,7 @@ def test_prior_predictive(case):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_variational_fit(convolutional):
     kind, model = convolutional
     with model:

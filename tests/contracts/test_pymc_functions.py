@@ -367,13 +367,23 @@ def takes_a_model():
 ROOMS = ("model", "model_graph", "printing", "initial_point", "stats", "tuning")
 
 
+SLOW = {"find_hessian", "Slice"}
+
+
 def test_every_function_of_pymc_that_takes_a_model_is_known():
     found = takes_a_model()
     assert not found - set(CALLS), "write what to call of these"
     assert not set(CALLS) - found, "these are no more"
 
 
-@pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call is not NOT_OURS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long) if name in SLOW else name
+        for name, call in CALLS.items()
+        if call is not NOT_OURS
+    ],
+)
 def test_function(name, model, idata):
     CALLS[name](model, idata)
 

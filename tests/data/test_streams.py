@@ -46,8 +46,8 @@ def memory_order(steps, batch_size=50, x=X, y=Y):
     ("make", "estimator"),
     [
         (linear, "pathwise"),
-        (linear, "local"),
-        (linear, "flipout"),
+        pytest.param(linear, "local", marks=pytest.mark.long),
+        pytest.param(linear, "flipout", marks=pytest.mark.long),
         (dropping, "auto"),
         (convolving, "auto"),
     ],

@@ -57,7 +57,17 @@ def nothing_compiled(monkeypatch, tmp_path):
         yield
 
 
-@pytest.mark.parametrize("parts", [covariance, process, mixture_of_scales, walk, counts, censored])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        covariance,
+        walk,
+        *(
+            pytest.param(p, marks=pytest.mark.long)
+            for p in (process, mixture_of_scales, counts, censored)
+        ),
+    ],
+)
 def test_a_fit_and_what_is_asked_of_it_need_no_c_compiler(parts, nothing_compiled):
     with pm.Model() as model:
         parts()

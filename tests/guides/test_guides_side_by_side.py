@@ -10,6 +10,7 @@ from tests.support.guide_parts import QUIET
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_scales_in_one_block_beside_mean_field_weights():
     rng = np.random.default_rng(5)
     group = np.repeat(np.arange(6), 4)

@@ -61,7 +61,10 @@ def killed(kind, folder, step, every=10, **options):
 # Bit by bit --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=pytest.mark.long) if k == "convolutions" else k for k in KINDS],
+)
 def test_a_resume_of_a_resume_has_the_numbers_of_one_fit(kind, tmp_path):
     rng = np.random.default_rng(len(kind))
     first, second = np.sort(rng.choice(np.arange(1, 60), 2, replace=False)).tolist()
@@ -71,7 +74,9 @@ def test_a_resume_of_a_resume_has_the_numbers_of_one_fit(kind, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:the ELBO")  # they are far too short
-@pytest.mark.parametrize("guide", [None, bnn.guides.FullRank()])
+@pytest.mark.parametrize(
+    "guide", [None, pytest.param(bnn.guides.FullRank(), marks=pytest.mark.long)]
+)
 def test_fits_that_end_where_they_have_converged(guide, tmp_path, monkeypatch):
     short = Convergence(warmup=50, first=100, most=200)
     monkeypatch.setattr("pymc_bnn.inference.plan.Convergence", lambda: short)

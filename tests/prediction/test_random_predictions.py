@@ -7,7 +7,7 @@ from tests.support.random_predictions import cases, check
 
 
 @pytest.mark.slow
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(cases())
 def test_predictions_of_random_models(case):
     check(case)

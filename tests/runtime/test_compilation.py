@@ -38,6 +38,7 @@ def use(model, x, seed=0, **options):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_products_have_the_precision_that_jax_is_told(tmp_path, compilations):
     def programs(name, precision):
         """The texts of what is given to XLA."""
@@ -72,7 +73,10 @@ def test_a_second_fit_of_the_same_model_compiles_nothing(compilations):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "batch_size", "units"), [(149, "auto", 7), (500, 64, 9)])
+@pytest.mark.parametrize(
+    ("n", "batch_size", "units"),
+    [(149, "auto", 7), pytest.param(500, 64, 9, marks=pytest.mark.long)],
+)
 def test_folds_of_a_cross_validation_compile_nothing(compilations, n, batch_size, units):
     x = np.random.default_rng(n).normal(size=(n, 3))
     y = x[:, 0] + 0.3 * x[:, 1] ** 2
@@ -148,6 +152,7 @@ def test_what_was_donated_is_used_up():
     assert x.is_deleted()
 
 
+@pytest.mark.long
 def test_old_programs_make_room(compilations):
     def ask(i):
         assert float(Compiled(lambda x: 2 * x + i)(np.float32(1))) == 2 + i
@@ -161,7 +166,7 @@ def test_old_programs_make_room(compilations):
 
 OURS = {"begin", "run", "evaluate", "forward", "function", "vote", "<lambda>"}
 KINDS = [
-    {"guide": bnn.guides.LowRank(2), "members": 2},
+    pytest.param({"guide": bnn.guides.LowRank(2), "members": 2}, marks=pytest.mark.long),
     {"guide": bnn.guides.Delta(), "optimizer": optax.sgd(optax.linear_schedule(0.1, 0.01, 9))},
 ]
 

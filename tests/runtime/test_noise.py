@@ -48,6 +48,7 @@ def test_tails_are_as_heavy_as_they_should_be(seed):
             assert p > 1e-4, bound
 
 
+@pytest.mark.long
 def test_single_precision_reaches_as_far_as_24_bits_do():
     quantile = stats.norm.ppf(1 - 2.0**-25)
     assert abs(np.abs(normals(3, 2**25)).max() / quantile - 1) < 0.03
