@@ -32,6 +32,7 @@ html_sidebars = {"**": ["globaltoc"]}
 html_theme_options = {
     "google_analytics_id": "",  # the theme's own counts visits for PyMC
     "navbar_center": [],
+    "navbar_end": [],  # the accounts of PyMC
     "secondary_sidebar_items": ["page-toc"],
 }
 

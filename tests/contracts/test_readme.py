@@ -185,6 +185,11 @@ def test_the_readme_and_its_pages_link_to_each_other(page):
     assert "../README.md" in links(page)
 
 
+def test_every_page_is_in_the_table_of_contents():
+    shown = (ROOT / "docs" / "index.md").read_text().split()
+    assert {page.stem for page in DOCS} <= set(shown)
+
+
 def test_every_picture_is_shown():
     shown = {(page.parent / link).resolve() for page in PAGES for link in links(page)}
     assert set((ROOT / "docs").glob("*.png")) <= shown

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 
+import pymc as pm
 import pytest
 
 from tests.support.example_parts import check_pictures, run_here
@@ -20,6 +21,17 @@ def test_nothing_is_there(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "pm.sample, nutpie: left out, nutpie is not installed" in done.stdout
     assert "nothing to compare" in done.stdout
+
+
+def test_a_sampler_that_does_not_go_with_this_pymc(tmp_path, monkeypatch):
+    def sample(*args, **options):
+        raise TypeError("kernel() got an unexpected keyword argument 'progress_bar'\nand more")
+
+    monkeypatch.setattr(pm, "sample", sample)
+    done = run_here("engines.py", "--quick", "--only", "pm.sample, blackjax", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "pm.sample, blackjax: left out, PyMC cannot call blackjax " in done.stdout
+    assert "unexpected keyword argument 'progress_bar'\n" in done.stdout
 
 
 @pytest.mark.long
