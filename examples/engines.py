@@ -160,7 +160,7 @@ def main() -> None:
     ax.axvline(EFFECT, color="k", lw=0.8, label="the truth")
     ax.set(yticks=places, yticklabels=frame.index, xlabel="effect, and two standard deviations")
     ax.invert_yaxis()
-    ax.legend()
+    fig.legend(loc="outside upper center", frameon=False)
     plots.save(fig, out / "effect.png")
     print(f"written to {out}")
 
