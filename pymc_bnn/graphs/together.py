@@ -109,14 +109,14 @@ def work_together(graph: FunctionGraph) -> None:
             each[0][None] if len(set(each)) == 1 else _stacked(each, kept)
             for each in zip(*(node.inputs for node in nodes), strict=True)
         ]
-        [output] = _on_stacks(nodes[0].op)(*inputs).owner.outputs
+        output = _on_stacks(nodes[0].op)(*inputs)
         if output.type.shape[0] != len(nodes):  # all of them have the same inputs
             continue
         parts = Unstack()(output)
         for place, (node, part) in enumerate(zip(nodes, parts, strict=True)):
             kept[part] = output, place
             graph.replace(node.outputs[0], part, reason="together")
-    for node in graph.toposort():
+    for node in graph.toposort() if kept else ():
         if isinstance(node.op, MakeVector) and sum(i in kept for i in node.inputs) >= _FEW:
             runs = groupby(node.inputs, key=lambda i: kept[i][0] if i in kept else None)
             vectors = [
@@ -173,7 +173,9 @@ def _number_and_vector(term: Variable) -> tuple[Variable, Variable] | None:
 
 
 def _is(v: Variable, kind: type) -> bool:
-    return v.owner is not None and isinstance(getattr(v.owner.op, "scalar_op", None), kind)
+    """Whether it is made entry by entry by such an operation; sums over axes have one, too."""
+    op = None if v.owner is None else v.owner.op
+    return isinstance(op, Elemwise) and isinstance(op.scalar_op, kind)
 
 
 def _places(parts: Sequence[Variable]) -> dict[Variable, tuple[Variable, int]]:

@@ -164,9 +164,8 @@ def _link(variable: Variable, terms: ModelTerms, bare: bool = True) -> _Link | N
     if node is None:
         return None
     op = node.op.scalar_op if isinstance(node.op, Elemwise) else node.op
-    of, kind = node.inputs[0], ""
-    for law, name in ((Softmax, "softmax"), (Sigmoid, "sigmoid"), (Tanh, "tanh")):
-        kind = name if isinstance(op, law) else kind
+    kinds = {Softmax: "softmax", Sigmoid: "sigmoid", Tanh: "tanh"}
+    of, kind = node.inputs[0], kinds.get(type(op), "")
     if isinstance(op, Maximum) and len(node.inputs) == 2:
         zeros = [isinstance(b := _bare(v), Constant) and not b.data.any() for v in node.inputs]
         if sum(zeros) == 1:

@@ -199,7 +199,7 @@ def _scales(posterior: Any, var_names: str | Sequence[str] | None) -> dict[str, 
             "pass what `Approximation.sample` returned",
             TypeError,
         )
-    names = list(found) if var_names is None else as_names("var_names", var_names)
+    names = as_names("var_names", () if var_names is None else var_names) or list(found)
     unknown = [name for name in names if name not in found]
     if unknown:
         known = ", ".join(map(str, found))

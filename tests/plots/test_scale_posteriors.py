@@ -76,6 +76,11 @@ def test_names_choose_and_order_the_scales():
     assert x.min() < 0.02 < x.max() < 0.1
 
 
+@pytest.mark.parametrize("none", [None, [], ()])
+def test_no_names_are_all_scales(none):
+    assert len(curves(plots.scale_posteriors(scales(), var_names=none))) == 3
+
+
 def test_a_point_is_a_rod_and_many_scales_are_pooled():
     units = np.exp(np.random.default_rng(1).standard_normal((1, 50, 8)))
     ax = plots.scale_posteriors({"point": np.full((1, 9), 0.03), "units": units})
