@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.diagnostics.checks.case import Case
 from pymc_bnn.diagnostics.diagnose import warn_of_bad
+from pymc_bnn.graphs.interpreted import building
 from pymc_bnn.inference.checkpoint import Checkpoint
 from pymc_bnn.inference.convergence import Convergence
 from pymc_bnn.inference.diagnosis import explain
@@ -120,7 +121,8 @@ class Task:
         """Return the program, and the first state, checked."""
         source, seed, latents = self.source, self.seed, bool(self.problem.terms.latents)
         plan = Plan.of(source.batches, self.length, self.mesh, self.ends, latents)
-        program = method.compile(self.problem, plan, self.starts[0], seed)
+        with building():
+            program = method.compile(self.problem, plan, self.starts[0], seed)
         if self.options.recover:
             program.slower(1.0)  # raises where it cannot be
         begins = program.stages[0]
@@ -131,7 +133,7 @@ class Task:
     def loop(self, program: Program, state: State) -> Loop:
         """Return the loop of the first stage, from which others go on."""
         loop = None
-        with shapes_must_agree(self.problem.terms.data):
+        with shapes_must_agree(self.problem.terms.data), building():
             for stage in reversed(program.stages):
                 shapes = state if stage is program.stages[0] else stage.init(self.seed)
                 loop = Loop(stage, self.source, shapes, then=loop)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ from pymc_bnn.model.counts import exact_rest, exact_rows
 from pymc_bnn.model.layers import Layer, NormalWeight, Slot
 from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.runtime.noise import Noise
+from pymc_bnn.runtime.stacking import stack_of, stacked
 
 __all__ = ["assemble"]
 
@@ -91,29 +93,20 @@ def assemble(
         ],
         {f.value: posterior.drawn[f.name].draw for f in terms.free},
     )
-    held = {name: own.held for name, own in found.items()}
-    roles = [(b.name, role) for b in posterior.blocks for role in b.params]
-    held_roles = [(name, role) for name, roots in held.items() for role in roots]
+    held = {name: own.held for name, own in found.items() if own.held}
     used = set(ancestors(outputs))
-    noise = {n: root for n, root in {**posterior.noise_roots, **extra}.items() if root in used}
-    inputs = [posterior.roots[name][role] for name, role in roles]
-    inputs += [held[name][role] for name, role in held_roles]
-    lifted = jaxify([*inputs, *noise.values(), *terms.inputs], outputs, dtype)
-    data_names = [d.name for d in terms.data]
-
-    def function(
-        params: Params, noise_values: Mapping[str, Any], data: Mapping[str, Any]
-    ) -> ElboTerms:
-        parts = lifted(
-            *(params[name][role] for name, role in roles),
-            *(jax.lax.stop_gradient(params[name][role]) for name, role in held_roles),
-            *(noise_values[n.name] for n in noise),
-            *(data[name] for name in data_names),
-        )
-        return ElboTerms(*parts) if rows else ElboTerms(None, *parts)
-
+    noise = posterior.stacks.noise(posterior.noise_roots, used)
+    noise |= {n: root for n, root in extra.items() if root in used}
+    roles, held_roles = posterior.stacks.roles(posterior.roots), posterior.stacks.roles(held)
+    inputs = [_of(posterior.roots, *own) for own in roles] + [_of(held, *own) for own in held_roles]
+    root_of = {d.name: d.variable for d in terms.data}
+    columns = set().union(*terms.tables)
+    data = (*terms.tables, *((name,) for name in root_of if name not in columns))
+    inputs += noise.values()
+    inputs += [_one_or_all(tuple(root_of[name] for name in names)) for names in data]
+    lifted = jaxify(inputs, outputs, dtype)
     return Elbo(
-        function,
+        _Lifted(lifted, roles, held_roles, tuple(n.name for n in noise), data, bool(rows)),
         tuple(b.name for b in posterior.blocks),
         tuple(noise),
         choices,
@@ -123,6 +116,44 @@ def assemble(
         dtype,
         tuple(row_kls),
     )
+
+
+@dataclass(frozen=True)
+class _Lifted:
+    """The lifted graph, given its arguments by name."""
+
+    function: Callable[..., tuple[Any, ...]]
+    roles: tuple[tuple[tuple[str, ...], str], ...]  # blocks that come as one, and which parameter
+    held: tuple[tuple[tuple[str, ...], str], ...]  # of which no gradient is taken
+    noise: tuple[str, ...]
+    data: tuple[tuple[str, ...], ...]  # a table of columns as one
+    by_rows: bool
+
+    def __call__(
+        self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> ElboTerms:
+        parts = self.function(
+            *(_parameter(params, *own) for own in self.roles),
+            *(jax.lax.stop_gradient(_parameter(params, *own)) for own in self.held),
+            *(noise[name] for name in self.noise),
+            *(stacked(data, names) for names in self.data),
+        )
+        return ElboTerms(*parts) if self.by_rows else ElboTerms(None, *parts)
+
+
+def _of(roots: Mapping[str, Mapping[str, Any]], names: tuple[str, ...], role: str) -> Any:
+    """Return a parameter's root, or those of several blocks."""
+    return _one_or_all(tuple(roots[name][role] for name in names))
+
+
+def _one_or_all(roots: tuple[Variable, ...]) -> Any:
+    return roots if len(roots) > 1 else roots[0]
+
+
+def _parameter(params: Params, names: tuple[str, ...], role: str) -> Any:
+    """Return a parameter, of several blocks as one."""
+    known = [name for name in (*names, stack_of(names)) if name in params]
+    return stacked({name: params[name][role] for name in known}, names)
 
 
 def _rewrite_rows(

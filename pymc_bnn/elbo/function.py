@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ import numpy as np
 
 from pymc_bnn.data.gathering import seen_by
 from pymc_bnn.elbo.choose import Choice
+from pymc_bnn.graphs.to_jax import key_of
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import Noise, draw_noise, no_noise
 
@@ -57,6 +58,13 @@ class Elbo:
         """Itself."""
         return self
 
+    @property
+    def key(self) -> Hashable | None:
+        """What it computes: equal for models that are built twice; None where it is not known."""
+        lifted = getattr(self.function, "function", self.function)
+        own = self.function, self.names, self.noise, self.latents, self.dtype
+        return key_of(lifted) and own
+
     def __call__(
         self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]
     ) -> ElboTerms:
@@ -93,7 +101,7 @@ class Elbo:
             of_no_row = parts.rest, parts.potential, parts.log_prior.sum()
             return jnp.stack([row, *of_no_row, *self._kl(parts, counted)])
 
-        return Compiled(evaluate)
+        return Compiled(evaluate, key=self.key and ("on_rows", self.key))
 
     def of_all(self, batches: Any) -> np.ndarray:
         """Return what :attr:`on_rows` would find on all rows, from (batches, 4 + blocks)."""
@@ -113,7 +121,7 @@ class Elbo:
             parts = self(params, self.draw_noise(key, rows), data)
             return jnp.stack(self._kl(parts, jnp.ones(rows, bool)))
 
-        return Compiled(evaluate)
+        return Compiled(evaluate, key=self.key and ("kl", self.key))
 
     def _kl(self, parts: ElboTerms, counted: jax.Array) -> list[jax.Array]:
         """Return the divergence of each block, of latents on the rows that count."""

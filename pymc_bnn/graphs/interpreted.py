@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytensor
 from pytensor.compile.mode import Mode
 from pytensor.link.basic import PerformLinker
 
-__all__ = ["INTERPRETED", "SIMPLIFIED", "without_c"]
+__all__ = ["INTERPRETED", "SIMPLIFIED", "building", "without_c"]
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Return a context in which graphs are built, and traced, without what only costs time.
+
+    PyTensor does not note in which line each variable was made, and Python does not look for
+    cycles among its objects, all of which have just been made: a third of the time between them.
+
+    Examples
+    --------
+    >>> with building():
+    ...     gc.isenabled()
+    False
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with pytensor.config.change_flags(traceback__limit=0):
+            yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def without_c() -> Any:

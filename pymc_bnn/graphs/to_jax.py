@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,17 +31,22 @@ from pymc_bnn.graphs.convolutions import (
 )
 from pymc_bnn.graphs.extrema import Extremum, extremum_of_one
 from pymc_bnn.graphs.interpreted import without_c
+from pymc_bnn.graphs.structure import structure
 from pymc_bnn.graphs.survival import survival_as_it_is
-from pymc_bnn.graphs.together import Stack, Unstack, products_together, work_together
+from pymc_bnn.graphs.together import Stack, Unstack, products_together, take_apart, work_together
 
 # Importable from here, too, as they were before.
+from pymc_bnn.runtime.compilation import Compiled, remembered
 from pymc_bnn.runtime.precision import precision
 
-__all__ = ["jaxify"]
+__all__ = ["compiled_graph", "jaxify", "key_of"]
+
+_KEPT = 128  # functions
+_known: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
 
 
 def jaxify(
-    inputs: Sequence[Variable],
+    inputs: Sequence[Variable | tuple[Variable, ...]],
     outputs: Sequence[Variable],
     dtype: str = "float32",
     gradient: bool = True,
@@ -52,8 +58,9 @@ def jaxify(
 
     Parameters
     ----------
-    inputs : sequence of Variable
-        All roots of the graph that are not constants, in the order of the function's arguments.
+    inputs : sequence of Variable or tuple of Variable
+        All roots of the graph that are not constants, in the order of the function's arguments;
+        several of one type are taken as one array of them, along a new first axis.
     outputs : sequence of Variable
         What the function returns, as a tuple.
     dtype : {"float32", "float64"}, optional
@@ -90,7 +97,60 @@ def jaxify(
     jax_funcify.register(Extremum, lambda op, **_: op.in_jax(jax_funcify(op.reduction)))
     if not outputs:
         return lambda *_: ()
-    graph = FunctionGraph(list(inputs), list(outputs), clone=True)
+    key = structure(inputs, outputs)
+    if key is None:
+        return _lifted(inputs, outputs, dtype, gradient)
+    key = key, dtype, gradient, jax.default_backend()
+
+    def make() -> Callable[..., Any]:
+        function = _lifted(inputs, outputs, dtype, gradient)
+        function.shared = True
+        return function
+
+    return remembered(_known, key, make, _KEPT)
+
+
+def compiled_graph(
+    inputs: Sequence[Variable | tuple[Variable, ...]],
+    outputs: Sequence[Variable],
+    dtype: str = "float32",
+    gradient: bool = True,
+) -> Compiled:
+    """Return the function that :func:`jaxify` makes of a graph, compiled at its first call.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pytensor.tensor as pt
+    >>> x = pt.fscalar()
+    >>> float(compiled_graph([x], [x + 1])(np.float32(2))[0])
+    3.0
+    """
+    function = jaxify(inputs, outputs, dtype, gradient)
+    return Compiled(function, key=key_of(function))
+
+
+def key_of(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Return a function of :func:`jaxify` if equal graphs have the same one, else None.
+
+    Examples
+    --------
+    >>> key_of(lambda x: x) is None
+    True
+    """
+    return function if getattr(function, "shared", False) else None
+
+
+def _lifted(
+    inputs: Sequence[Variable | tuple[Variable, ...]],
+    outputs: Sequence[Variable],
+    dtype: str,
+    gradient: bool,
+) -> Callable[..., Any]:
+    """Rewrite a copy of the graph, and return it as a function."""
+    from pytensor.link.jax.dispatch import jax_funcify
+
+    graph = FunctionGraph(*take_apart(inputs, outputs), clone=True)
     with (
         precision(dtype),
         warnings.catch_warnings(),

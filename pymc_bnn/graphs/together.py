@@ -19,11 +19,12 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
+from pytensor.graph.replace import clone_replace
 from pytensor.scalar import Add, Mul
 from pytensor.tensor.basic import MakeVector
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 
-__all__ = ["Stack", "Unstack", "products_together", "work_together"]
+__all__ = ["Stack", "Unstack", "products_together", "take_apart", "work_together"]
 
 _FEW = 8  # operations of a kind, below which they stay apart
 _LARGEST = 64  # numbers of a tensor that is worth a copy
@@ -99,12 +100,14 @@ def work_together(graph: FunctionGraph) -> None:
         if _on_stacks(node.op) is not None and _is_small(node):
             types = tuple(i.type for i in node.inputs)
             alike[level, node.op, types].append(node)
-    kept: dict[Variable, tuple[Variable, int]] = {}  # in which stack, and where
+    kept = _stacked_inputs(graph)  # in which stack something is, and where
+    given = len(kept)
     for key in sorted(alike, key=lambda key: key[0]):  # those of one level do not need each other
         nodes = alike[key]
         if len(nodes) < _FEW:
             continue
-        nodes.sort(key=lambda node: [kept[i][1] for i in node.inputs if i in kept][:1])
+        order = {stack: number for number, (stack, _) in enumerate(kept.values())}
+        nodes.sort(key=lambda node: _place(node, kept, order))
         inputs = [
             each[0][None] if len(set(each)) == 1 else _stacked(each, kept)
             for each in zip(*(node.inputs for node in nodes), strict=True)
@@ -116,15 +119,48 @@ def work_together(graph: FunctionGraph) -> None:
         for place, (node, part) in enumerate(zip(nodes, parts, strict=True)):
             kept[part] = output, place
             graph.replace(node.outputs[0], part, reason="together")
-    for node in graph.toposort() if kept else ():
+    for node in graph.toposort() if len(kept) > given else ():
         if isinstance(node.op, MakeVector) and sum(i in kept for i in node.inputs) >= _FEW:
-            runs = groupby(node.inputs, key=lambda i: kept[i][0] if i in kept else None)
-            vectors = [
-                pt.stack(list(run)) if stack is None else _stacked(list(run), kept)
-                for stack, run in runs
-            ]
-            vector = vectors[0] if len(vectors) == 1 else pt.join(0, *vectors)
-            graph.replace(node.outputs[0], vector.astype(node.op.dtype), reason="together")
+            vector = _stacked(node.inputs, kept).astype(node.op.dtype)
+            graph.replace(node.outputs[0], vector, reason="together")
+
+
+def take_apart(
+    inputs: Sequence[Variable | tuple[Variable, ...]], outputs: Sequence[Variable]
+) -> tuple[list[Variable], list[Variable]]:
+    """Return inputs and outputs of a graph whose grouped inputs are parts of one stack each.
+
+    Examples
+    --------
+    >>> x, y = pt.scalars(2)
+    >>> [stack], [total] = take_apart([(x, y)], [x + y])
+    >>> stack.type.shape, [part.owner.op for part in total.owner.inputs] == [Unstack()] * 2
+    ((2,), True)
+    """
+    found, parts = [], {}
+    for own in inputs:
+        if isinstance(own, tuple):
+            like = own[0].type
+            stack = pt.TensorType(like.dtype, (len(own), *like.shape))()
+            parts |= zip(own, _outputs(Unstack()(stack)), strict=True)
+            own = stack
+        found.append(own)
+    return found, clone_replace(list(outputs), parts) if parts else list(outputs)
+
+
+def _outputs(made: Variable | list[Variable]) -> list[Variable]:
+    return made if isinstance(made, list) else [made]
+
+
+def _stacked_inputs(graph: FunctionGraph) -> dict[Variable, tuple[Variable, int]]:
+    """Return where those inputs are of which some come as one stack."""
+    nodes = {node for stack in graph.inputs for node, _ in graph.clients[stack]}
+    return {
+        part: (node.inputs[0], place)
+        for node in nodes
+        if isinstance(getattr(node, "op", None), Unstack)
+        for place, part in enumerate(node.outputs)
+    }
 
 
 def products_together(graph: FunctionGraph) -> None:
@@ -155,8 +191,8 @@ def products_together(graph: FunctionGraph) -> None:
             continue
         numbers, vectors = zip(*products, strict=True)
         number = _stacked([n.astype(output.type.dtype) for n in numbers], _places(numbers))
-        vector = pt.stack([v.astype(output.type.dtype) for v in vectors], axis=1)
-        product = pt.dot(vector, number.reshape((len(numbers),)))
+        columns = _stacked([v.astype(output.type.dtype) for v in vectors], _places(vectors))
+        product = pt.dot(columns.T, number.reshape((len(numbers),)))
         rest = [i for i, parts in found if parts is None]
         graph.replace(output, pt.add(product, *rest) if rest else product, reason="together")
 
@@ -203,6 +239,13 @@ def _axes(op: CAReduce, stacked: Variable) -> Sequence[int]:
     return range(stacked.type.ndim - 1) if op.axis is None else op.axis
 
 
+def _place(
+    node: Apply, kept: dict[Variable, tuple[Variable, int]], order: dict[Variable, int]
+) -> tuple[int, ...]:
+    """Return the stack that a node's inputs come from, and where, to be sorted by."""
+    return next(((order[kept[i][0]], kept[i][1]) for i in node.inputs if i in kept), ())
+
+
 def _is_small(node: Apply) -> bool:
     shapes = [v.type.shape for v in (*node.inputs, *node.outputs)]
     return all(None not in s and np.prod(s, dtype=int) <= _LARGEST for s in shapes)
@@ -212,10 +255,16 @@ def _stacked(parts: Sequence[Variable], kept: dict[Variable, tuple[Variable, int
     """Return tensors as one, (parts, …)."""
     if all(isinstance(part, Constant) for part in parts):
         return pt.constant(np.stack([part.data for part in parts]))
-    stacks = {kept[part][0] if part in kept else None for part in parts}
-    if len(stacks) > 1 or None in stacks:
+    runs = [
+        (stack, list(run))
+        for stack, run in groupby(parts, key=lambda i: kept[i][0] if i in kept else None)
+    ]
+    if len(runs) > 1:
+        whole = [_stacked(run, kept) for _, run in runs]
+        return pt.join(0, *whole) if len(runs) <= len(parts) // 2 else Stack()(*parts)
+    [(stack, _)] = runs
+    if stack is None:
         return Stack()(*parts)
-    [stack] = stacks
     index = np.array([kept[part][1] for part in parts])
     steps = set(np.diff(index).tolist()) or {1}
     if len(steps) > 1 or 0 in steps:

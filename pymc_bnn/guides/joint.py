@@ -12,9 +12,10 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import by_pattern, invalid
-from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.graphs.to_jax import compiled_graph, jaxify
 from pymc_bnn.guides.base import Block, Guide, GuideDraw, Start
 from pymc_bnn.guides.mean_field import MeanField
+from pymc_bnn.guides.stacks import Stacks
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import Noise, draw_noise
 
@@ -159,7 +160,8 @@ class JointGuide:
             self._block_noise[b.name] = own
             self.drawn |= b.guide.draw(b.variables, self.roots[b.name], own)
         self.noise = tuple(self.noise_roots)
-        self._draws = self._lift([drawn.draw for drawn in self.drawn.values()])
+        self.stacks = Stacks.of(self.blocks)
+        self._draws = jaxify(self._inputs, [d.draw for d in self.drawn.values()], self.dtype)
 
     @property
     def rows(self) -> int:
@@ -185,11 +187,13 @@ class JointGuide:
     def _means_and_scales(self) -> Compiled:
         drawn = self.drawn.values()
         moments = [(d.mean, d) for d in drawn] + [(d.scale, d) for d in drawn]
-        return Compiled(self._lift([pt.broadcast_arrays(m, d.draw)[0] for m, d in moments]))
+        outputs = [pt.broadcast_arrays(m, d.draw)[0] for m, d in moments]
+        return compiled_graph(self._inputs, outputs, self.dtype)
 
-    def _lift(self, outputs: list[TensorVariable]) -> Any:
+    @property
+    def _inputs(self) -> list[TensorVariable]:
         params = [root for roots in self.roots.values() for root in roots.values()]
-        return jaxify([*params, *self.noise_roots.values()], outputs, self.dtype)
+        return [*params, *self.noise_roots.values()]
 
     def _arguments(self, params: Params) -> list[Any]:
         return [params[b.name][role] for b in self.blocks for role in self.roots[b.name]]

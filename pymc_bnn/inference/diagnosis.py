@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.graphs.to_jax import compiled_graph, jaxify
 from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.parents import made_of
 from pymc_bnn.inference.state import State
@@ -125,7 +125,7 @@ def _of_values(terms: ModelTerms, looks: Any, data: Mapping[str, Any], dtype: st
     def evaluate(values: Mapping[str, Any], rows: np.ndarray | None, dtype: str) -> list[Any]:
         if dtype not in functions:
             inputs = [*terms.values, *terms.inputs]
-            functions[dtype] = Compiled(jaxify(inputs, outputs, dtype, gradient=False))
+            functions[dtype] = compiled_graph(inputs, outputs, dtype, gradient=False)
         with precision(dtype):
             seen = _seen(terms, values, data, rows)
             flat = [np.asarray(seen[f.name], dtype) for f in terms.free]

@@ -60,11 +60,12 @@ class Loop:
         else:
             self._gradient = jax.jit(program.gradient_of)
         # Nothing donated: the state before is kept for a step.
-        self._one = Compiled(_guarded(step, program.mesh))
-        self._many = Compiled(_in_one_loop(program), donate_argnums=0)
+        key = program.key
+        self._one = Compiled(_guarded(step, program.mesh), key=key and ("one", step.__name__, key))
+        self._many = Compiled(_in_one_loop(program), donate_argnums=0, key=key and ("many", key))
         if not self._streamed:  # what is traced here is not traced again to be compiled
-            traced = self._many.trace(state, *self._given, _ROWS)
-            self.from_python = jax.default_backend() == "cpu" and _has_convolution(traced)
+            convolves = self._many.asked(_has_convolution, state, *self._given, _ROWS)
+            self.from_python = jax.default_backend() == "cpu" and convolves
         self._error: Exception | None = None
 
     @property
@@ -212,13 +213,16 @@ def _guarded(step: Callable[..., tuple[State, Metrics]], mesh: Mesh | None) -> C
 
 def _in_one_loop(program: Program) -> Callable[..., Any]:
     def run(state: State, data: Any, counts: Any, steps: Any) -> tuple[State, jax.Array]:
+        data = program.laid_out(data)
+
         def body(i: Any, carry: Any) -> Any:
             state, found = carry
             state, metrics = program.step(state, data, counts)
             return state, jax.lax.dynamic_update_index_in_dim(found, jnp.stack(metrics), i, 0)
 
         found = jnp.zeros((_ROWS, len(Metrics._fields)), program.dtype)
-        return jax.lax.fori_loop(0, steps, body, (state, found))
+        state, found = jax.lax.fori_loop(0, steps, body, (program.packed(state), found))
+        return program.unpacked(state), found
 
     return run
 

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.graphs.to_jax import compiled_graph
 from pymc_bnn.model.conditions import node_of, op_of
 from pymc_bnn.model.names import parameter_names
 from pymc_bnn.model.terms import ModelTerms
-from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["made_of"]
@@ -58,8 +57,8 @@ def made_of(
     own = _own(terms, kind, name)
     graphs = [*own.values(), *(f.constrained for f in shown.values())]
     with precision(dtype):
-        lifted = jaxify([*terms.values, *terms.inputs], graphs, dtype, gradient=False)
-        found = [_range(np.asarray(part, float)) for part in Compiled(lifted)(*arguments)]
+        ranges = compiled_graph([*terms.values, *terms.inputs], graphs, dtype, gradient=False)
+        found = [_range(np.asarray(part, float)) for part in ranges(*arguments)]
     text = ", ".join(f"{what} {numbers}" for what, numbers in zip(own, found, strict=False))
     of = ", ".join(f"'{n}' ({at})" for n, at in zip(shown, found[len(own) :], strict=True))
     of += ", …" if len(above) > len(shown) else ""

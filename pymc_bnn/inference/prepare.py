@@ -20,6 +20,7 @@ from pymc_bnn.data.prefetcher import STALL_S
 from pymc_bnn.data.resuming import Where
 from pymc_bnn.data.spec import BatchSpec
 from pymc_bnn.data.streams import open_stream
+from pymc_bnn.graphs.interpreted import building
 from pymc_bnn.inference.sources import Held, Source, Streamed
 from pymc_bnn.model.columns import with_columns
 from pymc_bnn.model.labels import warn_of_few
@@ -138,15 +139,16 @@ def prepare(
             rule, repair = "be left out where `data` come in batches", "fit on one device"
             raise invalid("devices", rule, repr(options.devices), repair)
         return _prepare_stream(model, options, epochs, seed, keeps, at)
-    terms, size, row_terms = take_apart(
-        model,
-        options.batch_size,
-        options.rows,
-        seed,
-        layers or mesh is not None,
-        whole_up_to,
-        latents if mesh is None else frozenset(),  # parameters would have to be split as rows are
-    )
+    with building():
+        terms, size, row_terms = take_apart(
+            model,
+            options.batch_size,
+            options.rows,
+            seed,
+            layers or mesh is not None,
+            whole_up_to,
+            latents if mesh is None else frozenset(),  # else parameters would be split as rows are
+        )
     batches = None if size is None else EpochPlan(terms.n_rows, size)
     problem = Problem.of(terms, row_terms, options.dtype)
     warn_of_few(terms, batches.n if batches else problem.n)

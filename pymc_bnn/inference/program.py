@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.noise import words_of
 from pymc_bnn.runtime.sharding import split_rows
+from pymc_bnn.runtime.stacking import stack_of
 
 __all__ = ["Program"]
 
@@ -96,6 +97,23 @@ class Program(ABC):
     @abstractmethod
     def kl_weight_at(self, steps: Any) -> np.ndarray:
         """Return the KL's weight at an array of steps."""
+
+    def laid_out(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return data as steps in a loop have them."""
+        return data
+
+    def packed(self, state: State) -> State:
+        """Return a state as steps in a loop have it."""
+        return state
+
+    def unpacked(self, state: State) -> State:
+        """Return a state as all others have it."""
+        return state
+
+    @property
+    def key(self) -> Hashable | None:
+        """What a step does, but for its arguments; None where that cannot be told."""
+        return None
 
     def take_over(self, state: State, *, exactly: bool = False) -> State:
         """Return the state from which to go on where the first program's steps have ended."""
@@ -203,6 +221,8 @@ class Program(ABC):
         index, size = counts.at(words, state.step, self.room)
         index = split_rows(index, self.mesh)
         batch = {k: split_rows(v[index], self.mesh) if k in rows else v for k, v in data.items()}
+        tables = {stack_of(names) for names in self.problem.terms.tables if names[0] in rows}
+        batch |= {k: v[:, index] for k, v in data.items() if k in tables}
         for number, (names, n) in enumerate(self.problem.terms.groups):
             if n > self.room and self.mesh is None:  # a sample anew in every step
                 key = jax.random.fold_in(jax.random.fold_in(state.key, 2 + number), state.step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import optax
@@ -26,6 +27,8 @@ from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["VI"]
+
+_adam = lru_cache(64)(adam)  # one object for the same numbers: its steps are the same program
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,8 @@ class VI(Method):
     def adam(self, plan: Plan) -> optax.GradientTransformation:
         """Return the default optimiser; where convergence ends the fit it says when rates fall."""
         begin = plan.steps if plan.convergence else 0
-        return adam(plan.steps, begin=begin, stretched=self.learning_rate is None, **self.rates)
+        rates = {name: float(rate) for name, rate in self.rates.items()}
+        return _adam(plan.steps, begin=begin, stretched=self.learning_rate is None, **rates)
 
     def first(self, plan: Plan, start: Any) -> VI | None:
         """Return the method whose steps come first, if there is one: of independent Normals."""

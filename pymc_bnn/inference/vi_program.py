@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from pymc_bnn.data.epochs import Counts
 from pymc_bnn.data.gathering import ROWS, seen_by
 from pymc_bnn.elbo import Elbo, ElboTerms
 from pymc_bnn.guides import JointGuide
+from pymc_bnn.guides.stacks import Stacks
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.optimizer import let_fall, lowered
 from pymc_bnn.inference.plan import Plan
@@ -27,6 +28,7 @@ from pymc_bnn.inference.state import State
 from pymc_bnn.posterior.of_guides import GuidePosterior
 from pymc_bnn.runtime.precision import precision
 from pymc_bnn.runtime.sharding import keep_replicated, replicate, split_rows
+from pymc_bnn.runtime.stacking import stack_of, stacked
 
 __all__ = ["VIProgram"]
 
@@ -80,6 +82,38 @@ class VIProgram(Program):
         weight = 1.0 if callable(self.kl_weight) else self.kl_weight
         return Counts.of(self.batches, self.problem.n, self.dtype, self.warmup, weight)
 
+    def laid_out(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return data as steps in a loop have them: columns of a type are one table."""
+        tables = self.problem.terms.tables if self.mesh is None else ()
+        apart = set(data).difference(*tables)
+        own = {name: value for name, value in data.items() if name in apart}
+        return own | {stack_of(names): stacked(data, names) for names in tables}
+
+    @property
+    def stacks(self) -> Stacks:
+        """Blocks that steps have as one: none where the optimiser is not ours."""
+        return self.guide.stacks if self.method.optimizer is None else Stacks()
+
+    def packed(self, state: State) -> State:
+        """Return a state as steps in a loop have it: blocks that look alike are one."""
+        return replace(state, params=self.stacks.pack(state.params))
+
+    def unpacked(self, state: State) -> State:
+        """Return a state whose parameters are those of the guide."""
+        return replace(state, params=self.stacks.unpack(state.params))
+
+    @property
+    def key(self) -> Hashable | None:
+        """What a step does: all that is neither an argument nor a part of a shape."""
+        if self.mesh is not None or self.elbo.key is None:
+            return None
+        terms, plan = self.problem.terms, self.batches
+        rows = self.room, self.exact, tuple(d.name for d in terms.data if d.per_example)
+        order = terms.groups, self.guide.rows, plan is None or plan.per_epoch == 1
+        weight = self.kl_weight if callable(self.kl_weight) else None
+        own = self.optimizer, self.particles, weight, self.dtype, self.stacks
+        return type(self), self.elbo.key, rows, order, type(plan), own
+
     def kl_weight_at(self, steps: Any) -> np.ndarray:
         """Return the KL's weight at an array of steps."""
         return self.weights_at(steps)
@@ -88,8 +122,10 @@ class VIProgram(Program):
         """Return the state before the first step: of the guide's first parameters, or others."""
         params = self.guide.first if params is None else params
         with precision(self.dtype):
-            params = replicate(jax.tree.map(partial(_cast, self.dtype), params), None)
-            opt_state = first_state(self.optimizer, params, self.elbo.latents, compiled=True)
+            params = jax.tree.map(partial(_cast, self.dtype), params)
+            packed = replicate(self.stacks.pack(params), None)
+            opt_state = first_state(self.optimizer, packed, self.elbo.latents, compiled=True)
+            params = replicate(params, None)
             state = State(params, opt_state, jax.random.key(seed), jnp.int32(0))
             return replicate(state, self.mesh)
 
@@ -199,18 +235,16 @@ class VIProgram(Program):
 
     def update(self, state: State, metrics: Metrics, gradient: Any) -> tuple[State, Metrics]:
         """Advance the state by a gradient."""
+        params, gradient = self.stacks.pack(state.params), self.stacks.pack(gradient)
         if ROWS in gradient:
             params, opt_state = step_on_rows(
-                self.optimizer,
-                gradient,
-                state.opt_state,
-                state.params,
-                self.elbo.latents,
-                state.step,
+                self.optimizer, gradient, state.opt_state, params, self.elbo.latents, state.step
             )
         else:
-            updates, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
-            params = optax.apply_updates(state.params, updates)
+            updates, opt_state = self.optimizer.update(gradient, state.opt_state, params)
+            params = optax.apply_updates(params, updates)
+        if not self.stacks.is_packed(state.params):
+            params = self.stacks.unpack(params)
         kept = keep_replicated((params, opt_state, metrics), self.mesh)
         params, opt_state, metrics = kept
         return State(params, opt_state, state.key, state.step + 1), metrics

@@ -13,7 +13,7 @@ from pytensor.tensor.variable import TensorConstant
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn.model.columns import columns_of
 from pymc_bnn.model.graphs import ModelGraphs
-from pymc_bnn.model.names import array_name
+from pymc_bnn.model.names import array_names
 from pymc_bnn.model.numbers import within_int32
 from pymc_bnn.model.roots import data_roots, numbers_of
 from pymc_bnn.model.terms import Data, Sample
@@ -66,6 +66,8 @@ def data_as_inputs(
     """
     data: list[Data] = []
     inputs: dict[Variable, Variable] = {}
+    names: set[str] = set()
+    name_of = array_names(model)
     lengths = set(model.dim_lengths.values())
     flat = [graph for own in graphs for graph in own]
     for root in data_roots(flat):
@@ -80,8 +82,8 @@ def data_as_inputs(
         if value.size == 0 and root in observations:
             rule, repair = "have at least one observed value", "check the data"
             raise invalid("model", rule, f"'{root.name}' of shape {value.shape}", repair)
-        name = root.name or array_name(model, root)
-        if name in {d.name for d in data}:
+        name = root.name or name_of(root)
+        if name in names:
             name = f"{name}_{len(data)}"
         bound = isinstance(root, TensorConstant) and root not in observations
         # A constant of the model may be infinite: a bound, a mask.
@@ -89,6 +91,7 @@ def data_as_inputs(
             check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
         shape = (None, *value.shape[1:]) if sampled else value.shape
         inputs[root] = pt.TensorType(value.dtype, shape)(name)  # "0" is a type to pt.tensor
+        names.add(name)
         columns = columns_of(root, model)
         data.append(Data(name, inputs[root], value, root in rows, root, group, columns))
     return data, inputs

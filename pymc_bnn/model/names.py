@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pymc as pm
@@ -12,7 +14,7 @@ from pytensor.tensor.random.op import RandomVariable
 
 from pymc_bnn.model.conditions import law_of
 
-__all__ = ["array_name", "parameter_names"]
+__all__ = ["array_name", "array_names", "parameter_names"]
 
 
 def array_name(model: pm.Model, root: Variable) -> str:
@@ -29,18 +31,39 @@ def array_name(model: pm.Model, root: Variable) -> str:
     >>> array_name(model, c)
     'y_mu'
     """
-    for rv in model.observed_RVs:
-        if root in set(ancestors([model.rvs_to_values[rv]])):
-            return rv.name
-    for rv in (*model.observed_RVs, *model.free_RVs):
-        behind = [set(ancestors([p], blockers=model.basic_RVs)) for p in _parameters(rv)]
-        of = [position for position, own in enumerate(behind) if root in own]
-        if of:  # of several the simplest: a location may be broadcast to the shape of a covariance
-            return f"{rv.name}_{_argument(rv, min(of, key=lambda i: len(behind[i])))}"
-    for potential in model.potentials:
-        if root in set(ancestors([potential])):
-            return f"{potential.name}_data"
-    return "data"
+    return array_names(model)(root)
+
+
+def array_names(model: pm.Model) -> Callable[[Variable], str]:
+    """Return a function that names the arrays of one model, which it looks through only once.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     y = pm.Normal("y", pm.Normal("b"), observed=[0.0, 1.0])
+    >>> array_names(model)(model.rvs_to_values[y])
+    'y'
+    """
+
+    @cache
+    def behind(variable: Variable, blocked: bool) -> set[Variable]:
+        return set(ancestors([variable], blockers=model.basic_RVs if blocked else None))
+
+    def name(root: Variable) -> str:
+        for rv in model.observed_RVs:
+            if root in behind(model.rvs_to_values[rv], False):
+                return rv.name
+        for rv in (*model.observed_RVs, *model.free_RVs):
+            parts = [behind(p, True) for p in _parameters(rv)]
+            of = [position for position, own in enumerate(parts) if root in own]
+            if of:  # of several the simplest: a location may be broadcast to a covariance's shape
+                return f"{rv.name}_{_argument(rv, min(of, key=lambda i: len(parts[i])))}"
+        for potential in model.potentials:
+            if root in behind(potential, False):
+                return f"{potential.name}_data"
+        return "data"
+
+    return name
 
 
 def parameter_names(op: Any) -> tuple[str, ...]:

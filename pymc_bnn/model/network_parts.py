@@ -20,9 +20,8 @@ from pytensor_ml.layers.conv import ConvLayer
 
 from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.graphs.substitute import substitute
-from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.graphs.to_jax import compiled_graph
 from pymc_bnn.model.terms import ModelTerms, Observed
-from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import precision
 
 __all__ = [
@@ -219,7 +218,7 @@ def evaluator(
     free = [f for f in terms.free if f.value in behind]
     inputs = [*(f.value for f in free), *data]
     if compiled:
-        function = Compiled(jaxify(inputs, list(graphs), gradient=False))
+        function = compiled_graph(inputs, list(graphs), gradient=False)
     else:
         function = pytensor.function(inputs, list(graphs), mode=INTERPRETED)
 

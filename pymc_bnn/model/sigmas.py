@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.graphs.to_jax import compiled_graph
 from pymc_bnn.model.terms import ModelTerms
-from pymc_bnn.runtime.compilation import Compiled
 
 __all__ = ["normal_sigmas"]
 
@@ -49,6 +48,7 @@ def normal_sigmas(
     roots, arrays = set(ancestors(list(normal.values()))), terms.arrays()
     given = {f.value: values[f.name] for f in terms.free if f.value in roots}
     given |= {d.variable: arrays[d.name] for d in terms.data if d.variable in roots}
-    lifted = jaxify(list(given), list(normal.values()), dtype, gradient=False)
-    sigmas = Compiled(lifted)(*given.values())
+    sigmas = compiled_graph(list(given), list(normal.values()), dtype, gradient=False)(
+        *given.values()
+    )
     return {name: np.asarray(s) for name, s in zip(normal, sigmas, strict=True)}

@@ -18,6 +18,8 @@ from pymc_bnn.saving.models import is_absent
 
 __all__ = ["Data", "FreeVariable", "ModelTerms", "Observed", "Sample"]
 
+_FEW = 8  # columns, below which each is taken by itself
+
 
 class Sample(NamedTuple):
     """Data of a model that run over the same rows."""
@@ -139,6 +141,15 @@ class ModelTerms:
             if d.group is not None:
                 found.setdefault(d.group, []).append(d)
         return tuple((frozenset(d.name for d in g), len(g[0].value)) for g in found.values())
+
+    @property
+    def tables(self) -> tuple[tuple[str, ...], ...]:
+        """Columns that steps take as one, where there are many of a type."""
+        alike: dict[Any, list[str]] = {}
+        for d in self.data:
+            if d.group is None and d.variable.type.ndim == 1:
+                alike.setdefault((d.variable.type, d.per_example), []).append(d.name)
+        return tuple(tuple(names) for names in alike.values() if len(names) >= _FEW)
 
     @property
     def latents(self) -> tuple[str, ...]:

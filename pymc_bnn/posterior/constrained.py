@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn.graphs.to_jax import jaxify
+from pymc_bnn.graphs.to_jax import compiled_graph
 from pymc_bnn.model.absent import check_there
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.posterior.base import Moments, Posterior
 from pymc_bnn.posterior.of_members import MemberPosterior
-from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.precision import precision
 
 __all__ = ["constrain", "constrained_moments"]
@@ -36,11 +35,10 @@ def constrain(terms: ModelTerms, outputs: Sequence[Any], dtype: str) -> Callable
     >>> float(function({"scale": np.log(2.0)})[0])
     2.0
     """
-    lifted = jaxify([*terms.values, *terms.inputs], list(outputs), dtype)
+    function = compiled_graph([*terms.values, *terms.inputs], list(outputs), dtype)
     names = [f.name for f in terms.free]
     arrays = list(terms.arrays().values())
-    jitted = Compiled(lifted)
-    return lambda values: jitted(*(values[name] for name in names), *arrays)
+    return lambda values: function(*(values[name] for name in names), *arrays)
 
 
 def constrained_moments(problem: Problem, posterior: Posterior) -> Moments:

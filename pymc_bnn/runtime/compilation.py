@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from jax._src import util  # no public way to drop one program only
 
 from pymc_bnn._checks import make_folder
 
-__all__ = ["Compiled", "compilation_cache"]
+__all__ = ["Compiled", "compilation_cache", "remembered"]
 
 _KEPT = 128  # executables
-_executables: OrderedDict[Any, Any] = OrderedDict()
+_executables: OrderedDict[Any, Any] = OrderedDict()  # by a program's text
+_of_keys: OrderedDict[Any, Any] = OrderedDict()  # by what a program is made of
 
 
 class Compiled:
@@ -26,7 +27,7 @@ class Compiled:
 
     ``jax.jit`` knows functions by identity: every fit, which builds its own, would compile anew.
     Here the program's text is looked up first, constants included, so that a second fit of the same
-    model compiles nothing.
+    model compiles nothing. Where a `key` says what the function does, it is not even traced.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ class Compiled:
         A pure function of pytrees of arrays.
     donate_argnums : int or sequence of int, optional
         Arguments that the call uses up, as in ``jax.jit``.
+    key : hashable, optional
+        Equal for functions that do the same, and for no others.
 
     Examples
     --------
@@ -42,25 +45,31 @@ class Compiled:
     6.0
     """
 
-    def __init__(self, function: Callable[..., Any], donate_argnums: int | Sequence[int] = ()):
-        self._made_of = function, donate_argnums
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        donate_argnums: int | Sequence[int] = (),
+        key: Hashable | None = None,
+    ):
+        self._made_of, self._key = (function, donate_argnums), key
         # Unused arguments stay: without them functions of different arguments have equal texts.
         self._jitted = jax.jit(function, donate_argnums=donate_argnums, keep_unused=True)
         self._known: dict[Any, Any] = {}
 
     def __reduce__(self) -> Any:
-        """Copy and pickle what it is made of; executables belong to a process and its devices."""
+        """Copy and pickle what it is made of; executables and keys belong to a process."""
         return type(self), self._made_of
 
-    def trace(self, *args: Any) -> Any:
-        """Return the program as a jaxpr; arguments may be ``jax.ShapeDtypeStruct``.
+    def asked(self, question: Callable[[Any], Any], *args: Any) -> Any:
+        """Return what a function says of the program as a jaxpr.
 
         Examples
         --------
-        >>> len(Compiled(lambda x: 2 * x).trace(np.float32(3)).eqns)
+        >>> Compiled(lambda x: 2 * x).asked(lambda jaxpr: len(jaxpr.eqns), np.float32(3))
         1
         """
-        return self._jitted.trace(*args).jaxpr.jaxpr
+        signature = question, _signature(args)
+        return self._remembered(signature, lambda: question(self._jitted.trace(*args).jaxpr.jaxpr))
 
     def __call__(self, *args: Any) -> Any:
         """Call it; the first call with arguments of new shapes or types compiles."""
@@ -77,13 +86,41 @@ class Compiled:
         >>> float(double(np.float32(3)))
         6.0
         """
-        leaves, structure = jax.tree.flatten(args)
-        signature = structure, tuple(_kind(leaf) for leaf in leaves), jax.config.jax_enable_x64
+        signature = _signature(args)
         if signature not in self._known:
-            traced = self._jitted.trace(*args)
-            self._known[signature] = _executable(traced.lower(), signature)
-            _forget(traced.jaxpr)
+            self._known[signature] = self._remembered(
+                signature, lambda: self._made(signature, args)
+            )
         return self._known[signature]
+
+    def _made(self, signature: Hashable, args: Any) -> Any:
+        traced = self._jitted.trace(*args)
+        executable = _executable(traced.lower(), signature)
+        _forget(traced.jaxpr)
+        return executable
+
+    def _remembered(self, signature: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what an equal function's call of the same signature left, or make it."""
+        if self._key is None:
+            return make()
+        return remembered(_of_keys, (self._key, self._made_of[1], signature), make, _KEPT)
+
+
+def remembered(known: OrderedDict[Any, Any], key: Any, make: Callable[[], Any], most: int) -> Any:
+    """Return what is known under a key, or make it and keep it; what was used last stays.
+
+    Examples
+    --------
+    >>> known = OrderedDict()
+    >>> [remembered(known, key, lambda: key, 2) for key in (1, 2, 1, 3)], list(known)
+    ([1, 2, 1, 3], [1, 3])
+    """
+    if key not in known:
+        known[key] = make()
+        if len(known) > most:
+            known.popitem(last=False)
+    known.move_to_end(key)
+    return known[key]
 
 
 def compilation_cache(folder: str | PathLike[str]) -> Path:
@@ -123,6 +160,14 @@ def compilation_cache(folder: str | PathLike[str]) -> Path:
     return path
 
 
+def _signature(args: Any) -> Hashable:
+    """Return all that an executable of one function depends on."""
+    leaves, structure = jax.tree.flatten(args)
+    own = jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision
+    where = jax.default_backend(), jax.config.jax_default_device
+    return structure, tuple(map(_kind, leaves)), own, where
+
+
 def _kind(leaf: Any) -> Any:
     """Return what an executable depends on: shape, type and place."""
     if isinstance(leaf, jax.Array):
@@ -137,13 +182,7 @@ def _executable(lowered: Any, signature: Any) -> Any:
     if jax.config.jax_use_simplified_jaxpr_constants:  # constants are then not in the text
         return lowered.compile()
     text = hashlib.sha256(lowered.as_text().encode()).hexdigest()
-    key = text, jax.default_backend(), signature
-    if key not in _executables:
-        _executables[key] = lowered.compile()
-        if len(_executables) > _KEPT:
-            _executables.popitem(last=False)
-    _executables.move_to_end(key)
-    return _executables[key]
+    return remembered(_executables, (text, signature), lowered.compile, _KEPT)
 
 
 def _forget(jaxpr: Any) -> None:

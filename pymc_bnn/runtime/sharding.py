@@ -82,15 +82,18 @@ def copied(tree: Any) -> Any:
     >>> copy["x"].tolist()
     [0.0, 0.0, 0.0]
     """
-
-    def of(leaf: Any) -> jax.Array:
-        if _is_key(leaf):
-            return jax.random.clone(leaf)
-        if not isinstance(leaf, jax.Array):
-            return jax.device_put(_own(leaf))
-        return jax.device_put(leaf, leaf.sharding if leaf.committed else None, may_alias=False)
-
-    return jax.tree.map(of, tree)
+    leaves, structure = jax.tree.flatten(tree)
+    keys = {i: jax.random.clone(leaf) for i, leaf in enumerate(leaves) if _is_key(leaf)}
+    there = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array) and i not in keys]
+    places = [leaves[i].sharding if leaves[i].committed else None for i in there]
+    # All at once: a call takes as long as a small array, and a list of places as well.
+    place = places if any(places) else None
+    put = jax.device_put([leaves[i] for i in there], place, may_alias=False)
+    found = {**keys, **dict(zip(there, put, strict=True))}
+    here = [i for i in range(len(leaves)) if i not in found]
+    put = jax.device_put([_own(leaves[i]) for i in here])
+    found |= zip(here, put, strict=True)
+    return jax.tree.unflatten(structure, [found[i] for i in range(len(leaves))])
 
 
 def replicate(tree: Any, mesh: Mesh | None) -> Any:
@@ -171,7 +174,10 @@ def keep_replicated(tree: Any, mesh: Mesh | None) -> Any:
 
 
 def _on_device(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else copied(leaf), tree)
+    leaves, structure = jax.tree.flatten(tree)
+    here = [i for i, leaf in enumerate(leaves) if not isinstance(leaf, jax.Array)]
+    put = dict(zip(here, copied([leaves[i] for i in here]), strict=True))
+    return jax.tree.unflatten(structure, [put.get(i, leaf) for i, leaf in enumerate(leaves)])
 
 
 def _own(leaf: Any) -> Any:

@@ -14,6 +14,7 @@ import pandas as pd
 from pymc_bnn.elbo import assemble
 from pymc_bnn.elbo.function import LaterElbo
 from pymc_bnn.guides import Block, Guide, JointGuide
+from pymc_bnn.guides.stacks import Stacks
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.record import Record
@@ -139,6 +140,7 @@ def program_to_json(program: Program, store: Store) -> Json:
         "warmup": int(program.warmup),
         "scheduled": scheduled,
         "dropout": bool(program.dropout),
+        "stacks": bool(program.stacks.groups),
     }
 
 
@@ -155,6 +157,8 @@ def program_from_json(written: Json, arrays: Arrays, problem: Problem) -> VIProg
     if not isinstance(method, VI):
         raise ValueError(f"a method that is {method!r:.80}")
     guide = guide_from_json(written["blocks"], arrays, problem)
+    if not written.get("stacks", False):  # the optimiser's moments are those of each by itself
+        guide.stacks = Stacks()
     later = partial(_elbo, problem, guide, method.estimator)
     latents = tuple(b.name for b in guide.blocks if b.rows)
     elbo = LaterElbo(later, latents, bool(written["dropout"]))
@@ -185,7 +189,11 @@ def state_from_arrays(program: VIProgram, arrays: Arrays, members: int | None = 
     else:
         with precision(program.dtype):
             first = _template(program.guide)
-            begin = partial(first_state, program.optimizer, latents=program.elbo.latents)
+
+            def begin(params: Any) -> Any:
+                packed = program.stacks.pack(params)
+                return first_state(program.optimizer, packed, program.elbo.latents)
+
             of_one = jax.eval_shape(begin, first)
         template = jax.tree.map(lambda a: jax.ShapeDtypeStruct((*more, *a.shape), a.dtype), of_one)
         opt_state = tree_of(template, arrays, "opt_state")

@@ -1,5 +1,7 @@
 """Small tensors worked on together give what each by itself gives, and so do their gradients."""
 
+from collections import OrderedDict
+
 import jax
 import numpy as np
 import pymc as pm
@@ -89,6 +91,7 @@ def test_values_and_gradients_stay(function, few, monkeypatch):
     for apart in (False, True):
         monkeypatch.setattr("pymc_bnn.graphs.together._FEW", 10**6 if apart else few)
         monkeypatch.setattr("pymc_bnn.graphs.barriers._BRANCHES", 10**6 if apart else 1)
+        monkeypatch.setattr(to_jax, "_known", OrderedDict())
         own = to_jax.jaxify(x, function(x), "float64")
         with precision("float64"):
             at = np.linspace(-1, 1, N)
