@@ -20,7 +20,7 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace
-from pytensor.scalar import Add, Mul
+from pytensor.scalar import Add, Cast, Mul
 from pytensor.tensor.basic import MakeVector
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 
@@ -97,13 +97,14 @@ def work_together(graph: FunctionGraph) -> None:
     for node in graph.toposort():
         level = 1 + max((depth.get(i, 0) for i in node.inputs), default=0)
         depth.update(dict.fromkeys(node.outputs, level))
-        if _on_stacks(node.op) is not None and _is_small(node):
+        if _on_stacks(node.op) is not None and (_is_small(node) or _is_cast(node)):
             types = tuple(i.type for i in node.inputs)
             alike[level, node.op, types].append(node)
     kept = _stacked_inputs(graph)  # in which stack something is, and where
     given = len(kept)
     for key in sorted(alike, key=lambda key: key[0]):  # those of one level do not need each other
-        nodes = alike[key]
+        # Columns of data are cast as the table that they come from.
+        nodes = [node for node in alike[key] if _is_small(node) or node.inputs[0] in kept]
         if len(nodes) < _FEW:
             continue
         order = {stack: number for number, (stack, _) in enumerate(kept.values())}
@@ -190,11 +191,17 @@ def products_together(graph: FunctionGraph) -> None:
         if len(products) < _FEW:
             continue
         numbers, vectors = zip(*products, strict=True)
-        number = _stacked([n.astype(output.type.dtype) for n in numbers], _places(numbers))
-        columns = _stacked([v.astype(output.type.dtype) for v in vectors], _places(vectors))
+        number, columns = _in_type(numbers, output), _in_type(vectors, output)
         product = pt.dot(columns.T, number.reshape((len(numbers),)))
         rest = [i for i, parts in found if parts is None]
         graph.replace(output, pt.add(product, *rest) if rest else product, reason="together")
+
+
+def _in_type(parts: Sequence[Variable], like: Variable) -> Variable:
+    """Return tensors as one of another's type; cast as one, if they are of one type."""
+    if len({part.type.dtype for part in parts}) > 1:
+        parts = [part.astype(like.type.dtype) for part in parts]
+    return _stacked(parts, _places(parts)).astype(like.type.dtype)
 
 
 def _number_and_vector(term: Variable) -> tuple[Variable, Variable] | None:
@@ -249,6 +256,10 @@ def _place(
 def _is_small(node: Apply) -> bool:
     shapes = [v.type.shape for v in (*node.inputs, *node.outputs)]
     return all(None not in s and np.prod(s, dtype=int) <= _LARGEST for s in shapes)
+
+
+def _is_cast(node: Apply) -> bool:
+    return isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, Cast)
 
 
 def _stacked(parts: Sequence[Variable], kept: dict[Variable, tuple[Variable, int]]) -> Variable:

@@ -126,8 +126,8 @@ def measure(part: str, size: int, quick: bool) -> dict[str, Any]:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     model, options = build(part, size)
 
-    def run(steps: int, seed: int = 1, of: Any = None) -> Any:
-        quiet = {"progressbar": False, "random_seed": seed}
+    def run(steps: int, seed: int = 1, of: Any = None, **more: Any) -> Any:
+        quiet = {"progressbar": False, "random_seed": seed, **more}
         return fit(model if of is None else of, steps=steps, **quiet, **options)
 
     row: dict[str, Any] = {"size": size}
@@ -147,18 +147,37 @@ def measure(part: str, size: int, quick: bool) -> dict[str, Any]:
     return {**row, "peak_mib": (peak - memory) / 2**10}
 
 
+class Clock:
+    """Notes when so many steps are done, and stops the fit after some seconds."""
+
+    def __init__(self, seconds: float):
+        self.seconds, self.seen = seconds, []
+
+    def on_chunk(self, state: Any, info: Any) -> bool:
+        """Note time and steps."""
+        self.seen.append((time.perf_counter(), info.step))
+        return self.seen[-1][0] - self.seen[0][0] > self.seconds
+
+    @property
+    def of_a_step(self) -> float:
+        """Seconds."""
+        (began, first), (ended, last) = self.seen[0], self.seen[-1]
+        return (ended - began) / max(last - first, 1)
+
+
 def step_ms(run: Any, quick: bool) -> float:
-    """Return the milliseconds of a step: the median of longer fits beside fits of ten steps."""
-    few, more = 10, 110
-    run(more)
+    """Return the milliseconds of a step, between two looks from Python that are far apart."""
 
-    def beyond(steps: int) -> float:
-        short, _ = timed(lambda: run(few))
-        return max(timed(lambda: run(steps))[0] - short, 1e-6)
+    def look(every: int, seconds: float) -> float:
+        clock = Clock(seconds)
+        run(100_000, chunk_steps=every, callbacks=[clock])
+        return clock.of_a_step
 
-    while beyond(more) < 0.5 and more < 20_000 and not quick:
-        more *= 4
-    return float(np.median([beyond(more) for _ in range(1 if quick else 3)])) / (more - few) * 1e3
+    took, every = look(1, 0.3), 1
+    while took * every < 0.2 and every < 4000:  # else it is the looking that takes time
+        every *= 16
+        took = look(every, 0.3 if quick else 3.0)
+    return took * 1e3
 
 
 def exponents(rows: list[dict[str, Any]], column: str) -> list[float]:

@@ -13,7 +13,7 @@ from pytensor.tensor.elemwise import Elemwise
 import pymc_bnn as bnn
 from pymc_bnn.graphs import to_jax
 from pymc_bnn.graphs.barriers import Barrier, set_barriers
-from pymc_bnn.graphs.together import products_together, work_together
+from pymc_bnn.graphs.together import products_together, take_apart, work_together
 from pymc_bnn.runtime.precision import precision
 
 N = 9
@@ -122,6 +122,22 @@ def test_operations_do_not_grow_with_their_number():
         return sum(isinstance(node.op, Elemwise) for node in graph.apply_nodes)
 
     assert nodes(12) == nodes(40)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int8", "bool"])
+def test_columns_that_come_as_a_table_are_one_product(dtype):
+    def nodes(n):
+        b, x = pt.dscalars(n), [pt.TensorType(dtype, (None,))() for _ in range(n)]
+        mu = sum(m * column for m, column in zip(b, x, strict=True))
+        inputs, outputs = take_apart([tuple(b), tuple(x)], [pt.sqr(mu).sum()])
+        graph = FunctionGraph(inputs, outputs, clone=True)
+        to_jax.JAX.optimizer.rewrite(graph)
+        work_together(graph)
+        products_together(graph)
+        return [str(node.op) for node in graph.toposort()]
+
+    assert len(nodes(12)) == len(nodes(40)) < 10
+    assert sum("Dot" in op for op in nodes(12)) == 1
 
 
 def test_a_barrier_stands_where_gradients_branch_off():
