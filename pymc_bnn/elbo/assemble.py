@@ -22,11 +22,12 @@ from pymc_bnn.graphs.masks import mask_of
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.guides import JointGuide
+from pymc_bnn.guides.stacks import parameter
 from pymc_bnn.model.counts import exact_rest, exact_rows
 from pymc_bnn.model.layers import Layer, NormalWeight, Slot
 from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.runtime.noise import Noise
-from pymc_bnn.runtime.stacking import stack_of, stacked
+from pymc_bnn.runtime.stacking import stacked
 
 __all__ = ["assemble"]
 
@@ -98,12 +99,16 @@ def assemble(
     noise = posterior.stacks.noise(posterior.noise_roots, used)
     noise |= {n: root for n, root in extra.items() if root in used}
     roles, held_roles = posterior.stacks.roles(posterior.roots), posterior.stacks.roles(held)
-    inputs = [_of(posterior.roots, *own) for own in roles] + [_of(held, *own) for own in held_roles]
+    inputs = [
+        tuple(roots[name][role] for name in names)
+        for roots, own in ((posterior.roots, roles), (held, held_roles))
+        for names, role in own
+    ]
     root_of = {d.name: d.variable for d in terms.data}
     columns = set().union(*terms.tables)
     data = (*terms.tables, *((name,) for name in root_of if name not in columns))
     inputs += noise.values()
-    inputs += [_one_or_all(tuple(root_of[name] for name in names)) for names in data]
+    inputs += [tuple(root_of[name] for name in names) for names in data]
     lifted = jaxify(inputs, outputs, dtype)
     return Elbo(
         _Lifted(lifted, roles, held_roles, tuple(n.name for n in noise), data, bool(rows)),
@@ -133,27 +138,12 @@ class _Lifted:
         self, params: Params, noise: Mapping[str, Any], data: Mapping[str, Any]
     ) -> ElboTerms:
         parts = self.function(
-            *(_parameter(params, *own) for own in self.roles),
-            *(jax.lax.stop_gradient(_parameter(params, *own)) for own in self.held),
+            *(parameter(params, *own) for own in self.roles),
+            *(jax.lax.stop_gradient(parameter(params, *own)) for own in self.held),
             *(noise[name] for name in self.noise),
             *(stacked(data, names) for names in self.data),
         )
         return ElboTerms(*parts) if self.by_rows else ElboTerms(None, *parts)
-
-
-def _of(roots: Mapping[str, Mapping[str, Any]], names: tuple[str, ...], role: str) -> Any:
-    """Return a parameter's root, or those of several blocks."""
-    return _one_or_all(tuple(roots[name][role] for name in names))
-
-
-def _one_or_all(roots: tuple[Variable, ...]) -> Any:
-    return roots if len(roots) > 1 else roots[0]
-
-
-def _parameter(params: Params, names: tuple[str, ...], role: str) -> Any:
-    """Return a parameter, of several blocks as one."""
-    known = [name for name in (*names, stack_of(names)) if name in params]
-    return stacked({name: params[name][role] for name in known}, names)
 
 
 def _rewrite_rows(

@@ -19,7 +19,7 @@ def building() -> Iterator[None]:
     """Return a context in which graphs are built, and traced, without what only costs time.
 
     PyTensor does not note in which line each variable was made, and Python does not look for
-    cycles among its objects, all of which have just been made: a third of the time between them.
+    cycles among its objects, all of which have just been made: a seventh of a first fit's time.
 
     Examples
     --------

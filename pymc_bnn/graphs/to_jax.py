@@ -60,7 +60,7 @@ def jaxify(
     ----------
     inputs : sequence of Variable or tuple of Variable
         All roots of the graph that are not constants, in the order of the function's arguments;
-        several of one type are taken as one array of them, along a new first axis.
+        a tuple of several of one type is taken as one array, along a new first axis.
     outputs : sequence of Variable
         What the function returns, as a tuple.
     dtype : {"float32", "float64"}, optional

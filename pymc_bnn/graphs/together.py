@@ -24,10 +24,10 @@ from pytensor.scalar import Add, Cast, Mul
 from pytensor.tensor.basic import MakeVector
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 
-__all__ = ["Stack", "Unstack", "products_together", "take_apart", "work_together"]
+from pymc_bnn.runtime.stacking import FEW as _FEW
+from pymc_bnn.runtime.stacking import LARGEST as _LARGEST
 
-_FEW = 8  # operations of a kind, below which they stay apart
-_LARGEST = 64  # numbers of a tensor that is worth a copy
+__all__ = ["Stack", "Unstack", "products_together", "take_apart", "work_together"]
 
 
 class Stack(Op):
@@ -100,7 +100,8 @@ def work_together(graph: FunctionGraph) -> None:
         if _on_stacks(node.op) is not None and (_is_small(node) or _is_cast(node)):
             types = tuple(i.type for i in node.inputs)
             alike[level, node.op, types].append(node)
-    kept = _stacked_inputs(graph)  # in which stack something is, and where
+    # In which stack something is, and where: at first that of inputs.
+    kept = _places([v for node in graph.toposort() for v in node.outputs])
     given = len(kept)
     for key in sorted(alike, key=lambda key: key[0]):  # those of one level do not need each other
         # Columns of data are cast as the table that they come from.
@@ -140,28 +141,15 @@ def take_apart(
     """
     found, parts = [], {}
     for own in inputs:
-        if isinstance(own, tuple):
+        if isinstance(own, tuple) and len(own) == 1:
+            [own] = own
+        elif isinstance(own, tuple):
             like = own[0].type
             stack = pt.TensorType(like.dtype, (len(own), *like.shape))()
-            parts |= zip(own, _outputs(Unstack()(stack)), strict=True)
+            parts |= zip(own, Unstack()(stack, return_list=True), strict=True)
             own = stack
         found.append(own)
     return found, clone_replace(list(outputs), parts) if parts else list(outputs)
-
-
-def _outputs(made: Variable | list[Variable]) -> list[Variable]:
-    return made if isinstance(made, list) else [made]
-
-
-def _stacked_inputs(graph: FunctionGraph) -> dict[Variable, tuple[Variable, int]]:
-    """Return where those inputs are of which some come as one stack."""
-    nodes = {node for stack in graph.inputs for node, _ in graph.clients[stack]}
-    return {
-        part: (node.inputs[0], place)
-        for node in nodes
-        if isinstance(getattr(node, "op", None), Unstack)
-        for place, part in enumerate(node.outputs)
-    }
 
 
 def products_together(graph: FunctionGraph) -> None:
@@ -224,7 +212,7 @@ def _is(v: Variable, kind: type) -> bool:
 def _places(parts: Sequence[Variable]) -> dict[Variable, tuple[Variable, int]]:
     """Return for tensors that come out of stacks which they were, and where."""
     return {
-        v: (v.owner.inputs[0], v.owner.outputs.index(v))
+        v: (v.owner.inputs[0], v.index)
         for v in parts
         if v.owner is not None and isinstance(v.owner.op, Unstack)
     }

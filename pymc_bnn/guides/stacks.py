@@ -11,12 +11,9 @@ from pytensor.graph.basic import Variable
 
 from pymc_bnn.guides.base import Block
 from pymc_bnn.runtime.noise import Noise
-from pymc_bnn.runtime.stacking import stack_of, stacked
+from pymc_bnn.runtime.stacking import FEW, LARGEST, stack_of, stacked
 
-__all__ = ["Stacks"]
-
-_FEW = 8  # blocks, below which they stay apart
-_LARGEST = 64  # numbers of a parameter, up to which a copy of it is cheap
+__all__ = ["Stacks", "parameter"]
 
 
 @dataclass(frozen=True)
@@ -44,13 +41,14 @@ class Stacks:
         """Find the groups."""
         alike: dict[Any, list[str]] = {}
         for block in blocks:
-            roots, noise = block.roots(), block.guide.noise(block.variables)
-            types = tuple((role, root.type) for role, root in roots.items())
+            noise = block.guide.noise(block.variables)
+            shapes = tuple((role, np.shape(value)) for role, value in block.params.items())
             largest = max((np.size(value) for value in block.params.values()), default=0)
             alone = len(block.variables) == 1 and len(noise) <= 1
-            if alone and largest <= _LARGEST and not block.rows:
-                alike.setdefault((types, *noise.values()), []).append(block.name)
-        return cls(tuple(tuple(names) for names in alike.values() if len(names) >= _FEW))
+            if alone and largest <= LARGEST and not block.rows:
+                dtype = block.variables[0].value.type.dtype
+                alike.setdefault((dtype, shapes, *noise.values()), []).append(block.name)
+        return cls(tuple(tuple(names) for names in alike.values() if len(names) >= FEW))
 
     def roles(self, trees: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[Any, str], ...]:
         """Return which blocks of a tree come as one, those of a group or one alone, and roles."""
@@ -82,8 +80,7 @@ class Stacks:
         packed = {name: own for name, own in tree.items() if name not in grouped}
         for names in self.groups:
             packed[stack_of(names)] = {
-                role: stacked({name: tree[name][role] for name in names}, names)
-                for role in tree[names[0]]
+                role: parameter(tree, names, role) for role in tree[names[0]]
             }
         return packed
 
@@ -99,3 +96,16 @@ class Stacks:
                 for i, name in enumerate(names)
             }
         return found
+
+
+def parameter(tree: Mapping[str, Mapping[str, Any]], names: Sequence[str], role: str) -> Any:
+    """Return a parameter of a block, or those of several as one, of a tree packed or not.
+
+    Examples
+    --------
+    >>> tree = {"a": {"loc": np.zeros(2)}, "b": {"loc": np.ones(2)}}
+    >>> parameter(tree, ["a", "b"], "loc").shape, parameter(tree, ["a"], "loc").shape
+    ((2, 2), (2,))
+    """
+    known = [name for name in (*names, stack_of(names)) if name in tree]
+    return stacked({name: tree[name][role] for name in known}, names)

@@ -123,9 +123,9 @@ class VIProgram(Program):
         params = self.guide.first if params is None else params
         with precision(self.dtype):
             params = jax.tree.map(partial(_cast, self.dtype), params)
-            packed = replicate(self.stacks.pack(params), None)
+            packed, params = self.stacks.pack(params), replicate(params, None)
+            packed = replicate({name: params.get(name, own) for name, own in packed.items()}, None)
             opt_state = first_state(self.optimizer, packed, self.elbo.latents, compiled=True)
-            params = replicate(params, None)
             state = State(params, opt_state, jax.random.key(seed), jnp.int32(0))
             return replicate(state, self.mesh)
 

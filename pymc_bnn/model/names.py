@@ -14,11 +14,13 @@ from pytensor.tensor.random.op import RandomVariable
 
 from pymc_bnn.model.conditions import law_of
 
-__all__ = ["array_name", "array_names", "parameter_names"]
+__all__ = ["array_names", "parameter_names"]
 
 
-def array_name(model: pm.Model, root: Variable) -> str:
-    """Return what a constant array is called: after the observed variable, or its argument.
+def array_names(model: pm.Model) -> Callable[[Variable], str]:
+    """Return what names constant arrays of a model: after the observed variable, or its argument.
+
+    The model is looked through only once.
 
     Examples
     --------
@@ -28,21 +30,8 @@ def array_name(model: pm.Model, root: Variable) -> str:
     >>> with pm.Model() as model:
     ...     y = pm.Normal("y", pm.Normal("b") * x, 1.0, observed=x + 1)
     >>> [c] = [v for v in ancestors([y]) if isinstance(v, Constant) and np.array_equal(v.data, x)]
-    >>> array_name(model, c)
+    >>> array_names(model)(c)
     'y_mu'
-    """
-    return array_names(model)(root)
-
-
-def array_names(model: pm.Model) -> Callable[[Variable], str]:
-    """Return a function that names the arrays of one model, which it looks through only once.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     y = pm.Normal("y", pm.Normal("b"), observed=[0.0, 1.0])
-    >>> array_names(model)(model.rvs_to_values[y])
-    'y'
     """
 
     @cache

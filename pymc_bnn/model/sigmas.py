@@ -48,7 +48,6 @@ def normal_sigmas(
     roots, arrays = set(ancestors(list(normal.values()))), terms.arrays()
     given = {f.value: values[f.name] for f in terms.free if f.value in roots}
     given |= {d.variable: arrays[d.name] for d in terms.data if d.variable in roots}
-    sigmas = compiled_graph(list(given), list(normal.values()), dtype, gradient=False)(
-        *given.values()
-    )
+    function = compiled_graph(list(given), list(normal.values()), dtype, gradient=False)
+    sigmas = function(*given.values())
     return {name: np.asarray(s) for name, s in zip(normal, sigmas, strict=True)}

@@ -11,7 +11,7 @@ from pytensor.graph.basic import Variable
 from pymc_bnn._checks import invalid
 from pymc_bnn.model.columns import check_rows_aligned
 from pymc_bnn.model.decompose import divide
-from pymc_bnn.model.names import array_name
+from pymc_bnn.model.names import array_names
 from pymc_bnn.model.roots import length_of, numbers_of
 from pymc_bnn.model.row_latents import latents_tried
 from pymc_bnn.model.rows import find_groups, find_rows
@@ -66,7 +66,8 @@ def rows_of(model: pm.Model, rows: str | Sequence[str] | None) -> tuple[set[Vari
     """
     roots, n = find_rows(model, rows)
     if any(length_of(root) != n for root in roots):  # of the same dimension, but set one by one
-        named = ((root.name or array_name(model, root), numbers_of(root).shape) for root in roots)
+        name_of = array_names(model)
+        named = ((root.name or name_of(root), numbers_of(root).shape) for root in roots)
         shapes = ", ".join(f"'{name}' {shape}" for name, shape in sorted(named))
         rule = "have a row for each example in all data that vary per example"
         raise invalid("model", rule, shapes, "set them together by pm.set_data")

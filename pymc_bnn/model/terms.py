@@ -14,11 +14,10 @@ from pytensor.graph.traversal import ancestors
 from pytensor.tensor.random.basic import NormalRV
 from pytensor.tensor.variable import TensorVariable
 
+from pymc_bnn.runtime.stacking import FEW as _FEW
 from pymc_bnn.saving.models import is_absent
 
 __all__ = ["Data", "FreeVariable", "ModelTerms", "Observed", "Sample"]
-
-_FEW = 8  # columns, below which each is taken by itself
 
 
 class Sample(NamedTuple):

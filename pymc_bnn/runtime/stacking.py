@@ -8,7 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-__all__ = ["stack_of", "stacked"]
+__all__ = ["FEW", "LARGEST", "stack_of", "stacked"]
+
+FEW = 8  # arrays or operations of a kind, below which each stays by itself
+LARGEST = 64  # numbers of an array, up to which a copy of it is cheap
 
 
 def stack_of(names: Sequence[str]) -> str:

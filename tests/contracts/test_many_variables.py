@@ -86,7 +86,7 @@ def test_a_loaded_fit_goes_on_as_if_it_had_not_stopped(fitted, tmp_path):
     same(loaded.resume(steps=20, progressbar=False), fitted.resume(steps=20, progressbar=False))
 
 
-def test_a_fit_of_an_older_version_goes_on_with_variables_apart(fitted, tmp_path, monkeypatch):
+def test_a_fit_of_an_older_version_goes_on_with_variables_apart(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Stacks, "of", classmethod(lambda cls, blocks: cls()))
         old = bnn.fit(build(), steps=60, **QUIET)
@@ -98,10 +98,6 @@ def test_a_fit_of_an_older_version_goes_on_with_variables_apart(fitted, tmp_path
 
 
 def test_a_checkpoint_is_that_of_the_fit(tmp_path):
-    class Stop:
-        def on_chunk(self, state, info):
-            return info.step >= 30
-
     whole = bnn.fit(build(), steps=60, chunk_steps=10, **QUIET)
     folder = {"checkpoint": tmp_path / "fit", "checkpoint_every": 10}
 

@@ -124,11 +124,13 @@ def test_operations_do_not_grow_with_their_number():
     assert nodes(12) == nodes(40)
 
 
+@pytest.mark.parametrize("cast", [False, True])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int8", "bool"])
-def test_columns_that_come_as_a_table_are_one_product(dtype):
+def test_columns_that_come_as_a_table_are_one_product(dtype, cast):
     def nodes(n):
         b, x = pt.dscalars(n), [pt.TensorType(dtype, (None,))() for _ in range(n)]
-        mu = sum(m * column for m, column in zip(b, x, strict=True))
+        columns = [column.astype("float64") if cast else column for column in x]
+        mu = sum(m * column for m, column in zip(b, columns, strict=True))
         inputs, outputs = take_apart([tuple(b), tuple(x)], [pt.sqr(mu).sum()])
         graph = FunctionGraph(inputs, outputs, clone=True)
         to_jax.JAX.optimizer.rewrite(graph)

@@ -10,7 +10,6 @@ goes to --log, and what is in it is not run again.
 """
 
 import argparse
-import json
 import sys
 import time
 import warnings
@@ -26,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import pymc_bnn as bnn
 from tests.long.default_prior import SETS
+from tests.support.log_files import add_row, read_rows
 
 NAMES = ["iris", "wine", "moons", "breast_cancer", "rare_class", "digits"]
 WAYS = ["logistic", "fit", "members", "auto", "refined", "nuts"]
@@ -118,15 +118,14 @@ def main():
     parser.add_argument("--log", type=Path, default=Path("classes.jsonl"))
     args = parser.parse_args()
     warnings.simplefilter("ignore")
-    rows = [json.loads(r) for r in args.log.read_text().splitlines()] if args.log.exists() else []
+    rows = read_rows(args.log)
     done = {(r["set"], r["net"], r["way"]) for r in rows}
     for name in args.sets:
         for net in args.nets:
             wanted = [way for way in args.ways if (name, net, way) not in done]
             for row in ways(name, net, wanted):
                 rows.append(row)
-                with args.log.open("a") as log:
-                    log.write(json.dumps(row) + "\n")
+                add_row(args.log, row)
                 print(row, flush=True)
     frame = pd.DataFrame(rows).pivot_table(index=["set", "net"], columns="way", values="nll")
     print(frame.reindex(columns=WAYS).round(3).to_string())

@@ -8,7 +8,7 @@ JSON for each fit goes to --log; fits that are in it are not made again. A table
 """
 
 import argparse
-import json
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -29,8 +29,11 @@ from sklearn.datasets import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 import pymc_bnn as bnn
 from pymc_bnn.priors import HalfCauchy, HalfNormal, Horseshoe, Normal, fan_in_normal
+from tests.support.log_files import add_row, read_rows
 
 SETS = {
     "iris": lambda: load_iris(return_X_y=True),
@@ -174,8 +177,7 @@ def main():
     if arguments.quick:
         arguments.sets, arguments.nets = ["iris"], ["10", "100-100-100"]
         arguments.priors = ["fan_1", "default"]
-    lines = arguments.log.read_text().splitlines() if arguments.log.exists() else []
-    rows = [json.loads(line) for line in lines]
+    rows = read_rows(arguments.log)
     keys = ("set", "net", "prior", "activation", "seed")
     done = {tuple(r[k] for k in keys) for r in rows}
     for name in arguments.sets:
@@ -184,9 +186,8 @@ def main():
                 cell = (name, net, prior, arguments.activation)
                 seeds = [n for n in range(arguments.seeds) if (*cell, n) not in done]
                 new = rows_of(*cell[:3], seeds, arguments.activation) if seeds else []
-                with arguments.log.open("a") as log:
-                    log.writelines(json.dumps(each, default=float) + "\n" for each in new)
                 for each in new:
+                    add_row(arguments.log, each)
                     print({k: round(v, 3) if isinstance(v, float) else v for k, v in each.items()})
                 rows += new
     frame = pd.DataFrame(rows)

@@ -9,7 +9,6 @@ FullRank. One line of JSON for each fit goes to FILE; fits that are in it are no
 """
 
 import argparse
-import json
 import sys
 import time
 import warnings
@@ -21,6 +20,8 @@ import pandas as pd
 import pymc_bnn as bnn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.support.log_files import add_row, read_rows
 from tests.support.suite import MODELS
 
 GUIDES = {
@@ -71,8 +72,7 @@ def main():
     parser.add_argument("--log", type=Path, default=Path("guides_contain.jsonl"))
     parser.add_argument("--models", nargs="*", default=list(MODELS))
     arguments = parser.parse_args()
-    lines = arguments.log.read_text().splitlines() if arguments.log.exists() else []
-    rows = [row for row in map(json.loads, lines) if row["seed"] == arguments.seed]
+    rows = [row for row in read_rows(arguments.log) if row["seed"] == arguments.seed]
     done = {(row["model"], row["guide"]): row for row in rows}
     for name in arguments.models:
         for guide in GUIDES:
@@ -83,8 +83,7 @@ def main():
                 continue
             row = done[name, guide] = fitted_row(name, guide, arguments.seed)
             rows.append(row)
-            with arguments.log.open("a") as log:
-                log.write(json.dumps(row) + "\n")
+            add_row(arguments.log, row)
             print(row, flush=True)
     print(table(rows).to_string())
 

@@ -9,7 +9,6 @@ draws. One line of JSON for each goes to --log, and what is in it is not run aga
 """
 
 import argparse
-import json
 import sys
 import time
 import warnings
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import pymc_bnn as bnn
 from pymc_bnn import uncertainty
+from tests.support.log_files import add_row, read_rows
 
 NETS = {
     "lenet5": lambda: (bnn.networks.lenet5(), {}),
@@ -66,15 +66,14 @@ def main():
     parser.add_argument("--log", type=Path, default=Path("images.jsonl"))
     args = parser.parse_args()
     warnings.simplefilter("ignore")
-    rows = [json.loads(r) for r in args.log.read_text().splitlines()] if args.log.exists() else []
+    rows = read_rows(args.log)
     done = {(r["net"], r["way"], r["epochs"]) for r in rows}
     for way in args.ways:
         for name in args.nets:
             if (name, way, args.epochs) in done:
                 continue
             rows.append(measured(name, way, args.epochs))
-            with args.log.open("a") as log:
-                log.write(json.dumps(rows[-1]) + "\n")
+            add_row(args.log, rows[-1])
             print(rows[-1], flush=True)
     print(pd.DataFrame(rows).round(4).to_string())
 

@@ -4,7 +4,6 @@ A line of the log for each model; run again with the same log, it goes on where 
 """
 
 import argparse
-import json
 import random
 import sys
 import time
@@ -29,34 +28,32 @@ def main() -> int:
     import jax
 
     jax.config.update("jax_disable_most_optimizations", True)
+    from tests.support.log_files import add_row, read_rows
     from tests.support.random_models import check, random_spec
 
-    lines = arguments.log.read_text().splitlines() if arguments.log.exists() else []
-    results = [json.loads(line) for line in lines]
+    results = read_rows(arguments.log)
     done = {r["model"] for r in results if r["seed"] == arguments.seed}
     part, parts = (int(k) for k in arguments.part.split("/"))
     started = time.perf_counter()
-    with arguments.log.open("a") as log:
-        for i in range(arguments.first + part - 1, arguments.models, parts):
-            if i in done:
-                continue
-            spec = random_spec(random.Random(f"{arguments.seed}/{i}").choice)
-            try:
-                answer = check(spec)
-                result = {"result": "right" if answer == "right" else "refused", "why": answer}
-            except Exception as error:
-                kind = "wrong" if isinstance(error, AssertionError) else "crashed"
-                why = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
-                result = {"result": kind, "why": why, "spec": spec.choices}
-                print(f"model {i} {kind}: {why}\n  {spec}", flush=True)
-                if kind == "crashed":
-                    result["trace"] = traceback.format_exc()[-1500:]
-            results.append({"seed": arguments.seed, "model": i, **result})
-            log.write(json.dumps(results[-1]) + "\n")
-            log.flush()
-            if len(results) % 50 == 0:
-                jax.clear_caches()
-                print(f"{len(results)} models, {time.perf_counter() - started:.0f} s", flush=True)
+    for i in range(arguments.first + part - 1, arguments.models, parts):
+        if i in done:
+            continue
+        spec = random_spec(random.Random(f"{arguments.seed}/{i}").choice)
+        try:
+            answer = check(spec)
+            result = {"result": "right" if answer == "right" else "refused", "why": answer}
+        except Exception as error:
+            kind = "wrong" if isinstance(error, AssertionError) else "crashed"
+            why = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+            result = {"result": kind, "why": why, "spec": spec.choices}
+            print(f"model {i} {kind}: {why}\n  {spec}", flush=True)
+            if kind == "crashed":
+                result["trace"] = traceback.format_exc()[-1500:]
+        results.append({"seed": arguments.seed, "model": i, **result})
+        add_row(arguments.log, results[-1])
+        if len(results) % 50 == 0:
+            jax.clear_caches()
+            print(f"{len(results)} models, {time.perf_counter() - started:.0f} s", flush=True)
     counts = Counter(r["result"] for r in results if r["seed"] == arguments.seed)
     print(f"{sum(counts.values())} models: {dict(counts)}")
     for why, count in Counter(r["why"] for r in results if r["result"] == "refused").most_common():

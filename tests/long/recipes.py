@@ -7,7 +7,6 @@ are not made again. Without NAMEs all twenty models are fitted, about an hour on
 """
 
 import argparse
-import json
 import sys
 import time
 import warnings
@@ -20,6 +19,8 @@ import pandas as pd
 import pymc_bnn as bnn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.support.log_files import add_row, read_rows
 from tests.support.suite import MODELS
 
 STEPS = 15_000
@@ -81,8 +82,7 @@ def main():
     parser.add_argument("--models", nargs="*", default=list(MODELS))
     arguments = parser.parse_args()
     part, parts = (int(number) for number in arguments.part.split("/"))
-    lines = arguments.log.read_text().splitlines() if arguments.log.exists() else []
-    rows = [json.loads(line) for line in lines]
+    rows = read_rows(arguments.log)
     done = {(row["model"], row["recipe"], row["seed"]) for row in rows}
     for name in arguments.models[part - 1 :: parts]:
         model = MODELS[name]()
@@ -91,8 +91,7 @@ def main():
                 if (name, recipe, seed) in done:
                     continue
                 rows.append(fitted_row(model, name, recipe, seed))
-                with arguments.log.open("a") as log:
-                    log.write(json.dumps(rows[-1]) + "\n")
+                add_row(arguments.log, rows[-1])
                 print(rows[-1], flush=True)
     print(table(rows).to_string())
 

@@ -8,7 +8,6 @@ chosen on the last fifth of the training rows of the first split, never on test 
 """
 
 import argparse
-import json
 import sys
 import time
 import warnings
@@ -28,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 import tables
 
 import pymc_bnn as bnn
+from tests.support.log_files import add_row, read_rows
 
 NUTS_SPLITS, DRAWS, CHAINS = 5, 500, 2
 KEYS = ["rmse", "log_likelihood", "coverage_90", "seconds", "cpu_seconds"]
@@ -144,30 +144,28 @@ def main():
     parser.add_argument("--log", type=Path, default=Path("tables.jsonl"))
     args = parser.parse_args()
     warnings.simplefilter("ignore")
-    rows = [json.loads(r) for r in args.log.read_text().splitlines()] if args.log.exists() else []
+    rows = read_rows(args.log)
     done = {(r["data"], r["method"], r["split"]) for r in rows}
-    with args.log.open("a") as log:
-        for data in args.names:
-            file = np.load(args.folder / f"{data}.npz")
-            x, y = file["x"].astype(float), file["y"].astype(float)
-            first, settings = file["train"][0], {}
-            for i, train in enumerate(file["train"][: args.splits]):
-                for method in args.methods:
-                    few = method in ("nuts", "refined") and i >= NUTS_SPLITS
-                    if (data, method, i) in done or few:
-                        continue
-                    if method not in settings:
-                        settings[method] = chosen(method, x[first], y[first])
-                    parts = x[train], y[train], x[file["test"][i]], y[file["test"][i]]
-                    began, cpu = time.perf_counter(), time.process_time()
-                    found = SETTINGS[method][0](*parts, **settings[method])
-                    found["seconds"] = time.perf_counter() - began
-                    found["cpu_seconds"] = time.process_time() - cpu
-                    row = {"data": data, "method": method, "split": i, **found}
-                    rows.append(row | {"settings": settings[method]})
-                    log.write(json.dumps(rows[-1]) + "\n")
-                    log.flush()
-                    print(rows[-1], flush=True)
+    for data in args.names:
+        file = np.load(args.folder / f"{data}.npz")
+        x, y = file["x"].astype(float), file["y"].astype(float)
+        first, settings = file["train"][0], {}
+        for i, train in enumerate(file["train"][: args.splits]):
+            for method in args.methods:
+                few = method in ("nuts", "refined") and i >= NUTS_SPLITS
+                if (data, method, i) in done or few:
+                    continue
+                if method not in settings:
+                    settings[method] = chosen(method, x[first], y[first])
+                parts = x[train], y[train], x[file["test"][i]], y[file["test"][i]]
+                began, cpu = time.perf_counter(), time.process_time()
+                found = SETTINGS[method][0](*parts, **settings[method])
+                found["seconds"] = time.perf_counter() - began
+                found["cpu_seconds"] = time.process_time() - cpu
+                row = {"data": data, "method": method, "split": i, **found}
+                rows.append(row | {"settings": settings[method]})
+                add_row(args.log, rows[-1])
+                print(rows[-1], flush=True)
     table = pd.DataFrame(rows).groupby(["data", "method"])[KEYS].agg(["mean", "sem", "size"])
     print(table.round(3).to_string())
 
