@@ -12,6 +12,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",
 ]
 autodoc_typehints = "none"  # the docstrings' own types have shapes and units
 autodoc_member_order = "bysource"
@@ -26,6 +27,8 @@ nb_execution_timeout = 1200
 nb_output_stderr = "remove"  # of other libraries, with paths of this machine
 html_theme = "pymc_sphinx_theme"
 html_title = "pymc_bnn"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_sidebars = {"**": ["globaltoc"]}

@@ -1,8 +1,9 @@
 """The site is built without a warning, and the code of all pages runs in full.
 
 ``python tests/long/docs.py`` (after ``pip install -e ".[docs]"``) builds it, notebooks included,
-without network, and looks at each link within it. ``--full`` runs each page's code as well, with
-the fits as long as they are written; minutes.
+without network, looks at each link within it, and that no page asks another host for a script, a
+style or a picture. ``--full`` runs each page's code as well, with the fits as long as they are
+written; minutes.
 """
 
 import argparse
@@ -31,21 +32,25 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.links, self.anchors = [], set()
+        self.links, self.anchors, self.parts = [], set(), []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
-        self.links += [attrs[name] for name in ("href", "src") if attrs.get(name)]
+        links = [attrs[name] for name in ("href", "src") if attrs.get(name)]
+        self.links += links
+        self.parts += [] if tag == "a" else links  # what a browser loads by itself
         self.anchors |= {attrs[name] for name in ("id", "name") if attrs.get(name)}
 
 
 def dead_links():
-    """Return links within the site that lead nowhere."""
+    """Return links within the site that lead nowhere, and parts of pages that are elsewhere."""
     written = (p for p in SITE.rglob("*.html") if p.relative_to(SITE).parts[0] != "_static")
     pages = {path: Page(path.read_text()) for path in written}
     dead = set()
     for path, page in pages.items():
+        away = [part for part in page.parts if urlsplit(part).netloc]
+        dead |= {f"{path.relative_to(SITE)}: {part} is on another host" for part in away}
         for link in page.links:
             place, anchor = urldefrag(link)
             if urlsplit(link).scheme or link.startswith("//"):
