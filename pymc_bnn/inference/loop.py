@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import Jaxpr
 from jax.sharding import Mesh
 
 from pymc_bnn.inference.metrics import Metrics
@@ -18,6 +18,7 @@ from pymc_bnn.inference.program import Program
 from pymc_bnn.inference.sources import Held, Source, Streamed
 from pymc_bnn.inference.state import State, all_finite, copy_state
 from pymc_bnn.runtime.compilation import Compiled
+from pymc_bnn.runtime.jaxprs import operations_of
 from pymc_bnn.runtime.sharding import copied, keep_replicated, replicate
 
 __all__ = ["Loop"]
@@ -228,19 +229,4 @@ def _in_one_loop(program: Program) -> Callable[..., Any]:
 
 
 def _has_convolution(jaxpr: Jaxpr) -> bool:
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "conv_general_dilated":
-            return True
-        if any(_has_convolution(inner) for inner in _inner(equation.params.values())):
-            return True
-    return False
-
-
-def _inner(values: Any) -> Iterator[Jaxpr]:
-    for value in values:
-        if isinstance(value, ClosedJaxpr):
-            yield value.jaxpr
-        elif isinstance(value, Jaxpr):
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from _inner(value)
+    return any(one.primitive.name == "conv_general_dilated" for one in operations_of(jaxpr))

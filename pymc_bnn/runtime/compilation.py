@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,15 @@ import numpy as np
 from jax._src import util  # no public way to drop one program only
 
 from pymc_bnn._checks import make_folder
+from pymc_bnn.runtime.jaxprs import largest
 
 __all__ = ["Compiled", "compilation_cache", "remembered"]
 
 _KEPT = 128  # executables
+# Elements of the largest array up to which no operation is divided among threads on CPUs: XLA does
+# it from a thousand on, and waits for each; tests/benchmarks/README.md has what it costs.
+_ONE_THREAD = 1 << 14
+_UNDIVIDED = {"xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
 _executables: OrderedDict[Any, Any] = OrderedDict()  # by a program's text
 _of_keys: OrderedDict[Any, Any] = OrderedDict()  # by what a program is made of
 
@@ -95,7 +100,8 @@ class Compiled:
 
     def _made(self, signature: Hashable, args: Any) -> Any:
         traced = self._jitted.trace(*args)
-        executable = _executable(traced.lower(), signature)
+        options = _UNDIVIDED if largest(traced.jaxpr.jaxpr) <= _ONE_THREAD else {}
+        executable = _executable(traced.lower(), signature, options)
         _forget(traced.jaxpr)
         return executable
 
@@ -177,12 +183,16 @@ def _kind(leaf: Any) -> Any:
     return type(leaf)
 
 
-def _executable(lowered: Any, signature: Any) -> Any:
+def _executable(lowered: Any, signature: Any, options: Mapping[str, str]) -> Any:
     """Compile a lowered program, or find the one that an equal program left."""
+
+    def compiled() -> Any:
+        return lowered.compile(compiler_options=dict(options))
+
     if jax.config.jax_use_simplified_jaxpr_constants:  # constants are then not in the text
-        return lowered.compile()
+        return compiled()
     text = hashlib.sha256(lowered.as_text().encode()).hexdigest()
-    return remembered(_executables, (text, signature), lowered.compile, _KEPT)
+    return remembered(_executables, (text, signature), compiled, _KEPT)
 
 
 def _forget(jaxpr: Any) -> None:
