@@ -165,8 +165,9 @@ def fit(
         posterior scales included; where a name has another shape or transform a warning lists
         what was taken and what not. The optimiser starts afresh, at its full learning rates.
     members : int, optional
-        Fits from different starts, made one after the other by one compiled program; the result is
-        their mixture (:class:`pymc_bnn.Mixture`). Weights of networks are drawn anew for each;
+        Fits from different starts by one compiled program: one after the other or, where there are
+        no callbacks and a fit is small, on as many cores at once as there are, with the same
+        numbers; the result is their mixture (:class:`pymc_bnn.Mixture`). Weights of networks are drawn anew for each;
         the first member is what the fit alone would be. Of points it is a deep ensemble
         (Lakshminarayanan et al. 2017). Not with `data`; `start` may hold values, or be a mixture
         of as many.

@@ -199,7 +199,9 @@ def test_ctrl_c_keeps_the_members_that_are_done(member, kept, caplog):
     assert len(fitted.members) == kept
     assert fitted.predict({"x": X[:2]}, draws=2)["y"].samples.shape == (2, 2)
     said = caplog.text
-    assert ("member 3 of 4 is left out: the 2 before it are kept" in said) == (member == 2)
+    assert ("members 3, 4 of 4 are left out: the 2 that had ended are kept" in said) == (
+        member == 2
+    )
 
 
 def test_a_failing_callback_loses_no_member():

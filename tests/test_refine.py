@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytest
+import xarray as xr
 from scipy import stats
 
 import pymc_bnn as bnn
 from pymc_bnn.graphs.interpreted import INTERPRETED
+from pymc_bnn.inference import chains
 from pymc_bnn.inference.draw_progress import DrawProgress
 from pymc_bnn.inference.log_joint import log_joint
 from pymc_bnn.model.whole_or_rows import take_apart
@@ -394,8 +396,11 @@ def interrupt_after(monkeypatch):
     """Let Ctrl-C be pressed once so many steps are done."""
 
     def arm(steps):
+        pressed = []
+
         def update(self, done, divergent):
-            if done > steps:
+            if done > steps and not pressed:
+                pressed.append(done)
                 os.kill(os.getpid(), signal.SIGINT)
 
         monkeypatch.setattr(DrawProgress, "update", update)
@@ -416,6 +421,14 @@ def test_ctrl_c_keeps_the_draws_so_far(simple, interrupt_after, caplog):
     assert found.sample(50).sample_stats["lp"].shape == (4, 50)
     said = f"after draw {draws:,} of 2,000,000: the {draws:,} draws of each of 4 chains"
     assert said in caplog.text
+
+
+def test_chains_are_the_same_at_once_and_in_turn(simple, monkeypatch):
+    found = []
+    for count in (1, 4):
+        monkeypatch.setattr(chains, "cores", lambda count=count: count)
+        found.append(quietly(simple[0].refine, 30, tune=30, **QUIET).sample(30).posterior)
+    xr.testing.assert_equal(*(each.dataset for each in found))
 
 
 def test_ctrl_c_in_tuning_returns_the_fit(simple, interrupt_after, caplog):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,6 +40,11 @@ class Interrupts:
         self.terminated = True
         self._pressed.set()
 
+    def pass_on(self) -> None:
+        """Let SIGTERM do what it did before, if it has come."""
+        if self.terminated:
+            signal.raise_signal(signal.SIGTERM)
+
 
 @contextmanager
 def interrupts(*, terminates: bool = False) -> Iterator[Interrupts]:
@@ -48,7 +53,7 @@ def interrupts(*, terminates: bool = False) -> Iterator[Interrupts]:
     Parameters
     ----------
     terminates : bool, optional
-        Whether SIGTERM is to be one, too. Whoever asks for it has to raise the signal again after
+        Whether SIGTERM is to be one, too. Whoever asks for it has to `pass_on` the signal after
         this context, where it does what it did before.
 
     Examples
@@ -77,18 +82,37 @@ def interrupts(*, terminates: bool = False) -> Iterator[Interrupts]:
 
 
 def say_interrupted(
-    done: int, steps: int | None, member: int = 0, members: int = 1, saved: str = ""
+    done: int,
+    steps: int | None,
+    saved: str = "",
+    left_out: Sequence[int] = (),
+    kept: int = 0,
+    members: int = 1,
 ) -> None:
     """Say, in one line, how far a fit came and what is kept.
+
+    Parameters
+    ----------
+    done, steps : int
+        Of the fit, or of the first member that was interrupted.
+    saved : str, optional
+        What else is to be said.
+    left_out : sequence of int, optional
+        Members that were interrupted, from 0, where others had ended.
+    kept, members : int, optional
+        How many had ended, of how many.
 
     Examples
     --------
     >>> say_interrupted(12, 1000)
     """
-    kept = "what it learned is returned" if done else "its start is returned"
-    if member:
-        before = f"the {member} before it are" if member > 1 else "the one before it is"
-        kept = f"member {member + 1} of {members} is left out: {before} kept"
+    if left_out:
+        those = "the one that had ended is" if kept == 1 else f"the {kept} that had ended are"
+        numbers = ", ".join(str(member + 1) for member in left_out)
+        which = f"members {numbers}" if len(left_out) > 1 else f"member {numbers}"
+        what = f"{which} of {members} {'are' if len(left_out) > 1 else 'is'} left out: {those} kept"
+    else:
+        what = "what it learned is returned" if done else "its start is returned"
     of = "" if steps is None else f" of {steps:,}"
-    text = f"fit interrupted after step {done:,}{of}: {kept}, with interrupted=True{saved}"
+    text = f"fit interrupted after step {done:,}{of}: {what}, with interrupted=True{saved}"
     say(text)

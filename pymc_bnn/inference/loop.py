@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from copy import copy
 from typing import Any
 
@@ -20,10 +20,12 @@ from pymc_bnn.inference.state import State, all_finite, copy_state
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.jaxprs import operations_of
 from pymc_bnn.runtime.sharding import copied, keep_replicated, replicate
+from pymc_bnn.runtime.turns import Launch, cores, here, results_of
 
 __all__ = ["Loop"]
 
 _ROWS = 2048  # steps whose metrics one call of the compiled loop returns
+_LARGE = 1 << 20  # numbers of a state, optimiser included, that has the machine for itself
 _STREAMED_S = 1.0  # after which a stream hands back what it has done, however many steps were asked
 
 
@@ -122,16 +124,41 @@ class Loop:
         There are fewer steps than asked for where they take long, at Ctrl-C, and where the stream
         fails, whose error comes with the next call. The state that was passed may be used up.
         """
+        return results_of([self.advancing(state, steps, interrupted)])[0]
+
+    def advancing(
+        self,
+        state: State,
+        steps: int,
+        interrupted: Callable[[], bool] = lambda: False,
+        launch: Launch = here,
+    ) -> Generator[None, None, tuple[State, Metrics, bool]]:
+        """Do the same in turn with others: it yields where it is about to wait for a program."""
         if self.from_python:
             return self._step_by_step(state, steps, interrupted)
         parts = []
         while steps:
             now = min(steps, _ROWS)
-            state, metrics = self._many(state, *self._given, now)
+            many = self._many.executable(state, *self._given, now)
+            answer = launch(many, state, *self._given, now)
+            yield
+            state, metrics = answer()
             parts.append(Metrics(*np.asarray(metrics)[:now].T))
             steps -= now
         metrics = Metrics.join(parts)
         return state, metrics, metrics.finite and all_finite(state)
+
+    @property
+    def at_once(self) -> int:
+        """How many such loops are worth running at once: as many as there are cores, if any.
+
+        Large ones use all cores as it is, and need the memory.
+        """
+        alone = self._streamed or self.from_python or self.program.mesh is not None
+        if alone or jax.default_backend() != "cpu" or jax.process_count() > 1:
+            return 1
+        numbers = sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(self.like))
+        return cores() if numbers <= _LARGE else 1
 
     def last_finite(self, kept: State, steps: int) -> tuple[State, Metrics]:
         """Return the last finite state of the steps just run, and the metrics up to it."""

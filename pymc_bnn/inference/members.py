@@ -1,10 +1,10 @@
-"""Several fits of one program from different starts, one after the other."""
+"""Several fits of one program from different starts: at once on several cores, or in turn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.position import Position
 from pymc_bnn.inference.record import Record
-from pymc_bnn.inference.run import RunOptions, run
+from pymc_bnn.inference.run import Around, Ran, RunOptions, around, running
 from pymc_bnn.inference.slot import Slot
 from pymc_bnn.inference.state import State, on_host
 
@@ -95,9 +95,11 @@ def run_members(
     slot: Callable[[int], Slot],
     like: Callable[[], State],
 ) -> tuple[list[State], list[Record], bool]:
-    """Run the loop once for each member; see :func:`pymc_bnn.inference.run.run`.
+    """Run the loop once for each member; see :func:`pymc_bnn.inference.run.running`.
 
-    Ctrl-C leaves out the member that it meets, and those behind it, where there are others.
+    Several are under way at once where the loop is small enough for that to be faster, and no
+    callbacks are to see one after the other; the numbers are the same. Ctrl-C leaves out those that
+    have not ended, if one has.
 
     Parameters
     ----------
@@ -127,36 +129,53 @@ def run_members(
     cut : bool
         Whether some were left out.
     """
-    states: list[State] = []
-    records: list[Record] = []
+    slots = [slot(member) for member in range(count)]
+    ended = {m: end for m, own in enumerate(slots) if (end := own.end(like)) is not None}
+    waiting = deque(member for member in range(count) if member not in ended)
+    cut: dict[int, Ran] = {}
 
-    def so_far(before: tuple[Any, Any], state: State, record: Record) -> Any:
-        done, left = before
-        return mixture([*done, on_host(state)], [*left, record], False)
+    def in_order() -> tuple[list[State], list[Record]]:
+        found = [ended[member] for member in sorted(ended)]
+        return [state for state, _ in found], [record for _, record in found]
 
-    for member in range(count):
-        own = slot(member)
-        if (ended := own.end(like)) is not None:
-            states.append(ended[0])
-            records.append(ended[1])
-            continue
-        try:
-            state = first(member)
-        except KeyboardInterrupt:
-            if not states:
-                raise
-            say_interrupted(0, None if plan.convergence else plan.steps, member, count)
-            break
+    def so_far(state: State, record: Record) -> Any:
+        states, records = in_order()
+        return mixture([*states, on_host(state)], [*records, record], False)
+
+    def begin(member: int, surrounding: Around) -> Generator[None, None, Ran]:
+        begins = Position.first(loop(), first(member), plan)
         shown = replace(options, member=member, members=count)
-        keep = partial(so_far, (tuple(states), tuple(records)))
-        begin = Position.first(loop(), state, plan)
-        state, record = run(begin, plan, shown, result, explain, keep, own)
-        if not record.interrupted:
-            own.finish(on_host(state), record)
-        if record.interrupted and states:
-            break
-        states.append(on_host(state))
-        records.append(record)
-        if record.interrupted:
-            break
-    return states, records, len(states) < count
+        own = slots[member]
+        return running(begins, plan, shown, result, explain, so_far, own, surrounding)
+
+    if not waiting:
+        return *in_order(), False
+    keeps = any(own.keeps for own in slots)
+    width = 1 if options.callbacks else min(loop().at_once, len(waiting))
+    under_way: dict[int, Generator[None, None, Ran]] = {}
+    last: Ran | None = None
+    with around(options, keeps, width, labels=count > 1) as surrounding:
+        interrupted = surrounding.interrupted
+        while under_way or (waiting and not (interrupted() and (ended or cut))):
+            while waiting and len(under_way) < width and not (interrupted() and under_way):
+                member = waiting.popleft()
+                under_way[member] = begin(member, surrounding)
+            for member, steps in list(under_way.items()):
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    last = end.value
+                    del under_way[member]
+                    if last.record.interrupted:
+                        cut[member] = last
+                    else:
+                        ended[member] = on_host(last.state), last.record
+                        slots[member].finish(*ended[member])
+    left_out = sorted({*cut, *waiting}) if ended else []
+    if cut or waiting or interrupted.terminated:
+        at = cut[min(cut)] if cut else last
+        how = (0, None, "") if at is None else (at.record.steps, at.known, at.saved)
+        say_interrupted(*how, left_out, len(ended), count)
+    interrupted.pass_on()
+    ended = ended or {m: (on_host(ran.state), ran.record) for m, ran in cut.items()}
+    return *in_order(), len(ended) < count

@@ -1,4 +1,4 @@
-"""The No-U-Turn sampler on a problem: chains side by side, in coordinates that a fit whitened."""
+"""The No-U-Turn sampler on a problem, in coordinates that a fit whitened."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Stats(NamedTuple):
 
 
 class Carry(NamedTuple):
-    """The state of all chains."""
+    """The state of all chains; of one without the axis."""
 
     state: Any  # blackjax's: position, log-density, gradient
     averaging: Any  # of the step size
@@ -99,6 +99,10 @@ class Nuts:
         Doublings of a trajectory at most.
     rows : int
         Steps of one call at most.
+    chains : int
+        How many there are in all.
+    side_by_side : bool
+        Whether one program makes a step of all chains; else of one.
 
     Examples
     --------
@@ -111,6 +115,8 @@ class Nuts:
     target_accept: float
     max_tree_depth: int
     rows: int
+    chains: int
+    side_by_side: bool
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -146,7 +152,7 @@ class Nuts:
 
     @cached_property
     def start(self) -> Compiled:
-        """The compiled ``start(positions, whitening, data) -> Carry``."""
+        """The compiled ``start(positions, whitening, data) -> Carry`` of all chains."""
         import blackjax
 
         begin, _, _ = self._averaging
@@ -163,22 +169,28 @@ class Nuts:
 
     @cached_property
     def advance(self) -> Compiled:
-        """The compiled ``advance(carry, key, whitening, data, stages, first, n)``.
+        """The compiled ``advance(carry, chain, key, whitening, data, stages, first, n)``.
 
-        Makes `n` steps, the first of which has a number, adapting as `stages` (rows, 2) say, and
-        returns the carry, positions (rows, chains, numbers) in the model's unconstrained space, and
-        their :class:`Stats`.
+        Makes `n` steps, the first of which has a number, adapting as `stages` (rows, 2) say, of the
+        chain of a number or, side by side, of those of several. Returns the carry, positions (rows,
+        …, numbers) in the model's unconstrained space, and their :class:`Stats`.
         """
-        step = jax.vmap(self._step, in_axes=(0, 0, 0, None, None, None))
+        axes = (0, 0, 0, None, None, None)
+        step = jax.vmap(self._step, in_axes=axes) if self.side_by_side else self._step
 
         def run(
-            carry: Carry, key: Any, whitening: Whitening, data: Any, stages: Any, first: Any, n: Any
+            carry: Carry,
+            chain: Any,
+            key: Any,
+            whitening: Whitening,
+            data: Any,
+            stages: Any,
+            first: Any,
+            n: Any,
         ) -> Any:
-            chains, numbers = whitening.loc.shape
-
             def once(i: Any, carry: Carry) -> Any:
-                keys = jax.random.split(jax.random.fold_in(key, first + i), chains)
-                return step(carry, keys, whitening, data, stages[i, 0], stages[i, 1])
+                keys = jax.random.split(jax.random.fold_in(key, first + i), self.chains)
+                return step(carry, keys[chain], whitening, data, stages[i, 0], stages[i, 1])
 
             def body(i: Any, kept: Any) -> Any:
                 carry, positions, stats = kept
@@ -190,7 +202,7 @@ class Nuts:
 
             _, shapes = jax.eval_shape(once, 0, carry)
             stats = jax.tree.map(lambda s: jnp.zeros((self.rows, *s.shape), s.dtype), shapes)
-            positions = jnp.zeros((self.rows, chains, numbers), whitening.loc.dtype)
+            positions = jnp.zeros((self.rows, *whitening.loc.shape), whitening.loc.dtype)
             return jax.lax.fori_loop(0, n, body, (carry, positions, stats))
 
         return Compiled(run)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pymc_bnn.inference.metrics import Metrics
 
-__all__ = ["Bar", "Progress", "kind_of_bar"]
+__all__ = ["Bar", "Progress", "Row", "kind_of_bar"]
 
 
 class Bar:
@@ -91,33 +91,59 @@ def kind_of_bar() -> type:
 
 
 class Progress(Bar):
-    """A rich progress bar: steps, rate, remaining time and a smoothed ELBO.
+    """A rich progress bar, or one below the other: steps, rate, remaining time, a smoothed ELBO.
 
     Parameters
     ----------
-    steps : int or None
-        Steps in all; None where nobody knows yet.
-    per_epoch : int
-        Steps of an epoch; the ELBO is averaged over as many, at least 50.
-    label : str, optional
-        Said before the bar.
+    labels : bool, optional
+        Whether something is said before each bar.
     enabled : bool, optional
         False shows nothing.
 
     Examples
     --------
     >>> import numpy as np
-    >>> with Progress(10, 1, enabled=False) as progress:
-    ...     progress.update(5, Metrics(np.ones(5), np.ones(5), np.zeros(5)))
+    >>> with Progress(enabled=False) as progress:
+    ...     row = progress.row(10, 1)
+    ...     row.update(5, Metrics(np.ones(5), np.ones(5), np.zeros(5)))
     """
 
-    def __init__(self, steps: int | None, per_epoch: int, label: str = "", *, enabled: bool = True):
-        self._window = max(50, per_epoch)
-        self._recent = Metrics.join([])
+    def __init__(self, *, labels: bool = False, enabled: bool = True):
         if enabled:
-            before, rate = [label] if label else [], ["{task.fields[rate]}"]
+            before, rate = ["{task.description}"] if labels else [], ["{task.fields[rate]}"]
             self._make(before, rate, "ELBO {task.fields[elbo]}", percent=True)
-            self._task = self._bar.add_task("", total=steps, rate="compiling", elbo="–")
+
+    def row(self, steps: int | None, per_epoch: int, label: str = "") -> Row:
+        """Add a bar.
+
+        Parameters
+        ----------
+        steps : int or None
+            Steps in all; None where nobody knows yet.
+        per_epoch : int
+            Steps of an epoch; the ELBO is averaged over as many, at least 50.
+        label : str, optional
+            Said before it.
+        """
+        if self._bar is not None:
+            self._bar.add_task(label, total=steps, rate="compiling", elbo="–")
+            self._bar.refresh()
+        return Row(self._bar, max(50, per_epoch))
+
+
+class Row:
+    """One bar, the last that was added; without rich's nothing is shown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Row(None, 50).update(5, Metrics(np.ones(5), np.ones(5), np.zeros(5)))
+    """
+
+    def __init__(self, bar: Any, window: int):
+        self._bar, self._window = bar, window
+        self._recent = Metrics.join([])
+        self._task = None if bar is None else bar.tasks[-1]
 
     def update(self, done: int, metrics: Metrics, steps: int | None = None) -> None:
         """Show that `done` of `steps` (if known) are done, and what the last of them left."""
@@ -125,7 +151,8 @@ class Progress(Bar):
             return
         self._recent = Metrics.join([self._recent, metrics]).last(self._window)
         elbo = self._recent.elbo.mean()
-        rate = f"{speed:,.1f} steps/s" if (speed := self._speed) else ""
-        self._bar.tasks[0].total = steps  # which update() would not forget
-        self._bar.update(self._task, completed=done, rate=rate, elbo=f"{elbo:,.5g}")
+        speed = self._task.finished_speed or self._task.speed
+        rate = f"{speed:,.1f} steps/s" if speed else ""
+        self._task.total = steps  # which update() would not forget
+        self._bar.update(self._task.id, completed=done, rate=rate, elbo=f"{elbo:,.5g}")
         self._bar.refresh()

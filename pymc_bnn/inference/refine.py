@@ -1,21 +1,21 @@
-"""Refining a fit by NUTS: chains that start where the fit ended, run in pieces."""
+"""Refining a fit by NUTS: chains that start where the fit ended."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from pymc_bnn._checks import check_positive, invalid, optional_library, set_int, warn
 from pymc_bnn.guides import MeanField
-from pymc_bnn.inference.draw_progress import DrawProgress, say_stopped
+from pymc_bnn.inference.chains import Start, apart, run_chains
 from pymc_bnn.inference.interrupts import interrupts
 from pymc_bnn.inference.log_joint import log_joint
-from pymc_bnn.inference.nuts import Nuts, Stats, Whitening, stages_of
+from pymc_bnn.inference.nuts import Nuts, Stats, Whitening
 from pymc_bnn.inference.start import first_scales
 from pymc_bnn.model.absent import check_there
 from pymc_bnn.model.problem import Problem
@@ -27,10 +27,10 @@ from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import key_of, seed_of
 from pymc_bnn.runtime.precision import narrow, precision
 from pymc_bnn.runtime.sharding import replicate
+from pymc_bnn.runtime.turns import cores
 
 __all__ = ["NutsOptions", "Refinement", "check_refinable", "refine"]
 
-_PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
 _PIECE_BYTES, _PIECE_ROWS = 2**25, 64  # of the draws that one call returns, at most
 _TIMED, _TIMED_S = 5, 1.0  # calls at most, and seconds, to time one
 _CHAINS = 4  # of a single fit
@@ -176,16 +176,25 @@ def refine(
         rows = max(1, min(_PIECE_ROWS, _PIECE_BYTES // (chains * numbers * itemsize)))
         density = log_joint(problem.terms, problem.dtype)
         accept, depth = float(options.target_accept), int(options.max_tree_depth)
-        sampler = Nuts(problem, density, accept, depth, rows)
+        side_by_side = jax.default_backend() != "cpu"
+        sampler = Nuts(problem, density, accept, depth, rows, chains, side_by_side)
         arrays = problem.terms.arrays().items()
         data = replicate({name: narrow(v, problem.dtype) for name, v in arrays}, None)
         began = time.perf_counter()
         with interrupts() as interrupted:
             whitening = _whitening(sampler, members)
             carry = _first(sampler, members, whitening, data, seed)
-            start = _Start(key_of(seed, "refine"), carry, whitening, data, chains)
-            estimate = _estimate(sampler, start, options)
-            done, positions, stats = _run(sampler, start, options, estimate, interrupted)
+            given = key_of(seed, "refine"), data
+            together = Start(carry, np.arange(chains, dtype=np.int32), whitening)
+            starts = [together] if side_by_side else apart(together)
+            estimate = _estimate(sampler, together, starts, given, options)
+            label = (
+                f"NUTS, {chains} chain{'s' if chains > 1 else ''}, at most {_duration(estimate)}:"
+            )
+            steps, shown = (options.tune, options.draws), options.progressbar
+            done, positions, stats = run_chains(
+                sampler, starts, given, *steps, label, shown, interrupted
+            )
         seconds = time.perf_counter() - began
     if done <= options.tune:
         return None
@@ -201,16 +210,6 @@ def refine(
         done < options.tune + options.draws,
         estimate,
     )
-
-
-class _Start(NamedTuple):
-    """Where chains begin, and what they are given."""
-
-    key: jax.Array
-    carry: Any
-    whitening: Whitening
-    data: Any
-    chains: int
 
 
 def _chains(posterior: Posterior, chains: int | None) -> tuple[list[Posterior], tuple[float, ...]]:
@@ -280,7 +279,13 @@ def _check_size(options: NutsOptions, chains: int, numbers: int, itemsize: int) 
         raise invalid("draws", "need no more than 2 GiB of memory", got, "choose fewer draws")
 
 
-def _estimate(sampler: Nuts, start: _Start, options: NutsOptions) -> float:
+def _estimate(
+    sampler: Nuts,
+    together: Start,
+    starts: Sequence[Start],
+    given: tuple[Any, Any],
+    options: NutsOptions,
+) -> float:
     """Return the seconds that all steps take if trajectories are as long as they may be.
 
     A gradient is timed first, in case it is slow; then a trajectory of the full length.
@@ -292,19 +297,22 @@ def _estimate(sampler: Nuts, start: _Start, options: NutsOptions) -> float:
     """
     longest, steps = 2**options.max_tree_depth - 1, options.tune + options.draws
     allowed = np.inf if options.max_minutes is None else 60 * options.max_minutes
-    given = start.carry.state.position, start.whitening, start.data
-    seconds = _seconds(sampler.start, given) * steps * longest
+    key, data = given
+    at = together.carry.state.position, together.whitening, data
+    seconds = _seconds(sampler.start, at) * steps * longest
     if seconds < allowed:
-        tiny = start.carry._replace(step_size=start.carry.step_size * 1e-4)  # never turns
+        carry, chain, whitening = starts[0]
+        tiny = carry._replace(step_size=carry.step_size * carry.step_size.dtype.type(1e-4))
         stages = np.zeros((sampler.rows, 2), np.int32)
-        given = tiny, start.key, start.whitening, start.data, stages, np.int32(0), np.int32(1)
-        seconds = _seconds(sampler.advance, given) * steps
+        one = tiny, chain, key, whitening, data, stages, np.int32(0), np.int32(1)  # never turns
+        turns = -(-len(starts) // cores())  # of the runs
+        seconds = _seconds(sampler.advance, one) * steps * turns
     if seconds > allowed:
         minutes, each = seconds / 60, 1000 * seconds / steps / longest
         rule = f"need no more than {options.max_minutes:g} minutes"
         got = (
             f"up to {minutes:,.0f}: {steps:,} steps of up to {longest} leapfrogs, "
-            f"{each:.3g} ms each for {start.chains} chains"
+            f"{each:.3g} ms each for {sampler.chains} chains"
         )
         allow = f"pass max_minutes={np.ceil(minutes):.0f} to wait, or a lower max_tree_depth"
         raise invalid("draws and tune", rule, got, f"choose fewer, {allow}")
@@ -319,48 +327,6 @@ def _seconds(function: Compiled, given: tuple[Any, ...]) -> float:
         jax.block_until_ready(compiled(*given))
         found.append(time.perf_counter() - began)
     return min(found)
-
-
-def _run(
-    sampler: Nuts, start: _Start, options: NutsOptions, estimate: float, interrupted: Any
-) -> tuple[int, np.ndarray, Stats]:
-    """Make all steps in pieces; return how many were made, the draws and their statistics."""
-    tune, total, rows = options.tune, options.tune + options.draws, sampler.rows
-    stages = stages_of(tune, options.draws)
-    stages = np.concatenate([stages, np.zeros((rows, 2), np.int32)])
-    key, carry, whitening, data, chains = start
-    kept: list[Any] = []
-    done, piece, divergent = 0, 1, 0
-    label = f"NUTS, {chains} chain{'s' if chains > 1 else ''}, at most {_duration(estimate)}:"
-    with DrawProgress(tune, options.draws, label, enabled=options.progressbar) as bar:
-        given = key, whitening, data, stages[:rows], np.int32(0), np.int32(1)
-        advance = sampler.advance.executable(carry, *given)
-        while done < total and not interrupted():
-            now = min(piece, rows, total - done)
-            now = min(now, tune - done) if done < tune else now
-            began = time.perf_counter()
-            part = stages[done : done + rows]
-            given = key, whitening, data, part, np.int32(done), np.int32(now)
-            carry, positions, stats = jax.block_until_ready(advance(carry, *given))
-            took = max(time.perf_counter() - began, 1e-9)
-            if done >= tune:
-                stats = Stats(*(_first_of(value, now) for value in stats))
-                kept.append((_first_of(positions, now), stats))
-                divergent += int(stats.diverging.sum())
-            done += now
-            bar.update(done, divergent)
-            piece = max(1, min(2 * piece, int(_PIECE_S * now / took)))
-    if done < total:
-        say_stopped(done, tune, options.draws, chains)
-    if not kept:
-        return done, np.zeros(0), Stats(*[np.zeros(0)] * len(Stats._fields))
-    positions = np.concatenate([p for p, _ in kept])
-    return done, positions, Stats(*map(np.concatenate, zip(*(s for _, s in kept), strict=True)))
-
-
-def _first_of(array: jax.Array, count: int) -> np.ndarray:
-    """Return the first few in host memory; JAX would compile a program for each number of them."""
-    return np.asarray(array)[:count].copy()
 
 
 def _duration(seconds: float) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -17,7 +16,7 @@ from pymc_bnn._checks import invalid, set_int
 from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.inference.ending import Ending
 from pymc_bnn.inference.info import Info
-from pymc_bnn.inference.interrupts import interrupts, say_interrupted
+from pymc_bnn.inference.interrupts import Interrupts, interrupts, say_interrupted
 from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.plan import Plan
@@ -27,8 +26,9 @@ from pymc_bnn.inference.record import Record
 from pymc_bnn.inference.rescues import Rescues
 from pymc_bnn.inference.slot import Slot
 from pymc_bnn.inference.state import State
+from pymc_bnn.runtime.turns import Launch, here, in_threads, results_of
 
-__all__ = ["RunOptions", "run"]
+__all__ = ["Around", "Ran", "RunOptions", "around", "run", "running"]
 
 _PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
 _KEEPING = 1 / 20  # share of the time at most for keeping the last good state: long pieces else
@@ -80,6 +80,36 @@ class RunOptions:
         return self.chunk_steps or (per_epoch if per_epoch > 1 else _STEPS)
 
 
+@dataclass(frozen=True)
+class Around:
+    """What surrounds runs: the bars, the flag of Ctrl-C, and where programs are computed.
+
+    Examples
+    --------
+    >>> Around.__name__
+    'Around'
+    """
+
+    bars: Progress
+    interrupted: Interrupts
+    launch: Launch = here
+
+
+class Ran(NamedTuple):
+    """How a run ended; for `say_interrupted` what was known of its length, and what is saved.
+
+    Examples
+    --------
+    >>> Ran._fields
+    ('state', 'record', 'known', 'saved')
+    """
+
+    state: State
+    record: Record
+    known: int | None
+    saved: str
+
+
 def run(
     begin: Position,
     plan: Plan,
@@ -89,9 +119,67 @@ def run(
     keep: Callable[[State, Record], Any],
     slot: Slot | None = None,
 ) -> tuple[State, Record]:
+    """Drive a loop in pieces, and the callbacks between chunks; see :func:`running`.
+
+    Returns
+    -------
+    state : State
+        The last one.
+    record : Record
+        Metrics of all steps.
+    """
+    slot = slot or Slot()
+    with around(options, slot.keeps) as surrounding:
+        one = running(begin, plan, options, result, explain, keep, slot, surrounding)
+        [ran] = results_of([one])
+    if ran.record.interrupted or surrounding.interrupted.terminated:
+        say_interrupted(ran.record.steps, ran.known, saved=ran.saved)
+    surrounding.interrupted.pass_on()
+    return ran.state, ran.record
+
+
+@contextmanager
+def around(
+    options: RunOptions, keeps: bool = False, count: int = 1, *, labels: bool = False
+) -> Iterator[Around]:
+    """Show bars, and look for Ctrl-C, and where something is kept for SIGTERM.
+
+    Whoever uses it passes that on at the end.
+
+    Parameters
+    ----------
+    options : RunOptions
+        Whether bars are shown.
+    keeps : bool, optional
+        Whether runs are kept.
+    count : int, optional
+        How many programs are computed at once.
+    labels : bool, optional
+        Whether bars have labels.
+    """
+    shown = options.progressbar and jax.process_index() == 0
+    with (
+        in_threads(count) as launch,
+        Progress(labels=labels or bool(options.label), enabled=shown) as bars,
+        interrupts(terminates=keeps) as interrupted,
+    ):
+        yield Around(bars, interrupted, launch)
+
+
+def running(
+    begin: Position,
+    plan: Plan,
+    options: RunOptions,
+    result: Callable[[State, Record], Any],
+    explain: Callable[[Loop, State], str],
+    keep: Callable[[State, Record], Any],
+    slot: Slot,
+    around: Around,
+) -> Generator[None, None, Ran]:
     """Drive a loop in pieces, and the callbacks between chunks.
 
-    A piece takes about a third of a second, or longer where the state is large.
+    A piece takes about a third of a second, or longer where the state is large. Where it is about
+    to wait for a piece it yields, so that others can go on.
 
     Parameters
     ----------
@@ -108,15 +196,15 @@ def run(
         Says of a loop and its last finite state why the next step is not finite.
     keep : callable
         Makes of them what errors are given: the members before, too.
-    slot : Slot, optional
+    slot : Slot
         Where positions are kept; if there are some the run goes on from the last.
+    around : Around
+        What it may share with others.
 
     Returns
     -------
-    state : State
-        The last one.
-    record : Record
-        Metrics of all steps.
+    Ran
+        The last state, and the metrics of all steps.
 
     Raises
     ------
@@ -125,19 +213,20 @@ def run(
     Exception
         What a callback or a stream raised, with an `approximation`.
     """
-    slot, per_epoch, callbacks = slot or Slot(), plan.per_epoch, options.callbacks
+    per_epoch, callbacks, interrupted = plan.per_epoch, options.callbacks, around.interrupted
     chunk = options.chunk(per_epoch)
     at = slot.begin(begin, plan, callbacks)
     give_back(callbacks, at.callbacks)
     rescues = Rescues(options.recover, at)
     loop, state, ends, found, done, in_chunk = at.parts()
     in_chunk, cut, started = in_chunk % chunk, False, time.perf_counter() - at.elapsed_s
+    saved = ""
     piece = 1 if jax.process_count() == 1 else chunk
     kept = state
     asked = [getattr(callback, "at_steps", None) for callback in callbacks]  # None: every chunk
     stops = {step for steps_asked in asked for step in steps_asked or ()}
 
-    def here(state: State) -> Position:
+    def position(state: State) -> Position:
         elapsed, seen = time.perf_counter() - started, states_of(callbacks)
         now = loop, state, copy(ends), tuple(found), done, in_chunk, elapsed, seen
         return Position(*now, *rescues.kept)
@@ -164,13 +253,9 @@ def run(
         for callback in beginning:
             callback.on_begin(state, info)
     try:
-        shown = options.progressbar and jax.process_index() == 0
         label = f"{options.member + 1}/{options.members}" if options.members > 1 else options.label
-        with (
-            _told_of_the_end(callbacks),
-            Progress(ends.known, per_epoch, label, enabled=shown) as bar,
-            interrupts(terminates=slot.keeps) as interrupted,
-        ):
+        bar = around.bars.row(ends.known, per_epoch, label)
+        with _told_of_the_end(callbacks):
             if done:
                 bar.update(done, Metrics.join(found), ends.known)
             while done < ends.next and not interrupted():
@@ -181,10 +266,11 @@ def run(
                 began = time.perf_counter()
                 kept = loop.keep(state)
                 copied = time.perf_counter()
-                rescues.look(done, loop, partial(here, kept))
-                slot.look(done, partial(here, kept))
+                rescues.look(done, loop, partial(position, kept))
+                slot.look(done, partial(position, kept))
                 stepped = time.perf_counter()
-                state, metrics, finite = loop.advance(state, now, interrupted)
+                answer = loop.advancing(state, now, interrupted, around.launch)
+                state, metrics, finite = yield from answer
                 took = max(time.perf_counter() - stepped, 1e-9)
                 if not finite:
                     kept, before = loop.last_finite(kept, now)
@@ -239,10 +325,7 @@ def run(
         error.add_note("What was fitted so far is kept in this error's `approximation`.")
         raise
     if cut or (interrupted.terminated and done == ends.next):
-        saved = slot.leave(done, partial(here, state))
-        say_interrupted(done, ends.known, options.member, options.members, saved)
-    if interrupted.terminated:  # what it did before
-        signal.raise_signal(signal.SIGTERM)
+        saved = slot.leave(done, partial(position, state))
     state = ends.better(loop.whole(state), found)
     record = Record(
         Metrics.join(found), cut, ends.rise, ends.settled, ends.gain, rescues.recoveries
@@ -252,7 +335,7 @@ def run(
     except UserWarning as error:  # where warnings are errors
         error.approximation = keep(state, record)
         raise
-    return state, record
+    return Ran(state, record, ends.known, saved)
 
 
 @contextmanager

@@ -116,9 +116,11 @@ def test_bars_in_notebooks_redraw_one_output_without_widgets(fits, console, monk
     fits["one"].predict(draws=4, random_seed=1)
     assert len(shown) >= 4
     assert "4/4" in shown[-1]["text/plain"]
-    with Progress(10, 1, "a fit") as bar:
-        bar.update(10, Metrics(np.ones(10), np.ones(10), np.zeros(10)), 10)
-    assert "10/10" in shown[-1]["text/html"]
+    with Progress(labels=True) as bars:
+        for label in ("a fit", "another"):
+            bars.row(10, 1, label).update(10, Metrics(np.ones(10), np.ones(10), np.zeros(10)), 10)
+    assert shown[-1]["text/html"].count("10/10") == 2
+    assert "another" in shown[-1]["text/html"]
 
 
 # Tables and pictures -----------------------------------------------------------------------------

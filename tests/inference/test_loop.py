@@ -40,10 +40,10 @@ def test_keeping_the_last_good_state_takes_a_twentieth_at_most(monkeypatch, copy
     clock, pieces = [0.0], []
 
     class Timed(Loop):
-        def advance(self, state, steps, interrupted=None):
+        def advancing(self, state, steps, *others):
             clock[0] += 0.01 * steps
             pieces.append(steps)
-            return super().advance(state, steps, interrupted)
+            return super().advancing(state, steps, *others)
 
     def copy(state):
         clock[0] += copying
