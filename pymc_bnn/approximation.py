@@ -320,12 +320,12 @@ class Approximation(Resumes, Result):
         r"""Sample the posterior by NUTS (blackjax), from where the fit ended.
 
         Chains run on all data, on CPUs as many at once as there are cores and on GPUs all side by
-        side, in the coordinates u of z = loc + scale · u, where loc
-        and scale are means and standard deviations of the fit (of the chain's own member), so that
-        little is left to tune: step sizes, and variances by Stan's windows. The draws are those of
-        the model's own posterior, whatever the guide: of weight 1 where the fit was cold, without
-        dropout, and with a distribution for what was a point. Chains that begin in different modes
-        stay there, as the members did.
+        side, in the coordinates u of z = loc + scale · u, where loc and scale are means and
+        standard deviations of the fit (of the chain's own member), so that little is left to tune:
+        step sizes, and variances by Stan's windows. The draws are those of the model's own
+        posterior, whatever the guide: of weight 1 where the fit was cold, without dropout, and with
+        a distribution for what was a point. Chains that begin in different modes stay there, as the
+        members did.
 
         Parameters
         ----------

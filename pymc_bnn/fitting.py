@@ -167,10 +167,10 @@ def fit(
     members : int, optional
         Fits from different starts by one compiled program: one after the other or, where there are
         no callbacks and a fit is small, on as many cores at once as there are, with the same
-        numbers; the result is their mixture (:class:`pymc_bnn.Mixture`). Weights of networks are drawn anew for each;
-        the first member is what the fit alone would be. Of points it is a deep ensemble
-        (Lakshminarayanan et al. 2017). Not with `data`; `start` may hold values, or be a mixture
-        of as many.
+        numbers; the result is their mixture (:class:`pymc_bnn.Mixture`). Weights of networks are
+        drawn anew for each; the first member is what the fit alone would be. Of points it is a deep
+        ensemble (Lakshminarayanan et al. 2017). Not with `data`; `start` may hold values, or be a
+        mixture of as many.
     optimizer : optax.GradientTransformation, optional
         For the loss −ELBO/N. By default :func:`pymc_bnn.adam` with the two learning rates.
     learning_rate, scale_learning_rate : float, optional
