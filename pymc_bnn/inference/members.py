@@ -15,7 +15,7 @@ from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.position import Position
 from pymc_bnn.inference.record import Record
-from pymc_bnn.inference.run import Around, Ran, RunOptions, around, running
+from pymc_bnn.inference.run import Around, Ran, RunOptions, running, surrounded
 from pymc_bnn.inference.slot import Slot
 from pymc_bnn.inference.state import State, on_host
 
@@ -142,11 +142,11 @@ def run_members(
         states, records = in_order()
         return mixture([*states, on_host(state)], [*records, record], False)
 
-    def begin(member: int, surrounding: Around) -> Generator[None, None, Ran]:
+    def begin(member: int, around: Around) -> Generator[None, None, Ran]:
         begins = Position.first(loop(), first(member), plan)
         shown = replace(options, member=member, members=count)
         own = slots[member]
-        return running(begins, plan, shown, result, explain, so_far, own, surrounding)
+        return running(begins, plan, shown, result, explain, so_far, own, around)
 
     if not waiting:
         return *in_order(), False
@@ -154,12 +154,12 @@ def run_members(
     width = 1 if options.callbacks else min(loop().at_once, len(waiting))
     under_way: dict[int, Generator[None, None, Ran]] = {}
     last: Ran | None = None
-    with around(options, keeps, width, labels=count > 1) as surrounding:
-        interrupted = surrounding.interrupted
+    with surrounded(options, keeps, width, labels=count > 1) as around:
+        interrupted = around.interrupted
         while under_way or (waiting and not (interrupted() and (ended or cut))):
             while waiting and len(under_way) < width and not (interrupted() and under_way):
                 member = waiting.popleft()
-                under_way[member] = begin(member, surrounding)
+                under_way[member] = begin(member, around)
             for member, steps in list(under_way.items()):
                 try:
                     next(steps)

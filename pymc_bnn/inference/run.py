@@ -28,7 +28,7 @@ from pymc_bnn.inference.slot import Slot
 from pymc_bnn.inference.state import State
 from pymc_bnn.runtime.turns import Launch, here, in_threads, results_of
 
-__all__ = ["Around", "Ran", "RunOptions", "around", "run", "running"]
+__all__ = ["Around", "Ran", "RunOptions", "run", "running", "surrounded"]
 
 _PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
 _KEEPING = 1 / 20  # share of the time at most for keeping the last good state: long pieces else
@@ -129,17 +129,17 @@ def run(
         Metrics of all steps.
     """
     slot = slot or Slot()
-    with around(options, slot.keeps) as surrounding:
-        one = running(begin, plan, options, result, explain, keep, slot, surrounding)
+    with surrounded(options, slot.keeps) as around:
+        one = running(begin, plan, options, result, explain, keep, slot, around)
         [ran] = results_of([one])
-    if ran.record.interrupted or surrounding.interrupted.terminated:
+    if ran.record.interrupted or around.interrupted.terminated:
         say_interrupted(ran.record.steps, ran.known, saved=ran.saved)
-    surrounding.interrupted.pass_on()
+    around.interrupted.pass_on()
     return ran.state, ran.record
 
 
 @contextmanager
-def around(
+def surrounded(
     options: RunOptions, keeps: bool = False, count: int = 1, *, labels: bool = False
 ) -> Iterator[Around]:
     """Show bars, and look for Ctrl-C, and where something is kept for SIGTERM.

@@ -100,7 +100,8 @@ class Compiled:
 
     def _made(self, signature: Hashable, args: Any) -> Any:
         traced = self._jitted.trace(*args)
-        options = _UNDIVIDED if largest(traced.jaxpr.jaxpr) <= _ONE_THREAD else {}
+        small = jax.default_backend() == "cpu" and largest(traced.jaxpr.jaxpr) <= _ONE_THREAD
+        options = _UNDIVIDED if small else {}
         executable = _executable(traced.lower(), signature, options)
         _forget(traced.jaxpr)
         return executable
