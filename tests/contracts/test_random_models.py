@@ -10,7 +10,7 @@ from tests.support.random_models import check, random_spec, specs
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Every step uses all")
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(specs())
 def test_random_models_have_pymcs_numbers(spec):
     check(spec, steps=0, elbo=spec.choices["seed"] == 0, draws=25)

@@ -246,6 +246,7 @@ def test_cache_folder_must_be_a_folder(tmp_path):
         bnn.compilation_cache(tmp_path / "file")
 
 
+@pytest.mark.long
 def test_nothing_of_a_fit_outlives_it():
     def left():
         for _ in range(3):  # what one collection lets go of in JAX's caches is the next one's
