@@ -19,7 +19,7 @@ from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.position import Position
 from pymc_bnn.inference.prepare import held, stream_again
 from pymc_bnn.inference.record import Record
-from pymc_bnn.inference.run import RunOptions, run
+from pymc_bnn.inference.run import Run, RunOptions, run
 from pymc_bnn.inference.state import State, of_host, on_host
 from pymc_bnn.model.absent import check_there
 from pymc_bnn.prediction.requests import warn_of_changed_data
@@ -158,7 +158,7 @@ class Resumes:
                     recoveries=record.recoveries,
                 )
                 why = partial(explain, problem)
-                state, now = run(begin, plan, options, result, why, result, slot)
+                state, now = run(Run(begin, plan, options, result, why, result, slot))
                 if not now.interrupted:
                     slot.finish(on_host(state), now)
                 return result(state, now)

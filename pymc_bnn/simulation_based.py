@@ -33,7 +33,7 @@ from pymc_bnn.inference.plan import Length
 from pymc_bnn.inference.position import Position
 from pymc_bnn.inference.prepare import DataOptions, held, prepare
 from pymc_bnn.inference.progress import Bar
-from pymc_bnn.inference.run import RunOptions, run
+from pymc_bnn.inference.run import Run, RunOptions, run
 from pymc_bnn.inference.simulating import Arrays, simulate, simulated_data
 from pymc_bnn.inference.vi import VI
 from pymc_bnn.model.checks import check_model, current_model
@@ -321,7 +321,7 @@ class _Refits:
         state, options = self.program.stages[0].init(seed), self.task.options
         plan = self.program.plan
         begin = Position.first(loop, state, plan)
-        state, _ = run(begin, plan, options, _nothing, why, _nothing)
+        state, _ = run(Run(begin, plan, options, _nothing, why, _nothing))
         stopped = options.callbacks[0].interrupted()
         return None if stopped else self.program.posterior(state)
 

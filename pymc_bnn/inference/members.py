@@ -15,9 +15,10 @@ from pymc_bnn.inference.loop import Loop
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.position import Position
 from pymc_bnn.inference.record import Record
-from pymc_bnn.inference.run import Around, Ran, RunOptions, running, surrounded
+from pymc_bnn.inference.run import Around, Ran, Run, RunOptions, running, surrounded
 from pymc_bnn.inference.slot import Slot
 from pymc_bnn.inference.state import State, on_host
+from pymc_bnn.runtime.turns import results_of
 
 __all__ = ["Records", "member_seed", "run_members", "stack_states", "state_of"]
 
@@ -130,52 +131,40 @@ def run_members(
         Whether some were left out.
     """
     slots = [slot(member) for member in range(count)]
-    ended = {m: end for m, own in enumerate(slots) if (end := own.end(like)) is not None}
-    waiting = deque(member for member in range(count) if member not in ended)
-    cut: dict[int, Ran] = {}
+    ends = {member: own.end(like) for member, own in enumerate(slots)}
+    runs = {member: Ran(*end, None, "") for member, end in ends.items() if end is not None}
+    waiting = deque(member for member in range(count) if member not in runs)
 
-    def in_order() -> tuple[list[State], list[Record]]:
-        found = [ended[member] for member in sorted(ended)]
-        return [state for state, _ in found], [record for _, record in found]
+    def ended() -> list[Ran]:
+        return [runs[m] for m in sorted(runs) if not runs[m].record.interrupted]
 
     def so_far(state: State, record: Record) -> Any:
-        states, records = in_order()
-        return mixture([*states, on_host(state)], [*records, record], False)
+        before = ended()
+        states = [*(ran.state for ran in before), on_host(state)]
+        return mixture(states, [*(ran.record for ran in before), record], False)
 
-    def begin(member: int, around: Around) -> Generator[None, None, Ran]:
-        begins = Position.first(loop(), first(member), plan)
-        shown = replace(options, member=member, members=count)
-        own = slots[member]
-        return running(begins, plan, shown, result, explain, so_far, own, around)
+    def one_by_one(around: Around) -> Generator[None, None, None]:
+        # After Ctrl-C none is begun, but for the first of all.
+        while waiting and (len(waiting) == count or not around.interrupted()):
+            member = waiting.popleft()
+            begins = Position.first(loop(), first(member), plan)
+            shown, own = replace(options, member=member, members=count), slots[member]
+            how = Run(begins, plan, shown, result, explain, so_far, own)
+            ran = yield from running(how, around)
+            runs[member] = ran = ran._replace(state=on_host(ran.state))
+            if not ran.record.interrupted:
+                own.finish(ran.state, ran.record)
 
-    if not waiting:
-        return *in_order(), False
-    keeps = any(own.keeps for own in slots)
-    width = 1 if options.callbacks else min(loop().at_once, len(waiting))
-    under_way: dict[int, Generator[None, None, Ran]] = {}
-    last: Ran | None = None
-    with surrounded(options, keeps, width, labels=count > 1) as around:
-        interrupted = around.interrupted
-        while under_way or (waiting and not (interrupted() and (ended or cut))):
-            while waiting and len(under_way) < width and not (interrupted() and under_way):
-                member = waiting.popleft()
-                under_way[member] = begin(member, around)
-            for member, steps in list(under_way.items()):
-                try:
-                    next(steps)
-                except StopIteration as end:
-                    last = end.value
-                    del under_way[member]
-                    if last.record.interrupted:
-                        cut[member] = last
-                    else:
-                        ended[member] = on_host(last.state), last.record
-                        slots[member].finish(*ended[member])
-    left_out = sorted({*cut, *waiting}) if ended else []
-    if cut or waiting or interrupted.terminated:
-        at = cut[min(cut)] if cut else last
-        how = (0, None, "") if at is None else (at.record.steps, at.known, at.saved)
-        say_interrupted(*how, left_out, len(ended), count)
-    interrupted.pass_on()
-    ended = ended or {m: (on_host(ran.state), ran.record) for m, ran in cut.items()}
-    return *in_order(), len(ended) < count
+    if waiting:
+        keeps = any(own.keeps for own in slots)
+        width = 1 if options.callbacks else min(loop().at_once, len(waiting))
+        with surrounded(options, keeps, width, labels=count > 1) as around:
+            results_of([one_by_one(around) for _ in range(width)])
+        whole, cut = ended(), sorted(m for m in runs if runs[m].record.interrupted)
+        if cut or waiting or around.interrupted.terminated:
+            at = runs[cut[0]] if cut else [*runs.values()][-1]
+            left_out = sorted([*cut, *waiting]) if whole else []
+            say_interrupted(at.record.steps, at.known, at.saved, left_out, len(whole), count)
+        around.interrupted.pass_on()
+    found = ended() or [runs[member] for member in sorted(runs)]
+    return [ran.state for ran in found], [ran.record for ran in found], len(found) < count

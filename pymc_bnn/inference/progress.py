@@ -56,7 +56,11 @@ class Bar:
     @property
     def _speed(self) -> float | None:
         """Steps per second."""
-        return self._bar.tasks[0].finished_speed or self._bar.tasks[0].speed
+        return _speed_of(self._bar.tasks[0])
+
+
+def _speed_of(task: Any) -> float | None:
+    return task.finished_speed or task.speed
 
 
 def kind_of_bar() -> type:
@@ -151,8 +155,7 @@ class Row:
             return
         self._recent = Metrics.join([self._recent, metrics]).last(self._window)
         elbo = self._recent.elbo.mean()
-        speed = self._task.finished_speed or self._task.speed
-        rate = f"{speed:,.1f} steps/s" if speed else ""
+        rate = f"{speed:,.1f} steps/s" if (speed := _speed_of(self._task)) else ""
         self._task.total = steps  # which update() would not forget
         self._bar.update(self._task.id, completed=done, rate=rate, elbo=f"{elbo:,.5g}")
         self._bar.refresh()

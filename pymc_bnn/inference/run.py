@@ -28,7 +28,7 @@ from pymc_bnn.inference.slot import Slot
 from pymc_bnn.inference.state import State
 from pymc_bnn.runtime.turns import Launch, here, in_threads, results_of
 
-__all__ = ["Around", "Ran", "RunOptions", "run", "running", "surrounded"]
+__all__ = ["Around", "Ran", "Run", "RunOptions", "run", "running", "surrounded"]
 
 _PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
 _KEEPING = 1 / 20  # share of the time at most for keeping the last good state: long pieces else
@@ -110,15 +110,43 @@ class Ran(NamedTuple):
     saved: str
 
 
-def run(
-    begin: Position,
-    plan: Plan,
-    options: RunOptions,
-    result: Callable[[State, Record], Any],
-    explain: Callable[[Loop, State], str],
-    keep: Callable[[State, Record], Any],
-    slot: Slot | None = None,
-) -> tuple[State, Record]:
+class Run(NamedTuple):
+    """What is run: by `run`, or in turn with others by `running`.
+
+    Attributes
+    ----------
+    begin : Position
+        What makes the steps, and the state to begin from, which is used up.
+    plan : Plan
+        How many steps.
+    options : RunOptions
+        What is shown, and who is called.
+    result : callable
+        Makes of a state, a record and the program `of` the state what callbacks are given as
+        `approximation`.
+    explain : callable
+        Says of a loop and its last finite state why the next step is not finite.
+    keep : callable
+        Makes of them what errors are given: the members before, too.
+    slot : Slot, optional
+        Where positions are kept; if there are some the run goes on from the last.
+
+    Examples
+    --------
+    >>> Run._fields[:3]
+    ('begin', 'plan', 'options')
+    """
+
+    begin: Position
+    plan: Plan
+    options: RunOptions
+    result: Callable[[State, Record], Any]
+    explain: Callable[[Loop, State], str]
+    keep: Callable[[State, Record], Any]
+    slot: Slot = Slot()
+
+
+def run(how: Run) -> tuple[State, Record]:
     """Drive a loop in pieces, and the callbacks between chunks; see :func:`running`.
 
     Returns
@@ -128,10 +156,8 @@ def run(
     record : Record
         Metrics of all steps.
     """
-    slot = slot or Slot()
-    with surrounded(options, slot.keeps) as around:
-        one = running(begin, plan, options, result, explain, keep, slot, around)
-        [ran] = results_of([one])
+    with surrounded(how.options, how.slot.keeps) as around:
+        [ran] = results_of([running(how, around)])
     if ran.record.interrupted or around.interrupted.terminated:
         say_interrupted(ran.record.steps, ran.known, saved=ran.saved)
     around.interrupted.pass_on()
@@ -166,40 +192,12 @@ def surrounded(
         yield Around(bars, interrupted, launch)
 
 
-def running(
-    begin: Position,
-    plan: Plan,
-    options: RunOptions,
-    result: Callable[[State, Record], Any],
-    explain: Callable[[Loop, State], str],
-    keep: Callable[[State, Record], Any],
-    slot: Slot,
-    around: Around,
-) -> Generator[None, None, Ran]:
+def running(how: Run, around: Around) -> Generator[None, None, Ran]:
     """Drive a loop in pieces, and the callbacks between chunks.
 
     A piece takes about a third of a second, or longer where the state is large. Where it is about
-    to wait for a piece it yields, so that others can go on.
-
-    Parameters
-    ----------
-    begin : Position
-        What makes the steps, and the state to begin from, which is used up.
-    plan : Plan
-        How many steps.
-    options : RunOptions
-        What is shown, and who is called.
-    result : callable
-        Makes of a state, a record and the program `of` the state what callbacks are given as
-        `approximation`.
-    explain : callable
-        Says of a loop and its last finite state why the next step is not finite.
-    keep : callable
-        Makes of them what errors are given: the members before, too.
-    slot : Slot
-        Where positions are kept; if there are some the run goes on from the last.
-    around : Around
-        What it may share with others.
+    to wait for a piece it yields, so that others, with which it may share what is around it, can go
+    on.
 
     Returns
     -------
@@ -213,6 +211,7 @@ def running(
     Exception
         What a callback or a stream raised, with an `approximation`.
     """
+    begin, plan, options, result, explain, keep, slot = how
     per_epoch, callbacks, interrupted = plan.per_epoch, options.callbacks, around.interrupted
     chunk = options.chunk(per_epoch)
     at = slot.begin(begin, plan, callbacks)

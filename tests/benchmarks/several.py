@@ -19,6 +19,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pymc as pm
+from growth import network, table
 
 import pymc_bnn as bnn
 from pymc_bnn.inference.chains import Start, apart
@@ -30,23 +31,17 @@ from pymc_bnn.runtime.turns import cores, in_threads
 MEMBERS, CHAINS, DEPTH = 8, 4, 8
 
 
-def regression(rows: int, hidden: int = 50) -> pm.Model:
+def regression(rows: int) -> pm.Model:
     """A table of eight columns."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(rows, 8)).astype("float32")
-    with pm.Model() as model:
-        f = bnn.bayesian(bnn.networks.mlp((8, hidden, 1)), pm.Data("x", x))[:, 0]
-        noise = pm.HalfNormal("noise", 1)
-        pm.Normal("y", f, noise, observed=np.sin(x[:, 0] + x[:, 1]), shape=f.shape)
-    return model
+    return network((8, 50, 1), *table(rows))
 
 
-def images(network, shape: tuple[int, ...], rows: int = 2048) -> pm.Model:
+def images(net, shape: tuple[int, ...], rows: int = 2048) -> pm.Model:
     """Noise of ten classes."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(rows, *shape)).astype("float32"), rng.integers(0, 10, rows)
     with pm.Model() as model:
-        logits = bnn.bayesian(network, pm.Data("x", x))
+        logits = bnn.bayesian(net, pm.Data("x", x))
         pm.Categorical("y", logit_p=logits, observed=y, shape=logits.shape[0])
     return model
 
