@@ -6,7 +6,6 @@ import importlib
 import logging
 import operator
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,11 +26,9 @@ __all__ = [
     "make_folder",
     "optional_library",
     "say",
-    "warn",
 ]
 
 _LONGEST = 1500  # characters of a value in an error
-_PACKAGE = str(Path(__file__).parent)
 
 
 def invalid(
@@ -333,17 +330,3 @@ def say(message: str) -> None:
     >>> logging.getLogger("pymc_bnn").removeHandler(handler)
     """
     logging.getLogger("pymc_bnn").warning(message)
-
-
-def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the user's code from which the package was called.
-
-    Examples
-    --------
-    >>> import warnings
-    >>> with warnings.catch_warnings(record=True, action="always") as caught:
-    ...     warn("look here")
-    >>> str(caught[0].message)
-    'look here'
-    """
-    warnings.warn(message, category, skip_file_prefixes=(_PACKAGE,))

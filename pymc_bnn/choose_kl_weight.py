@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from pymc_bnn._checks import say
+from pymc_bnn._warnings import collected
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.data.arrays import Origin
 from pymc_bnn.data.epochs import EpochPlan
@@ -23,7 +22,7 @@ from pymc_bnn.inference.prepare import held
 from pymc_bnn.inference.tempering import Tried, path_frame, walk
 from pymc_bnn.prediction.predict import ask_density, density
 
-__all__ = ["fit_at_best_weight", "quiet"]
+__all__ = ["fit_at_best_weight"]
 
 _DRAWS = 200  # of the posterior, whose predictive densities are averaged
 _WARM = Convergence(warmup=0, first=1000)  # of fits that start where the last weight's ended
@@ -78,7 +77,7 @@ def fit_at_best_weight(
             length, start = task.length.half, last[-1].posterior
             now = replace(now, length=length, starts=[start], ends=_WARM)
         try:
-            with quiet():
+            with collected():
                 fitted = now.run(own)
         except NonFiniteError:
             if not last:
@@ -107,17 +106,3 @@ def fit_at_best_weight(
         task = replace(task, starts=[last[place].posterior])
         method = replace(method, kl_warmup=0)
     return task.fit(method, path)
-
-
-@contextmanager
-def quiet() -> Any:
-    """Leave out warnings of fits that are not returned.
-
-    Examples
-    --------
-    >>> with quiet():
-    ...     warnings.warn("unheard", UserWarning)
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield

@@ -9,8 +9,8 @@ import xarray as xr
 from arviz_stats.utils import ELPDDataLOOKFold
 
 from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._warnings import collected
 from pymc_bnn.approximation import Approximation
-from pymc_bnn.choose_kl_weight import quiet
 from pymc_bnn.data.epochs import EpochPlan
 from pymc_bnn.fit_task import Task
 from pymc_bnn.inference.holding_out import folds_of, rows_apart, take_out
@@ -119,7 +119,7 @@ def _fit_again(
     length = Length(None if plan.convergence else plan.steps)
     starts = [None] * (len(fitted.members) if isinstance(fitted, Mixture) else 1)
     options = RunOptions((), None, progressbar, label=label)
-    with precision(part.dtype), held(part, EpochPlan(n, size)) as source, quiet():
+    with precision(part.dtype), held(part, EpochPlan(n, size)) as source, collected():
         task = Task(part, source, length, None, seed, options, starts, time.perf_counter())
         again = task.run(fitted.program.method)
     if again.interrupted:

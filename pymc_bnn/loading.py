@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 
-from pymc_bnn._checks import invalid, listed, warn
+from pymc_bnn._checks import invalid, listed
+from pymc_bnn._warnings import warn
 from pymc_bnn.approximation import Approximation
+from pymc_bnn.graphs.interpreted import building
 from pymc_bnn.inference.members import Records
 from pymc_bnn.inference.refine import Refinement
 from pymc_bnn.mixture import Mixture
@@ -90,7 +92,7 @@ def load(path: Any, model: pm.Model | None = None) -> Any:
     if wrong:
         rule, repair = "be the model of the fit", "pass that one, or leave it out"
         raise invalid("model", rule, f"one in which {listed(wrong, _SHOWN)}", repair)
-    with whatever_is_wrong(path, fit):
+    with whatever_is_wrong(path, fit), building():
         if model is None:
             model = model_from_json(graph, arrays)
         problem = problem_from_json(described, arrays, model)

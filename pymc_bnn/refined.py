@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from pymc_bnn._checks import check_int, invalid, warn
+from pymc_bnn._checks import check_int, invalid
 from pymc_bnn._habits import answers
+from pymc_bnn._warnings import warn
 from pymc_bnn.diagnostics.convergence import complaint, convergence
 from pymc_bnn.inference.refine import Refinement
 from pymc_bnn.model.problem import Problem

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,8 @@ import pymc as pm
 import xarray as xr
 from pytensor.graph.basic import Variable
 
-from pymc_bnn._checks import check_int, invalid, say, warn
+from pymc_bnn._checks import check_int, invalid, say
+from pymc_bnn._warnings import collected, warn
 from pymc_bnn.diagnostics.rank_tests import rank_table
 from pymc_bnn.errors import NonFiniteError
 from pymc_bnn.fit_task import Task
@@ -223,8 +223,7 @@ def simulation_based_calibration(
     check_model(model)
     method.check(model)
     with precision(dtype):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of the model's own data
+        with collected():  # warnings of the model's own data
             problem, source = prepare(
                 model,
                 options,
@@ -292,13 +291,13 @@ class _Refits:
         try:
             if not all(np.isfinite(value).all() for value in new.values()):
                 raise NonFiniteError(f"the data drawn are not finite in {problem.dtype}", None)
-            with warnings.catch_warnings(record=True, action="always") as caught:
+            with collected() as said:
                 posterior = self._fit(problem, seed)
         except NonFiniteError as error:
             self.failed += 1
             self.why = self.why or error
             return
-        for text in dict.fromkeys(str(w.message) for w in caught):
+        for text in dict.fromkeys(said):
             kind = re.sub(r"[-\d.,e+]*\d", "#", text)
             self.warned[kind] += 1
             self.examples.setdefault(kind, text)

@@ -13,6 +13,7 @@ from scipy import stats
 
 import pymc_bnn as bnn
 from pymc_bnn import simulation_based
+from pymc_bnn._warnings import warn
 from pymc_bnn.inference.prepare import DataOptions, prepare
 from pymc_bnn.inference.simulating import simulate
 
@@ -199,7 +200,7 @@ def test_equal_warnings_of_many_fits_are_one_sentence(monkeypatch):
     run, rose = simulation_based.run, iter(range(100))
 
     def warns(*args):
-        warnings.warn(f"the ELBO rose by {next(rose)}.5e-3 nats", stacklevel=2)
+        warn(f"the ELBO rose by {next(rose)}.5e-3 nats")
         return run(*args)
 
     monkeypatch.setattr(simulation_based, "run", warns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,8 @@ from arviz_stats import loo, loo_approximate_posterior
 from arviz_stats.utils import ELPDDataLOO, ELPDDataLOOSubsample
 from scipy.special import logsumexp
 
-from pymc_bnn._checks import check_int, invalid, warn
+from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._warnings import unheard, warn
 from pymc_bnn.arviz_trees.drawn import Drawn, check_size
 from pymc_bnn.arviz_trees.tree import why_no_densities
 from pymc_bnn.diagnostics.checks.k_hat import FIRST, LEAST_DRAWS, PLAIN, USABLE, pareto_k
@@ -68,8 +68,7 @@ def leave_one_out(drawn: Drawn, observations: Any = None, progressbar: bool = Fa
     group = xr.Dataset({name: (("chain", "draw", dim), each)}, coords={dim: own})
     group = group.assign_coords(chain=range(each.shape[0]), draw=range(each.shape[1]))
     tree = xr.DataTree.from_dict({"log_likelihood": group})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # in our own words below
+    with unheard(category=UserWarning):  # in our own words below
         if drawn.dense:
             log_p, log_q = np.concatenate(seen.log_p), np.concatenate(seen.log_q)
             found = loo_approximate_posterior(tree, log_p, log_q, pointwise=True)

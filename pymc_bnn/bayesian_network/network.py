@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pymc as pm
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 from pytensor.graph.replace import graph_replace
@@ -20,6 +21,7 @@ from pymc_bnn.bayesian_network.record import NetworkInput, record_of
 from pymc_bnn.bayesian_network.sites import check_names, describe
 from pymc_bnn.bayesian_network.units import first_layers, kinds
 from pymc_bnn.graphs.dropout import mark
+from pymc_bnn.graphs.interpreted import alone
 from pymc_bnn.model.checks import current_model
 from pymc_bnn.priors import Prior, assign, build, default_prior
 from pymc_bnn.runtime.noise import seed_of
@@ -137,14 +139,27 @@ def bayesian(
     ['dense2_W', 'dense2_b', 'dense2_sigma']
     """
     model = current_model("bayesian")
-    prefix = _prefix(name)
+    _prefix(name)
     seed = seed_of(random_seed)
     if not callable(network) or isinstance(network, (type, Variable)):
         rule, repair = "be a function from a tensor to a tensor", "pass networks.mlp(…), say"
         raise invalid("network", rule, repr(network), repair, TypeError)
     if prior is not None and not isinstance(prior, Mapping):
         assign(prior, ())
-    source = as_source(x)
+    with alone():
+        return _with_variables(network, x, prior, name, seed, model)
+
+
+def _with_variables(
+    network: Callable[[TensorVariable], TensorVariable],
+    x: Any,
+    prior: Prior | Mapping[str, Prior] | None,
+    name: str | None,
+    seed: int,
+    model: pm.Model,
+) -> TensorVariable:
+    """Register the variables of parameters that are new to the model, and return the output."""
+    prefix, source = _prefix(name), as_source(x)
     x, output = apply(network, fix_shape(source))
 
     output = mark(output)

@@ -14,8 +14,9 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Variable
 from pytensor.tensor.variable import TensorConstant, TensorVariable
 
-from pymc_bnn._checks import invalid, warn
+from pymc_bnn._checks import invalid
 from pymc_bnn._frames import as_numbers, column_names, refuse_missing, reordered
+from pymc_bnn._warnings import warn
 from pymc_bnn.bayesian_network.inputs import value_of
 from pymc_bnn.model.checks import current_model
 from pymc_bnn.model.columns import remember

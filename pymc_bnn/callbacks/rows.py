@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pymc_bnn._checks import first_line, invalid, make_folder, warn
+from pymc_bnn._checks import first_line, invalid, make_folder
+from pymc_bnn._warnings import warn
 from pymc_bnn.inference.info import Info
 from pymc_bnn.inference.optimizer import learning_rate_of
 from pymc_bnn.inference.state import State

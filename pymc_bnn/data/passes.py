@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pymc_bnn._checks import warn
+from pymc_bnn._warnings import warn
 from pymc_bnn.data.epochs import StreamPlan
 
 __all__ = ["Passes"]

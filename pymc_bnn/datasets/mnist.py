@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._warnings import unheard
 from pymc_bnn.datasets.dataset import Dataset
 from pymc_bnn.datasets.files import VARIABLE, corrupt, data_home, read_idx_of, read_npz
 
@@ -242,8 +242,7 @@ def _fetch_mnist(home: Path) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import fetch_openml
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # one per network retry
+        with unheard(category=UserWarning):  # one per network retry
             fetched = fetch_openml("mnist_784", version=1, as_frame=False, data_home=str(home))
         images = np.asarray(fetched.data)
         labels = np.asarray(fetched.target).astype(np.int64)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 
-from pymc_bnn._checks import warn
+from pymc_bnn._warnings import warn
 from pymc_bnn.diagnostics.checks.calibration import calibration
 from pymc_bnn.diagnostics.checks.case import BAD, Case, Finding
 from pymc_bnn.diagnostics.checks.converged import converged

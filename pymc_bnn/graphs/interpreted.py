@@ -1,9 +1,10 @@
-"""Graphs that NumPy runs, node by node: for small ones."""
+"""PyTensor by one thread at a time, and graphs that NumPy runs, node by node: small ones."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +12,26 @@ import pytensor
 from pytensor.compile.mode import Mode
 from pytensor.link.basic import PerformLinker
 
-__all__ = ["INTERPRETED", "SIMPLIFIED", "building", "without_c"]
+__all__ = ["INTERPRETED", "SIMPLIFIED", "alone", "building", "interpreted", "without_c"]
+
+# Its settings are of the process, and a function's inputs lie in the function while it runs.
+_TURN = threading.RLock()
+
+
+@contextmanager
+def alone(**flags: Any) -> Iterator[None]:
+    """Return a context in which no other thread is, with other settings of PyTensor in it.
+
+    Two threads that change settings at once leave them changed: each puts back what it found.
+
+    Examples
+    --------
+    >>> with alone(cxx=""):
+    ...     pytensor.config.cxx
+    ''
+    """
+    with _TURN, pytensor.config.change_flags(**flags):
+        yield
 
 
 @contextmanager
@@ -30,7 +50,7 @@ def building() -> Iterator[None]:
     collects = gc.isenabled()
     gc.disable()
     try:
-        with pytensor.config.change_flags(traceback__limit=0):
+        with alone(traceback__limit=0):
             yield
     finally:
         if collects:
@@ -51,7 +71,7 @@ def without_c() -> Any:
     >>> with without_c():
     ...     point = model.initial_point()
     """
-    return pytensor.config.change_flags(cxx="")
+    return alone(cxx="")
 
 
 class _NumPyLinker(PerformLinker):
@@ -66,3 +86,41 @@ class _NumPyLinker(PerformLinker):
 INTERPRETED = Mode(linker=_NumPyLinker(), optimizer=None)
 # The same of graphs that are simplified first, for what runs hundreds of times.
 SIMPLIFIED = Mode(linker=_NumPyLinker(), optimizer="fast_compile")
+
+
+def interpreted(
+    inputs: Sequence[Any], outputs: Any, mode: Mode = INTERPRETED, **options: Any
+) -> Callable[..., Any]:
+    """Return a function of a graph that NumPy computes; threads may share it.
+
+    Parameters
+    ----------
+    inputs : sequence of Variable
+        Its arguments.
+    outputs : Variable or sequence of Variable
+        What it returns.
+    mode : Mode, optional
+        `INTERPRETED`, or `SIMPLIFIED` for what runs hundreds of times.
+    **options
+        Passed on to ``pytensor.function``.
+
+    Returns
+    -------
+    callable
+        Takes arrays, returns one or a list.
+
+    Examples
+    --------
+    >>> import pytensor.tensor as pt
+    >>> x = pt.dscalar()
+    >>> float(interpreted([x], 2 * x)(3.0))
+    6.0
+    """
+    with alone():
+        function = pytensor.function(inputs, outputs, mode=mode, **options)
+
+    def called(*args: Any) -> Any:
+        with _TURN:
+            return function(*args)
+
+    return called

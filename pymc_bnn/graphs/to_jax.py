@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import pytensor
 from pymc.logprob.utils import local_remove_check_parameter
 from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import JAX
@@ -21,6 +19,7 @@ from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.math import Sum
 from pytensor.tensor.shape import Shape_i
 
+from pymc_bnn._warnings import unheard
 from pymc_bnn.graphs.barriers import Barrier, set_barriers
 from pymc_bnn.graphs.convolutions import (
     PaddedConv,
@@ -30,7 +29,7 @@ from pymc_bnn.graphs.convolutions import (
     pool_by_reshape,
 )
 from pymc_bnn.graphs.extrema import Extremum, extremum_of_one
-from pymc_bnn.graphs.interpreted import without_c
+from pymc_bnn.graphs.interpreted import alone
 from pymc_bnn.graphs.structure import structure
 from pymc_bnn.graphs.survival import survival_as_it_is
 from pymc_bnn.graphs.together import Stack, Unstack, products_together, take_apart, work_together
@@ -153,11 +152,9 @@ def _lifted(
     graph = FunctionGraph(*take_apart(inputs, outputs), clone=True)
     with (
         precision(dtype),
-        warnings.catch_warnings(),
-        pytensor.config.change_flags(traceback__limit=0),
-        without_c(),  # constants are folded
+        unheard("Skipping .* as JAX tracing would remove it"),
+        alone(traceback__limit=0, cxx=""),  # constants are folded
     ):
-        warnings.filterwarnings("ignore", "Skipping .* as JAX tracing would remove it")
         _forget_traces(graph)
         _SIMPLIFY.rewrite(graph)
         if jax.default_backend() == "cpu":

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pymc_bnn._checks import invalid, warn
+from pymc_bnn._checks import invalid
+from pymc_bnn._warnings import warn
 from pymc_bnn.inference.convergence import Rise, rise
 from pymc_bnn.inference.metrics import Metrics
 from pymc_bnn.inference.plan import Plan

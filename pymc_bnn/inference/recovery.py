@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pymc_bnn._checks import warn
+from pymc_bnn._warnings import warn
 
 __all__ = ["EVERY", "RATE", "Recovery", "say_recovered"]
 

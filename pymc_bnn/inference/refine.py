@@ -10,7 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from pymc_bnn._checks import check_positive, invalid, optional_library, set_int, warn
+from pymc_bnn._checks import check_positive, invalid, optional_library, set_int
+from pymc_bnn._warnings import warn
 from pymc_bnn.guides import MeanField
 from pymc_bnn.inference.chains import Start, apart, run_chains
 from pymc_bnn.inference.interrupts import interrupts

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pymc_bnn._checks import warn
+from pymc_bnn._warnings import warn
 from pymc_bnn.errors import DamagedError
 from pymc_bnn.inference.plan import Plan
 from pymc_bnn.inference.position import Position, states_of

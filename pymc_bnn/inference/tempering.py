@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pymc_bnn._checks import warn
+from pymc_bnn._warnings import warn
 from pymc_bnn.inference.convergence import enough
 
 __all__ = ["KL_WEIGHTS", "Tried", "path_frame", "walk", "warn_of_kl_weight", "warn_of_rise"]

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pytensor
 from pymc.distributions.discrete import Categorical
 from pytensor.graph.basic import Variable
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.graphs.interpreted import SIMPLIFIED
+from pymc_bnn.graphs.interpreted import SIMPLIFIED, interpreted
 from pymc_bnn.model.roots import numbers_of
 
 __all__ = ["check_breadths"]
@@ -44,7 +43,7 @@ def check_breadths(
 
     Examples
     --------
-    >>> import pymc as pm, pytensor.tensor as pt
+    >>> import pymc as pm, pytensor, pytensor.tensor as pt
     >>> labels = pytensor.shared(np.zeros((5, 1), int))
     >>> check_breadths(["y"], [pm.Categorical.dist(logit_p=pt.zeros((5, 3)))], [labels])
     Traceback (most recent call last):
@@ -91,7 +90,7 @@ def _lengths(sizes: Sequence[_Size]) -> list[tuple[int, ...]]:
     """Return all lengths, computed where the graph does not state them."""
     if all(None not in size.static for size in sizes):
         return [size.static for size in sizes]
-    found = pytensor.function([], [size.graph for size in sizes], mode=SIMPLIFIED)()
+    found = interpreted([], [size.graph for size in sizes], SIMPLIFIED)()
     return [tuple(int(n) for n in lengths) for lengths in found]
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pytensor
 import pytensor.tensor as pt
 from pymc.logprob.utils import CheckParameterValue
 from pymc.variational.minibatch_rv import MinibatchRandomVariable
@@ -18,7 +17,7 @@ from pytensor.tensor.basic import MakeVector, ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.math import All, Sum
 
-from pymc_bnn.graphs.interpreted import INTERPRETED
+from pymc_bnn.graphs.interpreted import interpreted
 from pymc_bnn.model.intervals import Intervals
 from pymc_bnn.model.terms import ModelTerms
 
@@ -106,7 +105,7 @@ def conditions(terms: ModelTerms, held: bool = True) -> list[Condition]:
                 given = {i: known[i] for i in terms.inputs if i in roots and i in known}
                 if not of and len(given) == len(roots & set(terms.inputs)):
                     inputs = list(given)
-                    truth = pytensor.function(inputs, pt.all(leaf), mode=INTERPRETED)
+                    truth = interpreted(inputs, pt.all(leaf))
                     if truth(*(given[i].astype(i.type.dtype) for i in inputs)):
                         continue
                 holds, number = _relaxed(leaf)

@@ -6,7 +6,8 @@ import numpy as np
 from pymc.distributions.discrete import Bernoulli, Categorical
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import invalid, warn
+from pymc_bnn._checks import invalid
+from pymc_bnn._warnings import warn
 from pymc_bnn.model.terms import Data, ModelTerms
 
 __all__ = ["check_labels", "check_whole", "label_classes", "truncated", "warn_of_few"]

@@ -18,7 +18,7 @@ from pytensor.tensor.special import Softmax
 from pytensor.tensor.subtensor import Subtensor
 from pytensor_ml.layers import LinearLayer
 
-from pymc_bnn._checks import warn
+from pymc_bnn._warnings import warn
 from pymc_bnn.graphs.dropout import DropoutMarker
 from pymc_bnn.model.network_parts import location_of, units_of
 from pymc_bnn.model.terms import ModelTerms, Observed

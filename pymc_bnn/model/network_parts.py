@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
-import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.traversal import ancestors
@@ -18,7 +17,7 @@ from pytensor.tensor.variable import TensorVariable
 from pytensor_ml.layers import LinearLayer
 from pytensor_ml.layers.conv import ConvLayer
 
-from pymc_bnn.graphs.interpreted import INTERPRETED
+from pymc_bnn.graphs.interpreted import interpreted
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.graphs.to_jax import compiled_graph
 from pymc_bnn.model.terms import ModelTerms, Observed
@@ -220,7 +219,7 @@ def evaluator(
     if compiled:
         function = compiled_graph(inputs, list(graphs), gradient=False)
     else:
-        function = pytensor.function(inputs, list(graphs), mode=INTERPRETED)
+        function = interpreted(inputs, list(graphs))
 
     def evaluate(values: Mapping[str, Any]) -> list[np.ndarray]:
         if compiled:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pytensor.graph.traversal import ancestors
 
-from pymc_bnn._checks import warn
+from pymc_bnn._warnings import warn
 from pymc_bnn.model.network_parts import layer_nodes, location_of
 from pymc_bnn.model.terms import ModelTerms
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.builders import OpFromGraph
 from pytensor.graph.basic import Constant, Variable
@@ -22,7 +21,7 @@ from pytensor.tensor.subtensor import (
 )
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.graphs.interpreted import INTERPRETED
+from pymc_bnn.graphs.interpreted import interpreted
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.terms import ModelTerms
 
@@ -153,10 +152,9 @@ class _Evaluation:
 
     def __call__(self, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         if self.function is None:
-            self.function = pytensor.function(
+            self.function = interpreted(
                 [*self.data, *self.values],
                 self.outputs,
-                mode=INTERPRETED,
                 on_unused_input="ignore",
                 allow_input_downcast=True,
             )

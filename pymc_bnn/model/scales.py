@@ -10,7 +10,7 @@ import numpy as np
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.variable import TensorVariable
 
-from pymc_bnn._checks import warn
+from pymc_bnn._warnings import warn
 from pymc_bnn.model.network_parts import (
     evaluator,
     first_inputs,

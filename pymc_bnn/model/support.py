@@ -12,7 +12,8 @@ import numpy as np
 import pytensor.tensor as pt
 from pymc.distributions.custom import CustomDistRV, CustomSymbolicDistRV
 
-from pymc_bnn._checks import invalid, warn
+from pymc_bnn._checks import invalid
+from pymc_bnn._warnings import warn
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.conditions import Condition, conditions, law_of, op_of
 from pymc_bnn.model.terms import ModelTerms

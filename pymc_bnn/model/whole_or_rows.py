@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pymc as pm
 from pytensor.graph.basic import Variable
 
-from pymc_bnn._checks import check_int, invalid, warn
+from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._warnings import warn
 from pymc_bnn.model.columns import check_rows_aligned
 from pymc_bnn.model.decompose import divide
 from pymc_bnn.model.layers import find_layers

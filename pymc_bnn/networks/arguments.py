@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pymc_bnn._checks import check_int, invalid, warn
+from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._warnings import warn
 
 __all__ = ["dropout_rates", "image_shape", "per_layer", "positive_ints"]
 

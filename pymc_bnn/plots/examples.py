@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pymc_bnn._checks import check_finite, check_int, invalid
+from pymc_bnn._warnings import collected
 from pymc_bnn.plots.images import (
     check_images,
     class_axis,
@@ -227,6 +227,5 @@ def _check_votes(votes: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the votes (examples, classes) and their chi-square (examples,)."""
     from pymc_bnn.uncertainty import chi_square
 
-    with warnings.catch_warnings():  # few draws make a poor p-value, which is not shown
-        warnings.simplefilter("ignore", UserWarning)
+    with collected():  # few draws make a poor p-value, which is not shown
         return np.asarray(votes), chi_square(votes).statistic

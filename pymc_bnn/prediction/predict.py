@@ -11,6 +11,7 @@ import numpy as np
 
 from pymc_bnn._checks import as_names
 from pymc_bnn.data.arrays import Origin
+from pymc_bnn.graphs.interpreted import building
 from pymc_bnn.inference.visit_progress import VisitProgress
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.posterior.base import Posterior
@@ -74,7 +75,8 @@ def predictor_for(
     names = None if var_names is None else tuple(as_names("var_names", var_names))
     key = request.key, names, mc_dropout
     if key not in known:
-        known[key] = Predictor.of(problem, request, var_names, mc_dropout)
+        with building():
+            known[key] = Predictor.of(problem, request, var_names, mc_dropout)
     return known[key], Rows.of(known[key], request)
 
 

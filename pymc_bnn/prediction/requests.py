@@ -13,7 +13,8 @@ from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
-from pymc_bnn._checks import check_int, invalid, warn
+from pymc_bnn._checks import check_int, invalid
+from pymc_bnn._warnings import warn
 from pymc_bnn.data.arrays import ArraySpec, Origin, read_arrays
 from pymc_bnn.graphs.sizes import resize
 from pymc_bnn.graphs.substitute import substitute

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from pymc.distributions.custom import CustomDistRV
 from pymc.distributions.discrete import Bernoulli, Categorical
@@ -19,7 +18,7 @@ from pytensor.tensor.random.type import RandomType, random_generator_type
 from pytensor.tensor.rewriting.shape import ShapeFeature
 from pytensor.tensor.shape import Shape, Shape_i
 
-from pymc_bnn.graphs.interpreted import INTERPRETED
+from pymc_bnn.graphs.interpreted import interpreted
 from pymc_bnn.graphs.sizes import resize
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.terms import Observed
@@ -78,10 +77,9 @@ class Sampler:
         self.n_rngs, self.parameters = len(rngs), list(frontier)
         values = {v: v.type() for v in drawn}
         [sample] = substitute([graph], {**frontier, **rngs, **values})
-        self.function = pytensor.function(
+        self.function = interpreted(
             [n, *rngs.values(), *frontier.values(), *values.values()],
             sample,
-            mode=INTERPRETED,
             on_unused_input="ignore",
         )
         self.types = [v.type.dtype for v in (*frontier, *values)]

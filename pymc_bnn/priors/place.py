@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from pytensor import config
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
+from pymc_bnn._warnings import unheard
 from pymc_bnn.graphs.start_values import move_initial_values
 from pymc_bnn.priors.base import Place, Prior, check_support
 from pymc_bnn.priors.checks import LEVELS, Per, check_number
@@ -111,9 +111,8 @@ class PlaceInNetwork(Place):
         lower = 0.0 if self.lower is None else self.lower.value
         upper = None if self.upper is None else self.upper.value
         whole = distribution.dist(**arguments, shape=self.shape)
-        with warnings.catch_warnings():
-            # InverseGamma's quantiles are made of a Gamma variable, which PyMC takes for a mistake.
-            warnings.filterwarnings("ignore", "RandomVariables .* were found in the derived graph")
+        # InverseGamma's quantiles are made of a Gamma variable, which PyMC takes for a mistake.
+        with unheard("RandomVariables .* were found in the derived graph"):
             return pm.Truncated(name, whole, lower=lower, upper=upper, **settings)
 
     def argument(

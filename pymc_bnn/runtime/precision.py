@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import jax
 import numpy as np
+
+from pymc_bnn._warnings import unheard
 
 __all__ = ["held_as", "narrow", "precision"]
 
@@ -31,9 +32,8 @@ def precision(dtype: str) -> Iterator[None]:
     ...     jnp.ones(2).dtype.name
     'float32'
     """
-    with jax.enable_x64(dtype == "float64"), warnings.catch_warnings():
-        # A float64 graph traced in float32: each of its casts would warn once.
-        warnings.filterwarnings("ignore", "Explicitly requested dtype")
+    # A float64 graph traced in float32: each of its casts would warn once.
+    with jax.enable_x64(dtype == "float64"), unheard("Explicitly requested dtype"):
         try:
             yield
         except ValueError as error:

@@ -14,7 +14,8 @@ import numpy as np
 from pytensor import config
 
 from pymc_bnn import __version__
-from pymc_bnn._checks import invalid, warn
+from pymc_bnn._checks import invalid
+from pymc_bnn._warnings import warn
 from pymc_bnn.errors import DamagedError
 from pymc_bnn.model.problem import Problem
 from pymc_bnn.saved_fits.arrays import Store, stored

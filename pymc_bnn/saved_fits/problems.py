@@ -12,6 +12,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant, Variable
 
 from pymc_bnn._checks import invalid
+from pymc_bnn.graphs.interpreted import building
 from pymc_bnn.model.columns import columns_of
 from pymc_bnn.model.decompose import divide
 from pymc_bnn.model.problem import Problem
@@ -85,7 +86,8 @@ def write_model(problem: Problem, store: Store, data: bool) -> SavedModel:
     try:
         rows = with_rows(problem)
         written, arrays = model_to_json(problem.model, set() if data else rows)
-        model_from_json(written, arrays)  # what cannot be read back is not written
+        with building():
+            model_from_json(written, arrays)  # what cannot be read back is not written
     except (CannotWriteError, NotImplementedError, TypeError, ValueError) as error:
         return SavedModel(None, str(error).splitlines()[0][:500])
     store.update(arrays)

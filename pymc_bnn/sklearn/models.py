@@ -11,6 +11,7 @@ import pytensor.tensor as pt
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn.bayesian_network import bayesian
+from pymc_bnn.graphs.interpreted import alone
 
 __all__ = ["class_model", "normal_model"]
 
@@ -63,7 +64,7 @@ def normal_model(
     (['y'], ['sigma', 'y'])
     """
     targets = 1 if y.ndim == 1 else y.shape[1]
-    with pm.Model() as model:
+    with alone(), pm.Model() as model:
         out = bayesian(network, _inputs(x, columns), prior)
         if noise == "input":
             sigma = pt.softplus(out[:, targets:] - 1.0) + _LEAST
@@ -119,7 +120,8 @@ def class_model(
     >>> [potential.name for potential in model.potentials]
     ['weighted_y']
     """
-    with pm.Model(coords=None if classes is None else {"y_class": classes}) as model:
+    coords = None if classes is None else {"y_class": classes}
+    with alone(), pm.Model(coords=coords) as model:
         out = bayesian(network, _inputs(x, columns), prior)
         logits = pm.Deterministic("logits", out)
         if weights is None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pymc_bnn._checks import check_seed, invalid, warn
+from pymc_bnn._checks import check_seed, invalid
+from pymc_bnn._warnings import warn
 from pymc_bnn.uncertainty.arrays import as_numbers, check_choice, check_labels, check_probs
 from pymc_bnn.uncertainty.entropies import entropy, information
 from pymc_bnn.uncertainty.intervals import tails

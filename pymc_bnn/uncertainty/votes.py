@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pymc_bnn._checks import check_int, check_seed, invalid, warn
+from pymc_bnn._checks import check_int, check_seed, invalid
+from pymc_bnn._warnings import warn
 from pymc_bnn.uncertainty.arrays import as_array, check_classes, check_probs, check_votes
 
 __all__ = [

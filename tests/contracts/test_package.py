@@ -19,7 +19,7 @@ from tests.support.imports import PACKAGE, circles, files, imports, room_of
 LONGEST = 400  # lines of a file
 # A file imports only from lower numbers and from its own room, annotations included.
 ROOMS = {
-    "_checks": 0, "_habits": 0.1, "_frames": 0.1, "errors": 0.1,
+    "_checks": 0, "_warnings": 0, "_habits": 0.1, "_frames": 0.1, "errors": 0.1,
     "uncertainty": 0.2, "datasets": 0.3, "plots": 0.3,
     "runtime": 1,
     "graphs": 2, "networks": 2, "saving": 2.1,

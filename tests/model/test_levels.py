@@ -4,7 +4,17 @@ import pytest
 
 from tests.support.imports import circles, files, imports, room_of
 
-BELOW = {"_checks", "errors", "_frames", "runtime", "graphs", "networks", "priors", "saving"}
+BELOW = {
+    "_checks",
+    "_warnings",
+    "errors",
+    "_frames",
+    "runtime",
+    "graphs",
+    "networks",
+    "priors",
+    "saving",
+}
 OWN = [file for file in files() if room_of(file) == "model"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
+from pymc_bnn._warnings import unheard
 from pymc_bnn.diagnostics.checks.case import BAD, GOOD, LOOK, Case, Finding
 from pymc_bnn.guides import MeanField
 from pymc_bnn.model.labels import label_classes
@@ -216,8 +216,7 @@ def class_losses(labels: np.ndarray, probs: np.ndarray, x: np.ndarray) -> Losses
         return None
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
     model = LogisticRegression(C=0.3, max_iter=100)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of few iterations
+    with unheard():  # of few iterations
         linear = cross_val_predict(model, _columns(x), labels, cv=folds, method="predict_proba")
     rows, places = np.arange(len(labels)), np.searchsorted(classes, labels)
     base = -np.log(np.bincount(places) / len(labels))[places]
