@@ -157,6 +157,7 @@ def _lifted(
     ):
         _forget_traces(graph)
         _SIMPLIFY.rewrite(graph)
+        work_together(graph)  # so that there are fewer to rewrite
         if jax.default_backend() == "cpu":
             (_BY_BLOCKS if gradient else _BY_BLOCKS_WITHOUT_GRADIENT).rewrite(graph)
         _PADDED.rewrite(graph)

@@ -111,7 +111,7 @@ def work_together(graph: FunctionGraph) -> None:
         order = {stack: number for number, (stack, _) in enumerate(kept.values())}
         nodes.sort(key=lambda node: _place(node, kept, order))
         inputs = [
-            each[0][None] if len(set(each)) == 1 else _stacked(each, kept)
+            each[0][None] if _are_one(each) else _stacked(each, kept)
             for each in zip(*(node.inputs for node in nodes), strict=True)
         ]
         output = _on_stacks(nodes[0].op)(*inputs)
@@ -248,6 +248,15 @@ def _is_small(node: Apply) -> bool:
 
 def _is_cast(node: Apply) -> bool:
     return isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, Cast)
+
+
+def _are_one(parts: Sequence[Variable]) -> bool:
+    """Tell whether all are one tensor, or equal constants: rewrites see 0 in 0, not in zeros."""
+    first = parts[0]
+    return len(set(parts)) == 1 or (
+        isinstance(first, Constant)
+        and all(isinstance(part, Constant) and first.equals(part) for part in parts)
+    )
 
 
 def _stacked(parts: Sequence[Variable], kept: dict[Variable, tuple[Variable, int]]) -> Variable:
