@@ -30,6 +30,7 @@ from pymc_bnn.graphs.convolutions import (
 )
 from pymc_bnn.graphs.extrema import Extremum, extremum_of_one
 from pymc_bnn.graphs.interpreted import alone
+from pymc_bnn.graphs.products import Product, linear_by_product, product_as_told
 from pymc_bnn.graphs.structure import structure
 from pymc_bnn.graphs.survival import survival_as_it_is
 from pymc_bnn.graphs.together import Stack, Unstack, products_together, take_apart, work_together
@@ -90,7 +91,7 @@ def jaxify(
     # Imported here: it switches JAX to 64 bits and takes a second.
     from pytensor.link.jax.dispatch import jax_funcify
 
-    for own in (Barrier, PaddedConv, Stack, Unstack, *OpFromGraph.__subclasses__()):
+    for own in (Barrier, PaddedConv, Product, Stack, Unstack, *OpFromGraph.__subclasses__()):
         if hasattr(own, "in_jax"):
             jax_funcify.register(own, lambda op, **_: op.in_jax())
     jax_funcify.register(Extremum, lambda op, **_: op.in_jax(jax_funcify(op.reduction)))
@@ -233,7 +234,9 @@ def _real_sums(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
     return [output] if output.type == node.out.type else None
 
 
-_LAST = in2out(_drop_assert, _length_is_not_minus_one, extremum_of_one)
+_LAST = in2out(
+    _drop_assert, _length_is_not_minus_one, extremum_of_one, linear_by_product, product_as_told
+)
 _SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape, _real_sums, survival_as_it_is)
 _BY_BLOCKS = in2out(conv_by_blocks)
 _BY_BLOCKS_WITHOUT_GRADIENT = in2out(conv_by_blocks_without_gradient)

@@ -126,9 +126,14 @@ def test_samplers_of_other_libraries(sampler, monkeypatch):
     chains = {"chains": 1, "cores": 1, "progressbar": False, "compute_convergence_checks": False}
     mode = {"compile_kwargs": JAX} if sampler == "nutpie" else {}
     model = make_model("dense")
-    drawn = pm.sample(
-        20, tune=60, nuts_sampler=sampler, model=model, random_seed=1, **chains, **mode
-    )
+    try:
+        drawn = pm.sample(
+            20, tune=60, nuts_sampler=sampler, model=model, random_seed=1, **chains, **mode
+        )
+    except TypeError as error:
+        if sampler != "blackjax" or "progress_bar" not in str(error):
+            raise
+        pytest.skip("this PyMC cannot call this blackjax")
     images, labels = make_data()
     check_logits("dense", images, drawn.posterior.dataset, drawn.posterior["logits"])
     right = drawn.posterior["logits"].values[0].argmax(-1) == labels
