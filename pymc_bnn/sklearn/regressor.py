@@ -315,7 +315,7 @@ class BNNRegressor(RegressorMixin, BNNEstimator):
 
     def _read_numbers(self, X: Any, y: Any, reset: bool) -> tuple[Any, np.ndarray]:
         """Check rows to learn from, of which the targets are numbers."""
-        text = next((value for value in np.ravel(y) if isinstance(value, str)), None)
+        text = next((value for value in np.asarray(y).ravel() if isinstance(value, str)), None)
         if text is not None:
             rule, repair = "hold numbers", "labels are for BNNClassifier"
             raise invalid("y", rule, repr(str(text)), repair)

@@ -30,6 +30,10 @@ CHECKS = [
     "check_supervised_y_no_nan",
     "check_classifiers_one_label",
     "check_classifiers_regression_target",
+    "check_regressor_data_not_an_array",
+    "check_classifier_data_not_an_array",
+    "check_sample_weights_not_an_array",
+    "check_sample_weights_list",
 ]
 
 
