@@ -23,7 +23,7 @@ from rich.text import Text
 from pymc_bnn._checks import invalid
 from pymc_bnn.approximation import Approximation
 from pymc_bnn.elbo.choose import Choice, Spec, choose
-from pymc_bnn.graphs.interpreted import building, interpreted
+from pymc_bnn.graphs.interpreted import Interpreted, building
 from pymc_bnn.guides import Guide, JointGuide
 from pymc_bnn.inference.vi import VI
 from pymc_bnn.mixture import Mixture
@@ -211,6 +211,6 @@ def _argument(value: Variable, named: Set[Variable]) -> str:
     of = [v.name for v in ancestors([value], blockers=named) if v in named]
     if of:
         return of[0] if value in named else f"f({', '.join(of)})"
-    numbers = interpreted([], value)()
+    numbers = Interpreted([], value)()
     low, high = f"{numbers.min():.3g}", f"{numbers.max():.3g}"
     return low if low == high else f"{low}…{high}"

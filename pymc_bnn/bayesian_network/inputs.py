@@ -20,7 +20,7 @@ from pytensor_ml.params import NonTrainableParameter, TrainableParameter
 
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn._frames import as_numbers
-from pymc_bnn.graphs.interpreted import interpreted
+from pymc_bnn.graphs.interpreted import Interpreted
 from pymc_bnn.model.columns import columns_of, remember
 
 __all__ = ["as_source", "data_of", "features_of", "fix_shape", "value_of"]
@@ -100,7 +100,7 @@ def fix_shape(x: TensorVariable) -> TensorVariable:
     if isinstance(x, SharedVariable):
         shape = x.get_value(borrow=True).shape
     elif all(isinstance(v, (SharedVariable, TensorConstant)) for v in graph_inputs([x])):
-        shape = tuple(interpreted([], list(x.shape))())
+        shape = tuple(Interpreted([], list(x.shape))())
     else:
         return x
     fixed = pt.specify_shape(x, (None, *(int(n) for n in shape[1:])))

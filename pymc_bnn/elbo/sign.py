@@ -10,7 +10,7 @@ import pytensor.tensor as pt
 from pytensor.graph.traversal import ancestors
 
 from pymc_bnn.elbo.kl import closed_form
-from pymc_bnn.graphs.interpreted import interpreted
+from pymc_bnn.graphs.interpreted import Interpreted
 from pymc_bnn.model.terms import ModelTerms
 
 __all__ = ["check_closed_forms", "check_sign"]
@@ -59,14 +59,14 @@ def check_closed_forms(
     given = {root: np.asarray(v, root.type.dtype) for root, v in given.items() if root in used}
     by_form: dict[Any, list[tuple[str, np.ndarray]]] = {}
     with np.errstate(all="ignore"):
-        values = iter(interpreted(list(given), graphs)(*given.values()))
+        values = iter(Interpreted(list(given), graphs)(*given.values()))
         for f in free:
             arrays = [means[f.name], stds[f.name], *(next(values) for _ in f.parameters)]
             arrays = [np.broadcast_to(a, f.start.shape).ravel()[:_NUMBERS] for a in arrays]
             by_form.setdefault(closed_form(f), []).append((f.name, np.array(arrays, float)))
         for form, numbers in by_form.items():
             mean, std, *parameters = np.concatenate([own for _, own in numbers], axis=1)
-            expected = interpreted([], form(*map(pt.constant, (mean, std**2, *parameters))))()
+            expected = Interpreted([], form(*map(pt.constant, (mean, std**2, *parameters))))()
             kl = -np.log(std) - 0.5 * np.log(2 * np.pi * np.e) - expected
             bad = kl < -1e-6 * (1 + np.abs(expected))
             if bad.any():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytensor
 from pytensor.compile.mode import Mode
 from pytensor.link.basic import PerformLinker
 
-__all__ = ["INTERPRETED", "SIMPLIFIED", "alone", "building", "interpreted", "without_c"]
+__all__ = ["INTERPRETED", "SIMPLIFIED", "Interpreted", "alone", "building", "without_c"]
 
 # Its settings are of the process, and a function's inputs lie in the function while it runs.
 _TURN = threading.RLock()
@@ -88,39 +88,35 @@ INTERPRETED = Mode(linker=_NumPyLinker(), optimizer=None)
 SIMPLIFIED = Mode(linker=_NumPyLinker(), optimizer="fast_compile")
 
 
-def interpreted(
-    inputs: Sequence[Any], outputs: Any, mode: Mode = INTERPRETED, **options: Any
-) -> Callable[..., Any]:
-    """Return a function of a graph that NumPy computes; threads may share it.
+class Interpreted:
+    """A function of a graph that NumPy computes; threads may share it.
 
     Parameters
     ----------
     inputs : sequence of Variable
         Its arguments.
     outputs : Variable or sequence of Variable
-        What it returns.
+        What it returns, an array or a list.
     mode : Mode, optional
         `INTERPRETED`, or `SIMPLIFIED` for what runs hundreds of times.
     **options
         Passed on to ``pytensor.function``.
 
-    Returns
-    -------
-    callable
-        Takes arrays, returns one or a list.
-
     Examples
     --------
     >>> import pytensor.tensor as pt
     >>> x = pt.dscalar()
-    >>> float(interpreted([x], 2 * x)(3.0))
+    >>> float(Interpreted([x], 2 * x)(3.0))
     6.0
     """
-    with alone():
-        function = pytensor.function(inputs, outputs, mode=mode, **options)
 
-    def called(*args: Any) -> Any:
+    def __init__(
+        self, inputs: Sequence[Any], outputs: Any, mode: Mode = INTERPRETED, **options: Any
+    ):
+        with alone():
+            self._function = pytensor.function(inputs, outputs, mode=mode, **options)
+
+    def __call__(self, *args: Any) -> Any:
+        """Compute it, when no other thread does."""
         with _TURN:
-            return function(*args)
-
-    return called
+            return self._function(*args)

@@ -12,7 +12,7 @@ from pymc.initial_point import make_initial_point_fn
 
 from pymc_bnn._checks import check_finite, invalid
 from pymc_bnn._warnings import warn
-from pymc_bnn.graphs.interpreted import interpreted, without_c
+from pymc_bnn.graphs.interpreted import Interpreted, without_c
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.guides import Block, Guide, JointGuide, Start, make_blocks
 from pymc_bnn.inference.prior_scales import prior_scales
@@ -45,7 +45,7 @@ def check_start(start: Any, model: pm.Model) -> None:
         got = f"a {type(start).__name__}"
         raise invalid("start", rule, got, 'pass {"mu": 0.0}, say', TypeError)
     shapes = {
-        rv.name: tuple(int(n) for n in interpreted([], rv.shape)())
+        rv.name: tuple(int(n) for n in Interpreted([], rv.shape)())
         for rv in model.free_RVs
         if rv.name in start
     }

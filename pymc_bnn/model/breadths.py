@@ -12,7 +12,7 @@ from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.variable import TensorVariable
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.graphs.interpreted import SIMPLIFIED, interpreted
+from pymc_bnn.graphs.interpreted import SIMPLIFIED, Interpreted
 from pymc_bnn.model.roots import numbers_of
 
 __all__ = ["check_breadths"]
@@ -90,7 +90,7 @@ def _lengths(sizes: Sequence[_Size]) -> list[tuple[int, ...]]:
     """Return all lengths, computed where the graph does not state them."""
     if all(None not in size.static for size in sizes):
         return [size.static for size in sizes]
-    found = interpreted([], [size.graph for size in sizes], SIMPLIFIED)()
+    found = Interpreted([], [size.graph for size in sizes], SIMPLIFIED)()
     return [tuple(int(n) for n in lengths) for lengths in found]
 
 

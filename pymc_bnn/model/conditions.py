@@ -17,7 +17,7 @@ from pytensor.tensor.basic import MakeVector, ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.math import All, Sum
 
-from pymc_bnn.graphs.interpreted import interpreted
+from pymc_bnn.graphs.interpreted import Interpreted
 from pymc_bnn.model.intervals import Intervals
 from pymc_bnn.model.terms import ModelTerms
 
@@ -105,7 +105,7 @@ def conditions(terms: ModelTerms, held: bool = True) -> list[Condition]:
                 given = {i: known[i] for i in terms.inputs if i in roots and i in known}
                 if not of and len(given) == len(roots & set(terms.inputs)):
                     inputs = list(given)
-                    truth = interpreted(inputs, pt.all(leaf))
+                    truth = Interpreted(inputs, pt.all(leaf))
                     if truth(*(given[i].astype(i.type.dtype) for i in inputs)):
                         continue
                 holds, number = _relaxed(leaf)

@@ -17,7 +17,7 @@ from pytensor.tensor.variable import TensorVariable
 from pytensor_ml.layers import LinearLayer
 from pytensor_ml.layers.conv import ConvLayer
 
-from pymc_bnn.graphs.interpreted import interpreted
+from pymc_bnn.graphs.interpreted import Interpreted
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.graphs.to_jax import compiled_graph
 from pymc_bnn.model.terms import ModelTerms, Observed
@@ -219,7 +219,7 @@ def evaluator(
     if compiled:
         function = compiled_graph(inputs, list(graphs), gradient=False)
     else:
-        function = interpreted(inputs, list(graphs))
+        function = Interpreted(inputs, list(graphs))
 
     def evaluate(values: Mapping[str, Any]) -> list[np.ndarray]:
         if compiled:

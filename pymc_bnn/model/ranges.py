@@ -21,7 +21,7 @@ from pytensor.tensor.subtensor import (
 )
 
 from pymc_bnn._checks import invalid
-from pymc_bnn.graphs.interpreted import interpreted
+from pymc_bnn.graphs.interpreted import Interpreted
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.terms import ModelTerms
 
@@ -152,7 +152,7 @@ class _Evaluation:
 
     def __call__(self, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         if self.function is None:
-            self.function = interpreted(
+            self.function = Interpreted(
                 [*self.data, *self.values],
                 self.outputs,
                 on_unused_input="ignore",

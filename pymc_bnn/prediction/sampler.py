@@ -18,7 +18,7 @@ from pytensor.tensor.random.type import RandomType, random_generator_type
 from pytensor.tensor.rewriting.shape import ShapeFeature
 from pytensor.tensor.shape import Shape, Shape_i
 
-from pymc_bnn.graphs.interpreted import interpreted
+from pymc_bnn.graphs.interpreted import Interpreted
 from pymc_bnn.graphs.sizes import resize
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.terms import Observed
@@ -77,7 +77,7 @@ class Sampler:
         self.n_rngs, self.parameters = len(rngs), list(frontier)
         values = {v: v.type() for v in drawn}
         [sample] = substitute([graph], {**frontier, **rngs, **values})
-        self.function = interpreted(
+        self.function = Interpreted(
             [n, *rngs.values(), *frontier.values(), *values.values()],
             sample,
             on_unused_input="ignore",

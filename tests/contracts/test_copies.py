@@ -23,6 +23,7 @@ RNG = np.random.default_rng(2)
 X = RNG.normal(size=(40, 3))
 Y = X[:, 0] + 0.1 * RNG.normal(size=40)
 LABELS = (Y > 0).astype(int) + (Y > 1)
+GROUPS = np.arange(40) % 4
 GUIDES = {
     "a": bnn.guides.FullRank(),
     "b": bnn.guides.LowRank(rank=1),
@@ -48,7 +49,8 @@ def every_guide(callbacks):
 def network(callbacks):
     layers = bnn.networks.mlp((3, 4, 3), dropout=0.2)
     with pm.Model() as model:
-        out = pm.Deterministic("m", bnn.bayesian(layers, pm.Data("x", X)))
+        effect = pm.Normal("effect", shape=(4, 3))[pm.Data("g", GROUPS)]
+        out = pm.Deterministic("m", bnn.bayesian(layers, pm.Data("x", X)) + effect)
         pm.Categorical("y", logit_p=out, observed=LABELS)
     return bnn.fit(model, callbacks=callbacks, dtype="float64", **QUIET)
 
@@ -61,7 +63,9 @@ def streamed(callbacks):
 
 
 def rows(fitted):
-    return {"x": X[:5], "y": (LABELS if "W" in fitted.problem.terms.free[0].name else Y)[:5]}
+    if "effect" in fitted.mean:
+        return {"x": X[:5], "y": LABELS[:5], "g": GROUPS[:5]}
+    return {"x": X[:5], "y": Y[:5]}
 
 
 def written(fitted):
@@ -170,7 +174,8 @@ def same(one, other, name):
     "make", [pytest.param(every_guide, marks=pytest.mark.long), network, streamed]
 )
 def test_a_fit_can_be_copied_after_any_use(make, tmp_path):
-    held_out = bnn.callbacks.HeldOut({"x": X[:5], "y": (LABELS if make is network else Y)[:5]})
+    of_classes = {"y": LABELS[:5], "g": GROUPS[:5]} if make is network else {"y": Y[:5]}
+    held_out = bnn.callbacks.HeldOut({"x": X[:5], **of_classes})
     fitted = make([held_out])
     early = cloudpickle.loads(cloudpickle.dumps(fitted))
     expected = {}

@@ -6,6 +6,7 @@ import traceback
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+import cloudpickle
 import joblib
 import numpy as np
 import pymc as pm
@@ -16,7 +17,7 @@ from sklearn.model_selection import cross_val_score
 
 import pymc_bnn as bnn
 from pymc_bnn._warnings import collected, unheard, warn
-from pymc_bnn.graphs.interpreted import _TURN
+from pymc_bnn.graphs.interpreted import _TURN, Interpreted
 from pymc_bnn.sklearn import BNNRegressor
 
 # What SciPy leaves out for a moment in one thread it does in all, and so the filters of others.
@@ -118,6 +119,12 @@ def test_settings_of_pytensor_change_in_turn_only(monkeypatch, tmp_path):
     bnn.fit(model, steps=20, start={"noise": 0.3}, members=2, **QUIET)
     BNNRegressor(epochs=2, random_state=0).fit(X, Y).predict(X, return_std=True)
     assert strangers == []
+
+
+def test_a_function_is_pickled_without_its_turn():
+    x = pytensor.tensor.dscalar()
+    again = cloudpickle.loads(cloudpickle.dumps(Interpreted([x], 2 * x)))
+    assert again(3.0) == 6.0
 
 
 def test_contexts_of_two_threads_that_overlap_take_away_their_own():
