@@ -68,6 +68,7 @@ def numpyro(
     import optax
     from numpyro_svi import Training
 
+    jax.config.update("jax_enable_x64", False)  # which PyTensor has turned on
     workload = WORKLOADS[name]
     training = Training(workload, arrays["x"], arrays["y"], optax.adam(rate), scale, BATCH)
     first, paused, steps, look = None, 0.0, 0, 100
@@ -89,7 +90,9 @@ def numpyro(
 
 def elbos(name: str, arrays: dict[str, np.ndarray], snapshots: list[Snapshot]) -> list[float]:
     """Return the ELBO of each on all images, by the judge of the whole benchmark."""
+    import jax
     from evaluation import elbo
 
+    jax.config.update("jax_enable_x64", False)
     given = arrays["x"], arrays["y"], VISITS
     return [float(elbo(WORKLOADS[name], *moments, *given)[0]) for _, moments in snapshots]
