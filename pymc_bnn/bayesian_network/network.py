@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import pymc as pm
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 from pytensor.graph.replace import graph_replace
@@ -139,7 +138,7 @@ def bayesian(
     ['dense2_W', 'dense2_b', 'dense2_sigma']
     """
     model = current_model("bayesian")
-    _prefix(name)
+    prefix = _prefix(name)
     seed = seed_of(random_seed)
     if not callable(network) or isinstance(network, (type, Variable)):
         rule, repair = "be a function from a tensor to a tensor", "pass networks.mlp(…), say"
@@ -147,59 +146,47 @@ def bayesian(
     if prior is not None and not isinstance(prior, Mapping):
         assign(prior, ())
     with alone():
-        return _with_variables(network, x, prior, name, seed, model)
+        source = as_source(x)
+        x, output = apply(network, fix_shape(source))
 
-
-def _with_variables(
-    network: Callable[[TensorVariable], TensorVariable],
-    x: Any,
-    prior: Prior | Mapping[str, Prior] | None,
-    name: str | None,
-    seed: int,
-    model: pm.Model,
-) -> TensorVariable:
-    """Register the variables of parameters that are new to the model, and return the output."""
-    prefix, source = _prefix(name), as_source(x)
-    x, output = apply(network, fix_shape(source))
-
-    output = mark(output)
-    record = record_of(model)
-    parameters = trainable_parameters(output, x, model)
-    names = number_names(parameters, output)
-    known = [p for p in parameters if p in record.variables]
-    fresh = [p for p in parameters if p not in record.variables]
-    chosen = None if prior is None else assign(prior, list(names.values()))
-    for parameter in known:
-        _check_same(
-            names[parameter],
-            record.priors[parameter],
-            None if chosen is None else chosen[names[parameter]],
-            None if name is None else prefix,
-        )
-    if fresh:
-        counts, of = fan_ins(parameters, names, output), kinds(parameters, output)
-        outputs = output.type.shape[-1] if output.ndim > 1 else 1
-        every = describe(parameters, names, counts, of, outputs or 1, prefix, seed, model)
-        if chosen is None:
-            chosen = {site.parameter: default_prior(site) for site in every}
-        sites = [site for p, site in zip(parameters, every, strict=True) if p in fresh]
-        check_names(sites, model)
-        features = features_of(source, model)
-        readers = first_layers(output, x) if features else set()
-        for parameter, site in zip((p for p in parameters if p in fresh), sites, strict=True):
-            for axis, (dim, size) in enumerate(zip(site.dims, site.shape, strict=True)):
-                named = axis == 0 and parameter in readers and size == len(features)
-                if dim not in model.coords:
-                    model.add_coord(dim, features if named else range(size))
-        for parameter, variable in zip(fresh, build(sites, chosen), strict=True):
-            record.variables[parameter] = variable
-            record.priors[parameter] = (chosen[names[parameter]], prefix)
-    label = name or repr(network)
-    record.inputs += [NetworkInput(data, label) for data in data_of(source)]
-    replacements = {p: _like(record.variables[p], p) for p in parameters}
-    replaced = graph_replace(output, replacements)
-    replaced.name = f"{prefix}output"
-    return replaced
+        output = mark(output)
+        record = record_of(model)
+        parameters = trainable_parameters(output, x, model)
+        names = number_names(parameters, output)
+        known = [p for p in parameters if p in record.variables]
+        fresh = [p for p in parameters if p not in record.variables]
+        chosen = None if prior is None else assign(prior, list(names.values()))
+        for parameter in known:
+            _check_same(
+                names[parameter],
+                record.priors[parameter],
+                None if chosen is None else chosen[names[parameter]],
+                None if name is None else prefix,
+            )
+        if fresh:
+            counts, of = fan_ins(parameters, names, output), kinds(parameters, output)
+            outputs = output.type.shape[-1] if output.ndim > 1 else 1
+            every = describe(parameters, names, counts, of, outputs or 1, prefix, seed, model)
+            if chosen is None:
+                chosen = {site.parameter: default_prior(site) for site in every}
+            sites = [site for p, site in zip(parameters, every, strict=True) if p in fresh]
+            check_names(sites, model)
+            features = features_of(source, model)
+            readers = first_layers(output, x) if features else set()
+            for parameter, site in zip((p for p in parameters if p in fresh), sites, strict=True):
+                for axis, (dim, size) in enumerate(zip(site.dims, site.shape, strict=True)):
+                    named = axis == 0 and parameter in readers and size == len(features)
+                    if dim not in model.coords:
+                        model.add_coord(dim, features if named else range(size))
+            for parameter, variable in zip(fresh, build(sites, chosen), strict=True):
+                record.variables[parameter] = variable
+                record.priors[parameter] = (chosen[names[parameter]], prefix)
+        label = name or repr(network)
+        record.inputs += [NetworkInput(data, label) for data in data_of(source)]
+        replacements = {p: _like(record.variables[p], p) for p in parameters}
+        replaced = graph_replace(output, replacements)
+        replaced.name = f"{prefix}output"
+        return replaced
 
 
 def _prefix(name: str | None) -> str:
