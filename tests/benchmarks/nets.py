@@ -14,7 +14,7 @@ from workloads import WORKLOADS, load, prepare
 __all__ = ["EPOCHS", "NETS", "NUMPYRO", "data", "elbos", "numpyro", "ours"]
 
 NETS = ["mlp", "conv", "lenet5"]
-EPOCHS = {"mlp": 20, "conv": 8, "lenet5": 10}  # of our fit; NumPyro has as many seconds and more
+EPOCHS = {"mlp": 10, "conv": 4, "lenet5": 5}  # of our fit; NumPyro has as many seconds and more
 NUMPYRO = [{"rate": r, "scale": s} for r in (0.001, 0.003, 0.01) for s in (0.1, 0.01)]
 BATCH, VISITS = 256, 1
 Snapshot = tuple[float, Any]
