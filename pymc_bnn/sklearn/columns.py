@@ -79,7 +79,7 @@ class Columns:
             raise invalid("X", "hold numbers or categories", f"times in columns {wrong}", repair)
         scaler = categories = None
         if known.any():
-            numeric = as_numbers("X", table.loc[:, known]).astype(float)
+            numeric = as_numbers("X", table.loc[:, known].infer_objects()).astype(float)
             scaler = StandardScaler().fit(numeric, sample_weight=weights)
         if not known.all():
             categories = OneHotEncoder(handle_unknown="ignore", sparse_output=False)

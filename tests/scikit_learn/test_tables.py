@@ -41,6 +41,15 @@ def test_columns_are_encoded(homes):
     assert np.allclose(found[:, :3].std(axis=0), 1)
 
 
+def test_numbers_among_objects_are_numbers(homes):
+    """As an imputer leaves them that filled in text and booleans together."""
+    frame = homes[0].assign(lift=homes[0]["rooms"] > 3)
+    objects = frame.astype({"lift": object, "rooms": object})
+    wanted = Columns.of(frame).encoded(frame)
+    assert np.array_equal(Columns.of(objects).encoded(objects), wanted)
+    assert np.array_equal(Columns.of(objects).encoded(frame), wanted)
+
+
 def test_text_counts(fitted, homes):
     frame, price = homes
     assert fitted.score(frame, price) > 0.9
