@@ -30,28 +30,11 @@ def data(name: str) -> dict[str, np.ndarray]:
 
 def ours(name: str, arrays: dict[str, np.ndarray], began: float) -> Iterator[Snapshot]:
     """Fit with nothing set but its length; look at more and more steps."""
-    from ours import build_model
+    from ours import build_model, snapshots
 
-    import pymc_bnn as bnn
-
-    kept = []
-
-    class Look:
-        paused = 0.0
-
-        def __init__(self):
-            self.at_steps = {int(100 * 1.3**k) for k in range(40)}
-
-        def on_chunk(self, state: Any, info: Any) -> None:
-            now = time.perf_counter()
-            kept.append((now - began - self.paused, info.approximation()))
-            self.paused += time.perf_counter() - now
-
-    look, model = Look(), build_model(WORKLOADS[name], arrays["x"], arrays["y"])
-    options = {"epochs": EPOCHS[name], "random_seed": 1, "progressbar": False}
-    fitted = bnn.fit(model, callbacks=[look], **options)
-    kept.append((time.perf_counter() - began - look.paused, fitted))
-    for seconds, fit in kept:
+    model = build_model(WORKLOADS[name], arrays["x"], arrays["y"])
+    at_steps = {int(100 * 1.3**k) for k in range(40)}
+    for _, seconds, fit in snapshots(model, began, at_steps, epochs=EPOCHS[name]):
         yield seconds, fit.posterior.moments()
 
 

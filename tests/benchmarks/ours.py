@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterable
 from queue import Queue
 from typing import Any
 
@@ -14,7 +16,7 @@ from workloads import PRIOR_SIGMA, RATE, Workload
 
 import pymc_bnn as bnn
 
-__all__ = ["Steps", "build_model"]
+__all__ = ["Steps", "build_model", "snapshots"]
 
 _FOREVER = 2_000_000_000  # steps; the callback ends the fit
 
@@ -36,6 +38,30 @@ def build_model(workload: Workload, x: np.ndarray, y: np.ndarray) -> pm.Model:
     if shapes != workload.parameters():
         raise AssertionError(f"`workload` must describe the package's network, got {shapes}")
     return model
+
+
+def snapshots(
+    model: pm.Model, began: float, at_steps: Iterable[int], **options: Any
+) -> list[tuple[int, float, Any]]:
+    """Fit; return step, seconds since `began` and the fit at these steps, and at the end.
+
+    The clock stands still while a snapshot is copied.
+    """
+
+    class Look:
+        paused = 0.0
+
+        def on_chunk(self, state: Any, info: Any) -> None:
+            now = time.perf_counter()
+            kept.append((info.step, now - began - self.paused, info.approximation()))
+            self.paused += time.perf_counter() - now
+
+    kept: list[tuple[int, float, Any]] = []
+    look = Look()
+    look.at_steps = set(at_steps)
+    fitted = bnn.fit(model, random_seed=1, progressbar=False, callbacks=[look], **options)
+    kept.append((fitted.record.steps, time.perf_counter() - began - look.paused, fitted))
+    return kept
 
 
 class Steps:

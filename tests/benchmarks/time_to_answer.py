@@ -86,25 +86,10 @@ def pymc_model(arrays: dict[str, np.ndarray], batch: int | None = None) -> Any:
 
 def ours(arrays: dict[str, np.ndarray], began: float) -> Iterator[Snapshot]:
     """Fit with nothing set; look at more and more steps."""
-    import pymc_bnn as bnn
+    from ours import snapshots
 
-    kept = []
-
-    class Look:
-        paused = 0.0
-
-        def __init__(self):
-            self.at_steps = {int(100 * 1.15**k) for k in range(60)}
-
-        def on_chunk(self, state: Any, info: Any) -> None:
-            now = time.perf_counter()
-            kept.append((now - began - self.paused, info.approximation()))
-            self.paused += time.perf_counter() - now
-
-    look = Look()
-    fitted = bnn.fit(pymc_model(arrays), random_seed=1, progressbar=False, callbacks=[look])
-    kept.append((time.perf_counter() - began - look.paused, fitted))
-    for seconds, fit in kept:
+    at_steps = {int(100 * 1.15**k) for k in range(60)}
+    for _, seconds, fit in snapshots(pymc_model(arrays), began, at_steps):
         values = {k: (v["loc"], np.exp(v["log_scale"])) for k, v in fit.params.items()}
         yield seconds, values
 

@@ -82,33 +82,19 @@ class Ours(_Judged):
         r, bnn = Recipe(**recipe), self.ours.bnn
         n = len(self.data["train_x"])
         began = time.perf_counter()
-        looks: list[tuple[int, float]] = []
-
-        class Look:
-            at_steps = r.looks(n)
-            paused = 0.0
-
-            def on_chunk(self, state: Any, info: Any) -> None:
-                now = time.perf_counter()
-                looks.append((info.step, now - began - self.paused))
-                kept.append(info.approximation())
-                self.paused += time.perf_counter() - now
-
-        kept: list[Any] = []
         model = self.ours.build_model(self.workload, self.data["train_x"], self.data["train_y"])
-        bnn.fit(
+        looks = self.ours.snapshots(
             model,
+            began,
+            r.looks(n),
             steps=r.steps(n),
             batch_size=r.batch_size,
             learning_rate=r.learning_rate,
             scale_learning_rate=r.scale_learning_rate,
             guide=bnn.guides.MeanField(init_scale=r.start_scale / PRIOR_SIGMA, relative_to="prior"),
-            random_seed=1,
-            progressbar=False,
-            callbacks=[Look()],
-        )
-        self.kept = [approximation.posterior.moments() for approximation in kept]
-        return looks
+        )[:-1]  # the last look is at the end
+        self.kept = [fitted.posterior.moments() for _, _, fitted in looks]
+        return [(step, seconds) for step, seconds, _ in looks]
 
 
 class NumPyro(_Judged):
