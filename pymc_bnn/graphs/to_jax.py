@@ -31,6 +31,7 @@ from pymc_bnn.graphs.convolutions import (
 from pymc_bnn.graphs.extrema import Extremum, extremum_of_one
 from pymc_bnn.graphs.interpreted import alone
 from pymc_bnn.graphs.products import Product, linear_by_product, product_as_told
+from pymc_bnn.graphs.squares import square_of_exponential
 from pymc_bnn.graphs.structure import structure
 from pymc_bnn.graphs.survival import survival_as_it_is
 from pymc_bnn.graphs.together import Stack, Unstack, products_together, take_apart, work_together
@@ -235,7 +236,12 @@ def _real_sums(fgraph: FunctionGraph, node: Apply) -> list[Variable] | None:
 
 
 _LAST = in2out(
-    _drop_assert, _length_is_not_minus_one, extremum_of_one, linear_by_product, product_as_told
+    _drop_assert,
+    _length_is_not_minus_one,
+    extremum_of_one,
+    linear_by_product,
+    product_as_told,
+    square_of_exponential,
 )
 _SIMPLIFY = in2out(local_remove_check_parameter, pool_by_reshape, _real_sums, survival_as_it_is)
 _BY_BLOCKS = in2out(conv_by_blocks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping
 from copy import copy
+from math import prod
 from typing import Any
 
 import jax
@@ -26,6 +27,7 @@ __all__ = ["Loop"]
 
 _ROWS = 2048  # steps whose metrics one call of the compiled loop returns
 _LARGE = 1 << 20  # numbers of a state, optimiser included, that has the machine for itself
+_PAGED = 1 << 24  # of one whose copies have their memory by turns, which is compiled
 _STREAMED_S = 1.0  # after which a stream hands back what it has done, however many steps were asked
 
 
@@ -112,9 +114,14 @@ class Loop:
         """Return the same posterior as a state of the last loop's program."""
         return state if self.then is None else self.then.program.take_over(state, exactly=True)
 
-    def keep(self, state: State) -> State:
-        """Return a state that outlives the steps made from it."""
-        return state if self.from_python else copy_state(state)
+    def keep(self, state: State, spare: State | None = None) -> State:
+        """Return a state that outlives the steps made from it.
+
+        `spare` is what it returned before, if nobody needs that any more.
+        """
+        if self.from_python:
+            return state
+        return copy_state(state, spare if self._numbers > _PAGED else None)
 
     def advance(
         self, state: State, steps: int, interrupted: Callable[[], bool] = lambda: False
@@ -157,8 +164,11 @@ class Loop:
         alone = self._streamed or self.from_python or self.program.mesh is not None
         if alone or jax.default_backend() != "cpu" or jax.process_count() > 1:
             return 1
-        numbers = sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(self.like))
-        return cores() if numbers <= _LARGE else 1
+        return cores() if self._numbers <= _LARGE else 1
+
+    @property
+    def _numbers(self) -> int:
+        return sum(prod(leaf.shape) for leaf in jax.tree.leaves(self.like))
 
     def last_finite(self, kept: State, steps: int) -> tuple[State, Metrics]:
         """Return the last finite state of the steps just run, and the metrics up to it."""

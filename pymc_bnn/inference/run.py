@@ -31,7 +31,7 @@ from pymc_bnn.runtime.turns import Launch, here, in_threads, results_of
 __all__ = ["Around", "Ran", "Run", "RunOptions", "run", "running", "surrounded"]
 
 _PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
-_KEEPING = 1 / 20  # share of the time at most for keeping the last good state: long pieces else
+_KEEPING = 1 / 60  # share of the time at most for keeping the last good state: long pieces else
 _STEPS = 100  # between calls of callbacks, where an epoch is one step
 
 
@@ -221,11 +221,13 @@ def running(how: Run, around: Around) -> Generator[None, None, Ran]:
     in_chunk, cut, started = in_chunk % chunk, False, time.perf_counter() - at.elapsed_s
     saved = ""
     piece = 1 if jax.process_count() == 1 else chunk
-    kept = state
+    kept, spare = state, None  # a copy that nobody else has
     asked = [getattr(callback, "at_steps", None) for callback in callbacks]  # None: every chunk
     stops = {step for steps_asked in asked for step in steps_asked or ()}
 
     def position(state: State) -> Position:
+        nonlocal spare
+        spare = None
         elapsed, seen = time.perf_counter() - started, states_of(callbacks)
         now = loop, state, copy(ends), tuple(found), done, in_chunk, elapsed, seen
         return Position(*now, *rescues.kept)
@@ -263,7 +265,7 @@ def running(how: Run, around: Around) -> Generator[None, None, Ran]:
                 now = min([now, *(stop - done for stop in stops if stop > done)])
                 now = min(now, slot.left(done), rescues.left(done))
                 began = time.perf_counter()
-                kept = loop.keep(state)
+                kept = spare = loop.keep(state, spare)
                 copied = time.perf_counter()
                 rescues.look(done, loop, partial(position, kept))
                 slot.look(done, partial(position, kept))
@@ -313,7 +315,7 @@ def running(how: Run, around: Around) -> Generator[None, None, Ran]:
                     in_chunk = 0
                 if ends.over(done) and loop.then is not None:
                     inner, loop = (loop.whole(state), ends), loop.then
-                    state, piece = loop.program.take_over(state), 1
+                    state, piece, spare = loop.program.take_over(state), 1, None
                     ends = Ending(plan, loop.program, done, loop.then is None, inner)
             else:
                 cut = done < ends.next

@@ -105,7 +105,8 @@ def test_a_stream_goes_on_by_its_own_state(tmp_path, monkeypatch):
     assert [state["passes"] for state in loader.loaded] == [3]  # it skipped what came before
 
 
-def test_a_recovery_is_part_of_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("large", [False, True])
+def test_a_recovery_is_part_of_it(large, tmp_path, monkeypatch):
     monkeypatch.setattr("pymc_bnn.inference.rescues.EVERY", 25)
 
     options = {"steps": 70, "recover": 6, "learning_rate": 3.0, **QUIET}
@@ -115,6 +116,9 @@ def test_a_recovery_is_part_of_it(tmp_path, monkeypatch):
             return bnn.fit(counts(), **options, **more)
 
     expected = hot()
+    if large:  # from here on copies of states have the memory of the copy before
+        monkeypatch.setattr("pymc_bnn.inference.loop._PAGED", -1)
+        assert_same(hot(), expected)
     assert np.isfinite(expected.history["elbo"]).all()
     last = expected.record.recoveries[-1]
     assert set(expected.history["rate"].iloc[last.back_to :]) == {last.rate}

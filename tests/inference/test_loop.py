@@ -35,8 +35,8 @@ def test_grouping_of_steps_does_not_change_the_numbers():
     assert whole.history.equals(parts.history)
 
 
-@pytest.mark.parametrize(("copying", "longest"), [(0.0, 0.3), (0.5, 10.0)])
-def test_keeping_the_last_good_state_takes_a_twentieth_at_most(monkeypatch, copying, longest):
+@pytest.mark.parametrize(("copying", "longest"), [(0.0, 0.3), (0.1, 6.0)])
+def test_keeping_the_last_good_state_takes_a_sixtieth_at_most(monkeypatch, copying, longest):
     clock, pieces = [0.0], []
 
     class Timed(Loop):
@@ -45,9 +45,9 @@ def test_keeping_the_last_good_state_takes_a_twentieth_at_most(monkeypatch, copy
             pieces.append(steps)
             return super().advancing(state, steps, *others)
 
-    def copy(state):
+    def copy(state, spare):
         clock[0] += copying
-        return copy_state(state)
+        return copy_state(state, spare)
 
     monkeypatch.setattr(run, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     monkeypatch.setattr(loop, "copy_state", copy)
@@ -60,6 +60,24 @@ def test_keeping_the_last_good_state_takes_a_twentieth_at_most(monkeypatch, copy
     assert pieces[:4] == [1, 2, 4, 8]
     assert abs(max(pieces) - most) <= 1
     assert all(n >= most - 1 for n in pieces[10:-1])
+
+
+def test_copies_of_large_states_have_the_memory_of_the_copy_before(monkeypatch):
+    expected, places, copies = bnn.fit(conjugate(), steps=60, **QUIET), [], []
+
+    def copy(state, spare):
+        copies.append(copy_state(state, spare))
+        places.append(copies[-1].params["w"]["loc"].unsafe_buffer_pointer())
+        assert spare is None or spare.params["w"]["loc"].is_deleted()
+        return copies[-1]
+
+    monkeypatch.setattr(loop, "copy_state", copy)
+    monkeypatch.setattr(loop, "_PAGED", -1)
+    large = bnn.fit(conjugate(), steps=60, callbacks=[Chunks()], chunk_steps=7, **QUIET)
+    assert len(places) >= 9
+    assert len(set(places)) == 1
+    assert (expected.params["w"]["loc"] == large.params["w"]["loc"]).all()
+    assert expected.history.equals(large.history)
 
 
 def test_convolutions_are_stepped_from_python_on_cpu_and_dense_nets_are_not():
