@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -316,6 +316,7 @@ class Approximation(Resumes, Result):
         max_minutes: float | None = 10,
         random_seed: Any = None,
         progressbar: bool = True,
+        devices: str | int | Sequence[Any] | None = None,
     ) -> Refined | Approximation:
         r"""Sample the posterior by NUTS (blackjax), from where the fit ended.
 
@@ -347,6 +348,8 @@ class Approximation(Resumes, Result):
             The same seed gives the same draws on the same machine.
         progressbar : bool, optional
             Show steps, rate, remaining time and divergences.
+        devices : "all", int or sequence of jax.Device, optional
+            Have chains on several devices, one program each: all, the first few, or these.
 
         Returns
         -------
@@ -383,7 +386,7 @@ class Approximation(Resumes, Result):
         (True, {'good'})
         """
         options = NutsOptions(
-            draws, tune, chains, target_accept, max_tree_depth, max_minutes, progressbar
+            draws, tune, chains, target_accept, max_tree_depth, max_minutes, progressbar, devices
         )
         check_refinable(self.problem, self.kl_weight, self.points, self.program.dropout)
         warn_of_changed_data(self.problem.terms, "refine")

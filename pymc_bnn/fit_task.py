@@ -9,6 +9,7 @@ from functools import cache, cached_property, partial
 from typing import Any
 
 import pandas as pd
+from jax import Device
 from jax.sharding import Mesh
 
 from pymc_bnn.approximation import Approximation
@@ -59,6 +60,7 @@ class Task:
     ends: Convergence | None = None  # where the length was not given; None: the default
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     name: str = RUN  # of what the checkpoint keeps
+    places: Sequence[Device] = ()  # where members go on, one on each
 
     @cached_property
     def support(self) -> Support:
@@ -114,6 +116,7 @@ class Task:
             why,
             lambda member: self.checkpoint.slot(f"{self.name}-{member + 1}"),
             lambda: state if program is begins else program.init(seed),
+            self.places if count > 1 else (),
         )
         return mixture(*found)
 

@@ -35,7 +35,7 @@ from pymc_bnn.model.checks import check_model, current_model
 from pymc_bnn.model.noise import warn_of_cold_noise
 from pymc_bnn.posterior.base import Posterior
 from pymc_bnn.runtime.precision import precision
-from pymc_bnn.runtime.sharding import mesh_of
+from pymc_bnn.runtime.sharding import mesh_of, one_by_one
 
 __all__ = ["NonFiniteError", "fit"]
 
@@ -214,7 +214,9 @@ def fit(
         Precision of the fit, whatever ``floatX`` the model has.
     devices : "all", int or sequence of jax.Device, optional
         Split the rows of each batch over several devices: all, the first few, or these; by
-        default one. The numbers are those of one device up to the order of sums. After
+        default one. The numbers are those of one device up to the order of sums. Members, where
+        they have no callbacks, are not split: each device has one at a time, with the numbers of
+        one device. After
         ``jax.distributed.initialize()`` the devices are those of all processes, each of which has
         to make the same call with the same data; Ctrl-C then has to reach them all.
     method : Method, optional
@@ -298,11 +300,13 @@ def fit(
     of_vi |= {"kl_warmup": kl_warmup}
     method = chosen(method, VI, of_vi)
     check_auto(method, validation, data)
-    mesh = mesh_of(devices)
+    mesh, places = mesh_of(devices), ()
     if random_seed is not None:
         check_seed(random_seed)
     check_model(model)
     starts = starts_of(start, members, streamed=data is not None)
+    if len(starts) > 1 and data is None and not shown.callbacks:
+        mesh, places = one_by_one(mesh)
     method.check(model, starts[0])
 
     with checkpoint_of(checkpoint, checkpoint_every, data) as kept, precision(dtype):
@@ -326,7 +330,9 @@ def fit(
                 own |= {"batch_size": batch_size, "rows": rows, "members": members, "dtype": dtype}
                 own |= {"start": starts, "validation": validation, "recover": recover}
                 kept.check(about_fit(problem, method, own))
-            task = Task(problem, source, length, mesh, seed, shown, starts, began, checkpoint=kept)
+            task = Task(
+                problem, source, length, mesh, seed, shown, starts, began, None, kept, places=places
+            )
             weight = getattr(method, "kl_weight", 1.0)
             if isinstance(weight, str):
                 return fit_at_best_weight(task, method, validation)

@@ -1,7 +1,8 @@
 """Chains of NUTS, run in pieces, with a bar and Ctrl-C.
 
-On CPUs each chain is a run of its own, and as many as there are cores go on at once: side by side
-all would wait for the longest trajectory at each step. Elsewhere one program has them all.
+On CPUs, and where there are several devices, each chain is a run of its own, and as many as there
+are cores go on at once: side by side all would wait for the longest trajectory at each step.
+Elsewhere one program has them all.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import jax
@@ -16,9 +18,9 @@ import numpy as np
 
 from pymc_bnn.inference.draw_progress import DrawProgress, say_stopped
 from pymc_bnn.inference.nuts import Nuts, Stats, Whitening, stages_of
-from pymc_bnn.runtime.turns import Launch, cores, in_threads, results_of
+from pymc_bnn.runtime.turns import Launch, cores, in_threads, on_device, results_of
 
-__all__ = ["Start", "apart", "run_chains"]
+__all__ = ["Start", "apart", "at_once", "run_chains"]
 
 _PIECE_S = 0.3  # how often the progress bar is drawn and Ctrl-C looked for
 
@@ -35,6 +37,17 @@ class Start(NamedTuple):
     carry: Any
     chain: Any  # number, or numbers (chains,)
     whitening: Whitening
+
+
+def at_once(runs: int, places: int) -> int:
+    """Return how many of the runs go on at once, where there are so many devices to go on at.
+
+    Examples
+    --------
+    >>> at_once(4, places=4)
+    4
+    """
+    return min(runs, max(cores(), places))
 
 
 def apart(together: Start) -> list[Start]:
@@ -59,6 +72,7 @@ def run_chains(
     label: str,
     shown: bool,
     interrupted: Callable[[], bool],
+    places: Sequence[jax.Device] = (),
 ) -> tuple[int, np.ndarray, Stats]:
     """Make all steps in pieces; return how many were made, the draws and their statistics.
 
@@ -78,6 +92,8 @@ def run_chains(
         Whether there is one.
     interrupted : callable
         Tells whether Ctrl-C has come.
+    places : sequence of jax.Device, optional
+        Where runs go on, by turns.
 
     Returns
     -------
@@ -91,7 +107,7 @@ def run_chains(
     total, chains = tune + draws, sampler.chains
     steps, divergent = [0] * len(starts), [0] * len(starts)
     with (
-        in_threads(min(len(starts), cores())) as launch,
+        in_threads(at_once(len(starts), len(places))) as launch,
         DrawProgress(tune, draws, label, enabled=shown) as bar,
     ):
 
@@ -100,14 +116,12 @@ def run_chains(
             divergent[run] += found
             bar.update(min(steps), sum(divergent))
 
-        kept = results_of(
-            [
-                _running(
-                    sampler, start, given, (tune, draws), interrupted, launch, partial(made, i)
-                )
-                for i, start in enumerate(starts)
-            ]
-        )
+        there = {place: jax.device_put(given, place) for place in places} or {None: given}
+        runs = []
+        for i, (start, place) in enumerate(zip(starts, cycle(there))):
+            own = start, there[place], (tune, draws), interrupted, launch, partial(made, i)
+            runs.append(on_device(_running(sampler, *own), place))
+        kept = results_of(runs)
     done = min(steps)
     if done < total:
         say_stopped(done, tune, draws, chains)

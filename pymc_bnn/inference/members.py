@@ -18,7 +18,7 @@ from pymc_bnn.inference.record import Record
 from pymc_bnn.inference.run import Around, Ran, Run, RunOptions, running, surrounded
 from pymc_bnn.inference.slot import Slot
 from pymc_bnn.inference.state import State, on_host
-from pymc_bnn.runtime.turns import results_of
+from pymc_bnn.runtime.turns import on_device, results_of
 
 __all__ = ["Records", "member_seed", "run_members", "stack_states", "state_of"]
 
@@ -95,12 +95,13 @@ def run_members(
     explain: Callable[[Loop, State], str],
     slot: Callable[[int], Slot],
     like: Callable[[], State],
+    places: Sequence[jax.Device] = (),
 ) -> tuple[list[State], list[Record], bool]:
     """Run the loop once for each member; see :func:`pymc_bnn.inference.run.running`.
 
     Several are under way at once where the loop is small enough for that to be faster, and no
-    callbacks are to see one after the other; the numbers are the same. Ctrl-C leaves out those that
-    have not ended, if one has.
+    callbacks are to see one after the other, or one on each of several devices; the numbers are the
+    same. Ctrl-C leaves out those that have not ended, if one has.
 
     Parameters
     ----------
@@ -120,6 +121,8 @@ def run_members(
         Returns where the member of a number leaves its positions and its end.
     like : callable
         Returns a state of the last stage, for its shapes.
+    places : sequence of jax.Device, optional
+        Where members go on, one on each at a time.
 
     Returns
     -------
@@ -143,11 +146,12 @@ def run_members(
         states = [*(ran.state for ran in before), on_host(state)]
         return mixture(states, [*(ran.record for ran in before), record], False)
 
-    def one_by_one(around: Around) -> Generator[None, None, None]:
+    def one_by_one(around: Around, place: jax.Device | None) -> Generator[None, None, None]:
+        here = loop() if place is None else loop().on(loop().source.on(place))
         # After Ctrl-C none is begun, but for the first of all.
         while waiting and (len(waiting) == count or not around.interrupted()):
             member = waiting.popleft()
-            begins = Position.first(loop(), first(member), plan)
+            begins = Position.first(here, first(member), plan)
             shown, own = replace(options, member=member, members=count), slots[member]
             how = Run(begins, plan, shown, result, explain, so_far, own)
             ran = yield from running(how, around)
@@ -157,9 +161,10 @@ def run_members(
 
     if waiting:
         keeps = any(own.keeps for own in slots)
-        width = 1 if options.callbacks else min(loop().at_once, len(waiting))
-        with surrounded(options, keeps, width, labels=count > 1) as around:
-            results_of([one_by_one(around) for _ in range(width)])
+        at_once = places or [None] * (1 if options.callbacks else loop().at_once)
+        at_once = at_once[: len(waiting)]
+        with surrounded(options, keeps, len(at_once), labels=count > 1) as around:
+            results_of([on_device(one_by_one(around, place), place) for place in at_once])
         whole, cut = ended(), sorted(m for m in runs if runs[m].record.interrupted)
         if cut or waiting or around.interrupted.terminated:
             at = runs[cut[0]] if cut else [*runs.values()][-1]

@@ -13,7 +13,7 @@ import numpy as np
 from pymc_bnn._checks import check_positive, invalid, optional_library, set_int
 from pymc_bnn._warnings import warn
 from pymc_bnn.guides import MeanField
-from pymc_bnn.inference.chains import Start, apart, run_chains
+from pymc_bnn.inference.chains import Start, apart, at_once, run_chains
 from pymc_bnn.inference.interrupts import interrupts
 from pymc_bnn.inference.log_joint import log_joint
 from pymc_bnn.inference.nuts import Nuts, Stats, Whitening
@@ -27,8 +27,7 @@ from pymc_bnn.posterior.sampling import LIMIT_BYTES
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import key_of, seed_of
 from pymc_bnn.runtime.precision import narrow, precision
-from pymc_bnn.runtime.sharding import replicate
-from pymc_bnn.runtime.turns import cores
+from pymc_bnn.runtime.sharding import mesh_of, one_by_one, replicate
 
 __all__ = ["NutsOptions", "Refinement", "check_refinable", "refine"]
 
@@ -63,6 +62,7 @@ class NutsOptions:
     max_tree_depth: int = 8
     max_minutes: float | None = 10
     progressbar: bool = True
+    devices: str | int | Sequence[Any] | None = None
 
     def __post_init__(self):
         set_int(self, "draws", 1, None, "pass draws=200")
@@ -177,7 +177,11 @@ def refine(
         rows = max(1, min(_PIECE_ROWS, _PIECE_BYTES // (chains * numbers * itemsize)))
         density = log_joint(problem.terms, problem.dtype)
         accept, depth = float(options.target_accept), int(options.max_tree_depth)
-        side_by_side = jax.default_backend() != "cpu"
+        mesh, places = one_by_one(mesh_of(options.devices))
+        if mesh is not None and mesh.size > 1:
+            rule, repair = "be those of one process", "leave them out: each process has its own"
+            raise invalid("devices", rule, repr(options.devices), repair)
+        side_by_side = jax.default_backend() != "cpu" and not places
         sampler = Nuts(problem, density, accept, depth, rows, chains, side_by_side)
         arrays = problem.terms.arrays().items()
         data = replicate({name: narrow(v, problem.dtype) for name, v in arrays}, None)
@@ -188,13 +192,13 @@ def refine(
             given = key_of(seed, "refine"), data
             together = Start(carry, np.arange(chains, dtype=np.int32), whitening)
             starts = [together] if side_by_side else apart(together)
-            estimate = _estimate(sampler, together, starts, given, options)
+            estimate = _estimate(sampler, together, starts, given, options, len(places))
             label = (
                 f"NUTS, {chains} chain{'s' if chains > 1 else ''}, at most {_duration(estimate)}:"
             )
             steps, shown = (options.tune, options.draws), options.progressbar
             done, positions, stats = run_chains(
-                sampler, starts, given, *steps, label, shown, interrupted
+                sampler, starts, given, *steps, label, shown, interrupted, places
             )
         seconds = time.perf_counter() - began
     if done <= options.tune:
@@ -286,6 +290,7 @@ def _estimate(
     starts: Sequence[Start],
     given: tuple[Any, Any],
     options: NutsOptions,
+    places: int,
 ) -> float:
     """Return the seconds that all steps take if trajectories are as long as they may be.
 
@@ -306,7 +311,7 @@ def _estimate(
         tiny = carry._replace(step_size=carry.step_size * carry.step_size.dtype.type(1e-4))
         stages = np.zeros((sampler.rows, 2), np.int32)
         one = tiny, chain, key, whitening, data, stages, np.int32(0), np.int32(1)  # never turns
-        turns = -(-len(starts) // cores())  # of the runs
+        turns = -(-len(starts) // at_once(len(starts), places))
         seconds = _seconds(sampler.advance, one) * steps * turns
     if seconds > allowed:
         minutes, each = seconds / 60, 1000 * seconds / steps / longest

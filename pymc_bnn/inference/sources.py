@@ -45,6 +45,10 @@ class Held:
         """Return what the next step is given beside its state."""
         return (self.data,)
 
+    def on(self, device: jax.Device) -> Held:
+        """Return the same data on another device."""
+        return Held(jax.device_put(self.data, device), self.batches)
+
     def where(self) -> Any:
         """Return what it takes to go on from here: nothing, steps choose their batches."""
         return None

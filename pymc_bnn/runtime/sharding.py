@@ -17,6 +17,7 @@ __all__ = [
     "gather",
     "keep_replicated",
     "mesh_of",
+    "one_by_one",
     "replicate",
     "shard_rows",
     "split_rows",
@@ -65,6 +66,19 @@ def mesh_of(devices: str | int | Sequence[Any] | None) -> Mesh | None:
     if len(set(chosen)) < len(chosen):
         raise invalid("devices", "hold each device once", repr(devices), repair)
     return Mesh(np.array(chosen), (_AXIS,))
+
+
+def one_by_one(mesh: Mesh | None) -> tuple[Mesh | None, tuple[jax.Device, ...]]:
+    """Return devices each of which is to have a fit of its own, and no mesh; or that which is left.
+
+    Examples
+    --------
+    >>> one_by_one(None)
+    (None, ())
+    """
+    if mesh is None or mesh.size == 1 or jax.process_count() > 1:
+        return mesh, ()
+    return None, tuple(mesh.devices)
 
 
 def copied(tree: Any) -> Any:

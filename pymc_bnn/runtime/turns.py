@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-__all__ = ["Launch", "cores", "here", "in_threads", "results_of"]
+__all__ = ["Launch", "cores", "here", "in_threads", "on_device", "results_of"]
 
 Launch = Callable[..., Callable[[], Any]]
 """Begins a call of a function, given with its arguments; returns what waits for the answer."""
@@ -71,6 +71,29 @@ def in_threads(count: int) -> Iterator[Launch]:
             return pool.submit(called, jax.config.jax_enable_x64, function, *args).result
 
         yield launch
+
+
+def on_device[T](
+    run: Generator[None, None, T], device: jax.Device | None
+) -> Generator[None, None, T]:
+    """Return a run whose arrays are made on a device, whatever runs go on between its turns.
+
+    Examples
+    --------
+    >>> def run():
+    ...     yield
+    ...     return jax.numpy.zeros(3).devices()
+    >>> device = jax.devices()[-1]
+    >>> results_of([on_device(run(), device)]) == [{device}]
+    True
+    """
+    while True:
+        with jax.default_device(device):
+            try:
+                next(run)
+            except StopIteration as end:
+                return end.value
+        yield
 
 
 def results_of[T](runs: Sequence[Generator[None, None, T]]) -> list[T]:

@@ -55,7 +55,21 @@ def check_equal(found, expected):
 
 @pytest.mark.slow
 def test_devices_of_one_process(by_count):
-    check_equal(by_count["3"], by_count["one"])
+    split = {c: {k: v for k, v in f.items() if k[:7] != "members"} for c, f in by_count.items()}
+    check_equal(split["3"], split["one"])
+
+
+@pytest.mark.slow
+def test_members_and_chains_have_a_device_each(by_count):
+    three, one = (
+        {k: v for k, v in by_count[c].items() if k[:7] == "members"} for c in ("3", "one")
+    )
+    assert three.pop("members/places").tolist() == [0, 1, 2]
+    assert one.pop("members/places").tolist() == [0]
+    assert len(one) > 40
+    assert three.keys() == one.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(three[name], value, err_msg=name)
 
 
 def small_model(batches=True):
