@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -110,17 +111,7 @@ def gradient_variance(
     draws = check_int("draws", draws, 2, None, "pass draws=50")
     key = key_of(random_seed, "gradient variance")
     with precision(fitted.problem.dtype):
-        problem, program = _compiled(fitted, estimator, particles, batch_size)
-        state, data = program.init(0), held(problem, program.batches).data
-        counts = program.counts
-
-        @jax.jit
-        def gradient(noise_key: Any, batch_key: Any, data: Any) -> Any:
-            batch, weights = program.batch(replace(state, key=batch_key), data, counts)
-            noise = program.noise(replace(state, key=noise_key), counts)
-            slope = jax.grad(program.loss, has_aux=True)
-            weight = fitted.kl_weight, counts.total
-            return slope(state.params, noise, batch, weights, *weight)[0]
+        gradient = _gradient(fitted, estimator, particles, batch_size)
 
         @jax.jit
         def half_squares(a: Any, b: Any) -> Any:
@@ -129,9 +120,9 @@ def gradient_variance(
         traces = {"noise": [], "total": []}
         for i in range(draws):
             keys = jax.random.split(jax.random.fold_in(key, i), 5)
-            first = gradient(keys[0], keys[1], data)
-            traces["noise"].append(half_squares(first, gradient(keys[2], keys[1], data)))
-            traces["total"].append(half_squares(first, gradient(keys[3], keys[4], data)))
+            first = gradient(keys[0], keys[1])
+            traces["noise"].append(half_squares(first, gradient(keys[2], keys[1])))
+            traces["total"].append(half_squares(first, gradient(keys[3], keys[4])))
         traces = jax.device_get(traces)
     columns = {}
     for source, role in product(traces, ("loc", "scale")):
@@ -140,7 +131,7 @@ def gradient_variance(
                 sum(float(v) for r, v in trace[name].items() if is_location(r) == (role == "loc"))
                 for trace in traces[source]
             ]
-            for name in state.params
+            for name in traces[source][0]
         }
         by_name["(all)"] = np.sum(list(by_name.values()), axis=0)
         columns[f"{source}_{role}"] = {k: np.mean(v) for k, v in by_name.items()}
@@ -233,6 +224,24 @@ def step_rates(
             "high": {name: np.quantile(r, 0.75) for name, r in rates.items()},
         }
     ).rename_axis("contender")
+
+
+def _gradient(
+    fitted: Approximation, estimator: Spec, particles: int, batch_size: int | str | None
+) -> Callable[[Any, Any], Any]:
+    """Return a function of two keys, of noise and batch: the loss's gradient at the parameters."""
+    problem, program = _compiled(fitted, estimator, particles, batch_size)
+    state, counts = program.init(0), program.counts
+
+    @jax.jit
+    def gradient(noise_key: Any, batch_key: Any, data: Any) -> Any:
+        batch, weights = program.batch(replace(state, key=batch_key), data, counts)
+        noise = program.noise(replace(state, key=noise_key), counts)
+        slope = jax.grad(program.loss, has_aux=True)
+        weight = fitted.kl_weight, counts.total
+        return slope(state.params, noise, batch, weights, *weight)[0]
+
+    return partial(gradient, data=held(problem, program.batches).data)
 
 
 def _compiled(

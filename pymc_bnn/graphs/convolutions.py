@@ -10,11 +10,12 @@ import jax
 import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
-from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.tensor.pad import Pad
 from pytensor.tensor.reshape import split_dims
 from pytensor_ml.layers.conv import ConvLayer, PoolLayer
+
+from pymc_bnn.graphs.only_in_jax import OnlyInJax
 
 __all__ = [
     "PaddedConv",
@@ -86,7 +87,7 @@ def _zeros(kernel: Variable, columns: int) -> Variable:
     return pt.zeros((down, columns, channels, out_channels), kernel.dtype)
 
 
-class PaddedConv(Op):
+class PaddedConv(OnlyInJax):
     """A 2-D convolution that pads its input (batch, height, width, channels) with zeros itself."""
 
     __props__ = ("dilation", "padding", "stride")
@@ -108,10 +109,6 @@ class PaddedConv(Op):
         ]
         out = pt.tensor(dtype=x.dtype, shape=(batch, *lengths, channels))
         return Apply(self, [x, kernel], [out])
-
-    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
-        """Refuse: it stands in graphs for JAX alone."""
-        raise NotImplementedError("a padded convolution runs in JAX only")
 
     def in_jax(self) -> Callable[[jax.Array, jax.Array], jax.Array]:
         """Return the JAX function of an input and a kernel."""

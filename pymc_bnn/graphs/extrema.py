@@ -10,14 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.tensor.math import Max, Min
+
+from pymc_bnn.graphs.only_in_jax import OnlyInJax
 
 __all__ = ["Extremum", "extremum_of_one"]
 
 
-class Extremum(Op):
+class Extremum(OnlyInJax):
     """What a Max or Min of PyTensor is, for JAX, with the derivative of the first such entry.
 
     JAX's own derivative divides by the number of entries that equal the maximum. A kernel in which
@@ -32,10 +33,6 @@ class Extremum(Op):
     def make_node(self, x: Variable) -> Apply:
         """Apply it to a tensor; the axes are dropped."""
         return Apply(self, [x], [self.reduction(x).type()])
-
-    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
-        """Refuse: it stands in graphs for JAX alone."""
-        raise NotImplementedError("an extremum with the derivative of one entry runs in JAX only")
 
     def in_jax(self, value: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
         """Return the JAX function of a tensor; `value` is PyTensor's own of the reduction."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
-from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.tensor.math import Dot
 from pytensor_ml.layers import LinearLayer
 
+from pymc_bnn.graphs.only_in_jax import OnlyInJax
 from pymc_bnn.graphs.substitute import substitute
 
 __all__ = ["Product", "linear_by_product", "product_as_told"]
@@ -21,7 +20,7 @@ __all__ = ["Product", "linear_by_product", "product_as_told"]
 _TOLD = ("bfloat16", "BF16_BF16_F32")  # values of jax_default_matmul_precision
 
 
-class Product(Op):
+class Product(OnlyInJax):
     """A product of two matrices in the precision that JAX is told, on CPUs as well.
 
     Under ``jax.default_matmul_precision("bfloat16")`` factors are rounded to bfloat16 and summed up
@@ -35,10 +34,6 @@ class Product(Op):
     def make_node(self, x: Variable, w: Variable) -> Apply:
         """Apply it to matrices."""
         return Apply(self, [x, w], [Dot()(x, w).type()])
-
-    def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
-        """Refuse: it stands in graphs for JAX alone."""
-        raise NotImplementedError("products in the precision that JAX is told run in JAX only")
 
     def in_jax(self) -> Callable[[jax.Array, jax.Array], jax.Array]:
         """Return the JAX function; the setting is read when it is traced."""

@@ -13,7 +13,6 @@ import argparse
 import sys
 import time
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -25,8 +24,7 @@ from jax.flatten_util import ravel_pytree
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import pymc_bnn as bnn
-from pymc_bnn.efficiency import _compiled
-from pymc_bnn.inference.prepare import held
+from pymc_bnn.efficiency import _gradient
 from pymc_bnn.runtime.precision import precision
 
 TOLD = {"float32": nullcontext, "bfloat16": lambda: jax.default_matmul_precision("bfloat16")}
@@ -50,20 +48,9 @@ def seconds(model, estimator, steps):
 def gradients(fitted, estimator, draws):
     """Return gradients of the same noise and batches, (draws, numbers), one after the other."""
     with precision("float32"):
-        problem, program = _compiled(fitted, estimator, 1, 500)
-        state, data, counts = program.init(0), held(problem, program.batches).data, program.counts
-
-        @jax.jit
-        def gradient(key):
-            noise_key, batch_key = jax.random.split(key)
-            batch, weights = program.batch(replace(state, key=batch_key), data, counts)
-            noise = program.noise(replace(state, key=noise_key), counts)
-            slope = jax.grad(program.loss, has_aux=True)
-            tree = slope(state.params, noise, batch, weights, 1.0, counts.total)[0]
-            return ravel_pytree(tree)[0]
-
+        gradient = _gradient(fitted, estimator, 1, 500)
         for key in jax.random.split(jax.random.key(2), draws):
-            yield np.asarray(gradient(key), float)
+            yield np.asarray(ravel_pytree(gradient(*jax.random.split(key)))[0], float)
 
 
 def compared(fitted, estimator, draws):

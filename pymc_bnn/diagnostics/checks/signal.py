@@ -12,6 +12,7 @@ import pymc as pm
 from pytensor.graph.traversal import ancestors
 from pytensor_ml.layers.conv import ConvLayer
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
@@ -216,7 +217,7 @@ def class_losses(labels: np.ndarray, probs: np.ndarray, x: np.ndarray) -> Losses
         return None
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
     model = LogisticRegression(C=0.3, max_iter=100)
-    with unheard():  # of few iterations
+    with unheard(category=ConvergenceWarning):
         linear = cross_val_predict(model, _columns(x), labels, cv=folds, method="predict_proba")
     rows, places = np.arange(len(labels)), np.searchsorted(classes, labels)
     base = -np.log(np.bincount(places) / len(labels))[places]
