@@ -27,7 +27,7 @@ from pymc_bnn.posterior.sampling import LIMIT_BYTES
 from pymc_bnn.runtime.compilation import Compiled
 from pymc_bnn.runtime.noise import key_of, seed_of
 from pymc_bnn.runtime.precision import narrow, precision
-from pymc_bnn.runtime.sharding import mesh_of, one_by_one, replicate
+from pymc_bnn.runtime.sharding import mesh_of, replicate
 
 __all__ = ["NutsOptions", "Refinement", "check_refinable", "refine"]
 
@@ -177,11 +177,12 @@ def refine(
         rows = max(1, min(_PIECE_ROWS, _PIECE_BYTES // (chains * numbers * itemsize)))
         density = log_joint(problem.terms, problem.dtype)
         accept, depth = float(options.target_accept), int(options.max_tree_depth)
-        mesh, places = one_by_one(mesh_of(options.devices))
-        if mesh is not None and mesh.size > 1:
+        mesh = mesh_of(options.devices)
+        places = () if mesh is None else tuple(mesh.devices)
+        if any(place.process_index != jax.process_index() for place in places):
             rule, repair = "be those of one process", "leave them out: each process has its own"
             raise invalid("devices", rule, repr(options.devices), repair)
-        side_by_side = jax.default_backend() != "cpu" and not places
+        side_by_side = jax.default_backend() != "cpu" and len(places) < 2
         sampler = Nuts(problem, density, accept, depth, rows, chains, side_by_side)
         arrays = problem.terms.arrays().items()
         data = replicate({name: narrow(v, problem.dtype) for name, v in arrays}, None)

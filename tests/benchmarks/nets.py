@@ -28,11 +28,13 @@ def data(name: str) -> dict[str, np.ndarray]:
     return {"x": arrays["train_x"], "y": arrays["train_y"]}
 
 
-def ours(name: str, arrays: dict[str, np.ndarray], began: float) -> Iterator[Snapshot]:
+def ours(
+    name: str, arrays: dict[str, np.ndarray], began: float, *, default_prior: bool = False
+) -> Iterator[Snapshot]:
     """Fit with nothing set but its length; look at more and more steps."""
     from ours import build_model, snapshots
 
-    model = build_model(WORKLOADS[name], arrays["x"], arrays["y"])
+    model = build_model(WORKLOADS[name], arrays["x"], arrays["y"], default_prior=default_prior)
     at_steps = {int(100 * 1.3**k) for k in range(40)}
     for _, seconds, fit in snapshots(model, began, at_steps, epochs=EPOCHS[name]):
         yield seconds, fit.posterior.moments()

@@ -21,7 +21,9 @@ __all__ = ["Steps", "build_model", "snapshots"]
 _FOREVER = 2_000_000_000  # steps; the callback ends the fit
 
 
-def build_model(workload: Workload, x: np.ndarray, y: np.ndarray) -> pm.Model:
+def build_model(
+    workload: Workload, x: np.ndarray, y: np.ndarray, *, default_prior: bool = False
+) -> pm.Model:
     """Return the workload as a PyMC model, built as a user of the package does."""
     if workload.name == "lenet5":
         network = bnn.networks.lenet5(activation=workload.activation)
@@ -32,7 +34,8 @@ def build_model(workload: Workload, x: np.ndarray, y: np.ndarray) -> pm.Model:
         network = bnn.networks.mlp(sizes, activation=workload.activation)
     with pm.Model() as model:
         inputs = pm.Data("x", x)
-        logits = bnn.bayesian(network, inputs, bnn.priors.Normal(0, PRIOR_SIGMA))
+        prior = None if default_prior else bnn.priors.Normal(0, PRIOR_SIGMA)
+        logits = bnn.bayesian(network, inputs, prior)
         pm.Categorical("y", logit_p=logits, observed=y, shape=logits.shape[0])
     shapes = {rv.name: tuple(rv.type.shape) for rv in model.free_RVs}
     if shapes != workload.parameters():

@@ -82,8 +82,13 @@ def members(devices):
         found[f"{name}/elbo"] = fitted.history["elbo"].to_numpy()
     refined = fitted.refine(20, tune=20, max_tree_depth=3, **quiet)
     found |= {f"refined/{k}": v for k, v in refined.posterior.values.items()}
+    had = {d.id for d in places}
+    places.clear()
+    last = fitted.refine(2, tune=2, max_tree_depth=2, **{**quiet, "devices": jax.devices()[3:]})
+    assert {d.id for d in places} >= {3}
+    found["refined on the last"] = last.posterior.values["noise"]
     Compiled.executable = executable
-    return {**found, "places": np.array(sorted(d.id for d in places))}
+    return {**found, "places": np.array(sorted(had))}
 
 
 def main():
