@@ -78,6 +78,8 @@ def on_device[T](
 ) -> Generator[None, None, T]:
     """Return a run whose arrays are made on a device, whatever runs go on between its turns.
 
+    None leaves them where JAX is told to have them.
+
     Examples
     --------
     >>> def run():
@@ -87,6 +89,8 @@ def on_device[T](
     >>> results_of([on_device(run(), device)]) == [{device}]
     True
     """
+    if device is None:
+        return (yield from run)
     while True:
         with jax.default_device(device):
             try:

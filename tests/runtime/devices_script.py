@@ -87,6 +87,10 @@ def members(devices):
     last = fitted.refine(2, tune=2, max_tree_depth=2, **{**quiet, "devices": jax.devices()[3:]})
     assert {d.id for d in places} >= {3}
     found["refined on the last"] = last.posterior.values["noise"]
+    places.clear()
+    with jax.default_device(jax.devices()[3]):  # the user's own way
+        bnn.fit(made, members=2, steps=20, random_seed=1, progressbar=False)
+    assert {d.id for d in places} == {3}
     Compiled.executable = executable
     return {**found, "places": np.array(sorted(had))}
 
