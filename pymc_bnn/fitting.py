@@ -216,9 +216,9 @@ def fit(
         Split the rows of each batch over several devices: all, the first few, or these; by
         default one. The numbers are those of one device up to the order of sums. Members, where
         they have no callbacks, are not split: each device has one at a time, with the numbers of
-        one device. After
-        ``jax.distributed.initialize()`` the devices are those of all processes, each of which has
-        to make the same call with the same data; Ctrl-C then has to reach them all.
+        one device. After ``jax.distributed.initialize()`` the devices are those of all processes,
+        each of which has to make the same call with the same data; Ctrl-C then has to reach them
+        all.
     method : Method, optional
         How the posterior is found, in place of ``bnn.VI(guide=…, estimator=…, …)``, whose options
         are then left out here.

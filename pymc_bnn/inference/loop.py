@@ -55,6 +55,7 @@ class Loop:
         self.then = then
         self.program, self._counts = program, program.counts
         self.like = jax.tree.map(_shape_of, state)
+        self._numbers = sum(prod(leaf.shape) for leaf in jax.tree.leaves(self.like))
         self.source, self._streamed = source, isinstance(source, Streamed)
         # Data that are held are given to every step.
         self._given: Any = None if self._streamed else (*source.take(), self._counts)
@@ -165,10 +166,6 @@ class Loop:
         if alone or jax.default_backend() != "cpu" or jax.process_count() > 1:
             return 1
         return cores() if self._numbers <= _LARGE else 1
-
-    @property
-    def _numbers(self) -> int:
-        return sum(prod(leaf.shape) for leaf in jax.tree.leaves(self.like))
 
     def last_finite(self, kept: State, steps: int) -> tuple[State, Metrics]:
         """Return the last finite state of the steps just run, and the metrics up to it."""

@@ -20,12 +20,12 @@ BATCH, VISITS = 256, 1
 Snapshot = tuple[float, Any]
 
 
-def data(name: str) -> dict[str, np.ndarray]:
-    """Return 50,000 images and labels of MNIST in a network's shape."""
+def data(name: str, part: str = "train") -> dict[str, np.ndarray]:
+    """Return 50,000 images and labels of MNIST in a network's shape, or the 10,000 of "test"."""
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), {"mnist"}, synthetic=False)
         arrays = load(f"{folder}/mnist.npz", WORKLOADS[name])
-    return {"x": arrays["train_x"], "y": arrays["train_y"]}
+    return {"x": arrays[f"{part}_x"], "y": arrays[f"{part}_y"]}
 
 
 def ours(

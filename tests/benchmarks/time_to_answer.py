@@ -210,15 +210,26 @@ def elbos(arrays: dict[str, np.ndarray], snapshots: list[Snapshot]) -> list[floa
     return found
 
 
-def run(how: dict[str, Any]) -> None:
-    """Run one contender, judge its snapshots, and print them."""
+def import_all() -> None:
+    """Import what contenders need, before their clocks start."""
     warnings.simplefilter("ignore")
     import numpyro as _numpyro  # noqa: F401
     import pymc as _pymc  # noqa: F401
 
     import pymc_bnn as bnn
 
-    _ = bnn.fit, bnn.bayesian
+    _ = bnn.fit, bnn.bayesian  # imported where they are asked for
+
+
+def settings_of_numpyro(name: str) -> list[dict[str, Any]]:
+    """Return NumPyro's six settings for a model."""
+    tables = [{"rate": rate, "batch": batch} for rate in RATES for batch in BATCHES]
+    return nets.NUMPYRO if name in nets.NETS else tables
+
+
+def run(how: dict[str, Any]) -> None:
+    """Run one contender, judge its snapshots, and print them."""
+    import_all()
     name, who = how["model"], how["who"]
     arrays = nets.data(name) if name in nets.NETS else data(name)
     options = {k: how[k] for k in ("rate", "batch", "scale", "seconds") if k in how}
@@ -243,11 +254,11 @@ def write(out: str, found: list[Snapshot], judged: list[float]) -> None:
     Path(out).write_text(json.dumps(path))
 
 
-def path_of(**how: Any) -> list[dict[str, float]] | None:
-    """Return seconds and ELBO of a run in a process of its own; None where it failed."""
+def path_of(script: str = __file__, **how: Any) -> list[dict[str, float]] | None:
+    """Return what a run in a process of its own writes; None where it failed."""
     with tempfile.TemporaryDirectory() as folder:
         how["out"] = str(Path(folder) / "path.json")
-        command = [sys.executable, __file__, "--run", json.dumps(how)]
+        command = [sys.executable, script, "--run", json.dumps(how)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
         if done.returncode:
             print(how, done.stderr.strip().splitlines()[-1:], file=sys.stderr)
@@ -260,23 +271,30 @@ def reached(path: list[dict[str, float]], target: float) -> float:
     return next((at["s"] for at in path if at["elbo"] >= target), np.inf)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=MODELS, choices=[*MODELS, *nets.NETS])
-    parser.add_argument("--contenders", nargs="+", default=CONTENDERS, choices=CONTENDERS)
+def arguments(doc: str, models: list[str], who: list[str], out: str) -> argparse.Namespace:
+    """Return the arguments of a command, or of one run of it."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    known = [*dict.fromkeys([*models, *nets.NETS])]
+    parser.add_argument("--models", nargs="+", default=models, choices=known)
+    parser.add_argument("--contenders", nargs="+", default=who, choices=who)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--out", type=Path, default=Path("results/time_to_answer"))
+    parser.add_argument("--out", type=Path, default=Path(out))
     parser.add_argument("--run", type=json.loads, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if not args.run:
+        args.out.mkdir(parents=True, exist_ok=True)
+    return args
+
+
+def main() -> None:
+    args = arguments(__doc__, MODELS, CONTENDERS, "results/time_to_answer")
     if args.run:
         run(args.run)
         return
-    args.out.mkdir(parents=True, exist_ok=True)
     rows = []
     for name in args.models:
         net = name in nets.NETS
-        settings = [{"rate": rate, "batch": batch} for rate in RATES for batch in BATCHES]
-        settings = nets.NUMPYRO if net else settings
+        settings = settings_of_numpyro(name)
         kept = args.out / f"{name}.json"
         paths: dict[str, list[Any]] = json.loads(kept.read_text()) if kept.exists() else {}
         for who in args.contenders:

@@ -1,6 +1,6 @@
 """Seconds from data in memory to a test NLL: ours, NumPyro, MC dropout and deep ensembles.
 
-    python tests/benchmarks/time_to_nll.py [--models table_700 mlp …] [--seconds 20] [--out FOLDER]
+    python tests/benchmarks/time_to_nll.py [--models table_700 mlp …] [--seconds 10] [--out FOLDER]
 
 The tables and networks of `time_to_answer.py`, and its rules: every run a process of its own whose
 clock starts with the data and stands still while snapshots are copied; ours is `bnn.fit` with
@@ -16,13 +16,8 @@ are read from FOLDER.
 
 from __future__ import annotations
 
-import argparse
 import json
-import subprocess
-import sys
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +26,7 @@ import nets
 import numpy as np
 import pandas as pd
 import time_to_answer
-from workloads import WORKLOADS, Layer, Workload, load, prepare
+from workloads import WORKLOADS, Layer, Workload
 
 DRAWS, MEMBERS, EACH, BATCH = 20, 5, 100, 256
 DENSE = (Layer("dense1", (8, 50), True, True), Layer("dense2", (50, 1), True, False))
@@ -55,12 +50,8 @@ def workload_of(name: str) -> Workload:
 def data(name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return training and test arrays."""
     if name in nets.NETS:
-        with tempfile.TemporaryDirectory() as folder:
-            prepare(Path(folder), {"mnist"}, synthetic=False)
-            found = load(f"{folder}/mnist.npz", WORKLOADS[name])
-        train = {"x": found["train_x"], "y": found["train_y"]}
         few = 2000 if WORKLOADS[name].convolutional else 5000
-        return train, {"x": found["test_x"][:few], "y": found["test_y"][:few]}
+        return nets.data(name), {k: v[:few] for k, v in nets.data(name, "test").items()}
     n = int(name.removeprefix("table_"))
     whole = time_to_answer.data(f"table_{n + 2000}")
     return {k: v[:n] for k, v in whole.items()}, {k: v[n:] for k, v in whole.items()}
@@ -204,24 +195,9 @@ def nlls(how: dict[str, Any], found: list[Snapshot], test: dict[str, np.ndarray]
     return scores
 
 
-def path_of(how: dict[str, Any]) -> list[dict[str, float]]:
-    """Return seconds and NLL of a run in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        how = {**how, "out": str(Path(folder) / "path.json")}
-        command = [sys.executable, __file__, "--run", json.dumps(how)]
-        subprocess.run(command, check=True, cwd=Path(__file__).parent)
-        return json.loads(Path(how["out"]).read_text())
-
-
 def run(how: dict[str, Any]) -> None:
     """Run one contender, judge its snapshots, and write them."""
-    warnings.simplefilter("ignore")
-    import numpyro as _numpyro  # noqa: F401
-    import pymc as _pymc  # noqa: F401
-
-    import pymc_bnn as bnn
-
-    _ = bnn.fit, bnn.bayesian  # imported where they are asked for
+    time_to_answer.import_all()
     train, test = data(how["model"])
     found = list(snapshots(how, train))
     scores = nlls(how, found, test)
@@ -230,32 +206,23 @@ def run(how: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     models = ["table_700", "table_7000", *nets.NETS]
-    parser.add_argument("--models", nargs="+", default=models, choices=models)
-    parser.add_argument("--contenders", nargs="+", default=list(SETTINGS), choices=SETTINGS)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--out", type=Path, default=Path("results/time_to_nll"))
-    parser.add_argument("--run", type=json.loads, help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = time_to_answer.arguments(__doc__, models, list(SETTINGS), "results/time_to_nll")
     if args.run:
         run(args.run)
         return
-    args.out.mkdir(parents=True, exist_ok=True)
     rows = []
     for name in args.models:
         kept, near = args.out / f"{name}.json", 0.002 if name in nets.NETS else 0.01
         paths: dict[str, list[Any]] = json.loads(kept.read_text()) if kept.exists() else {}
-        numpyro = nets.NUMPYRO if name in nets.NETS else None
-        numpyro = numpyro or [
-            {"rate": r, "batch": b} for r in time_to_answer.RATES for b in time_to_answer.BATCHES
-        ]
         for who in args.contenders:
             if who == "ours, default prior" and name not in nets.NETS:
                 continue
-            settings = SETTINGS[who] or numpyro
+            settings = SETTINGS[who] or time_to_answer.settings_of_numpyro(name)
             limit = {} if who.startswith("ours") else {"seconds": args.seconds}
-            paths[who] = [path_of({"model": name, "who": who, **s, **limit}) for s in settings]
+            how = {"model": name, "who": who, **limit}
+            tried = [time_to_answer.path_of(__file__, **how, **one) for one in settings]
+            paths[who] = [path for path in tried if path]
             kept.write_text(json.dumps(paths))
         best = {who: min(at["nll"] for p in each for at in p) for who, each in paths.items()}
         for own in (who for who in paths if who.startswith("ours")):
