@@ -221,6 +221,14 @@ def test_names_of_the_package_exist(page):
             value = getattr(value, name)
 
 
+def source_of(script):
+    """The text of a script and of the modules beside it that it imports, which may parse for it."""
+    text = script.read_text()
+    names = re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)
+    beside = [script.with_name(f"{name}.py") for name in names]
+    return "\n".join([text, *(path.read_text() for path in beside if path.exists())])
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_name_scripts_and_options_that_exist(page):
     code = "\n".join(block.code for block in blocks(page, "bash"))
@@ -230,6 +238,6 @@ def test_commands_name_scripts_and_options_that_exist(page):
             words = shlex.split(command)
             script = next((w for w in words if w.endswith(".py")), None)
             if script is not None:
-                source = (ROOT / script).read_text()
+                source = source_of(ROOT / script)
                 for option in [w for w in words if w.startswith("--")]:
                     assert f'"{option}"' in source, f"{script} {option}"
