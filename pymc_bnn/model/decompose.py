@@ -15,6 +15,7 @@ from pytensor.tensor.variable import TensorVariable
 from pymc_bnn.graphs.start_values import family
 from pymc_bnn.graphs.substitute import merge, substitute
 from pymc_bnn.model.checks import check_belonging, shapes_must_agree
+from pymc_bnn.model.divisions import with_numbers, without_numbers
 from pymc_bnn.model.graphs import ModelGraphs, of_any_length, rewrite_together
 from pymc_bnn.model.inputs import data_as_inputs
 from pymc_bnn.model.likelihood import Term, sort_terms, stand_apart
@@ -95,6 +96,19 @@ def divide(
     >>> divide(whole).n_rows, divide(whole, find_rows(model)[0]).n_rows
     (None, 4)
     """
+    asked = frozenset(rows), tuple((frozenset(own.data), own.n) for own in groups), strict
+    known = whole.kept.get(asked)
+    terms = None if known is None else with_numbers(known, whole)
+    if terms is None:
+        terms = _divide(whole, rows, groups, strict)
+        whole.kept[asked] = without_numbers(terms)
+    return terms
+
+
+def _divide(
+    whole: Undivided, rows: Set[Variable], groups: Sequence[Sample], strict: bool
+) -> ModelTerms:
+    """Divide a model, whether or not that was done before."""
     model = whole.model
     # Data become inputs, of any length where they are samples.
     data, inputs = data_as_inputs(model, whole.graphs, rows, groups, set(whole.roots))
@@ -135,7 +149,7 @@ def divide(
         if stand_apart(terms, logps.free, sample.data, row_inputs)
     ]
     if len(apart) < len(groups):
-        return divide(whole, rows, apart, strict)
+        return _divide(whole, rows, apart, strict)
     suspects = ", ".join(f"'{d.name}' {d.value.shape}" for d in data if d.per_example)
     found = sort_terms(terms, row_inputs, samples, suspects, strict)
 

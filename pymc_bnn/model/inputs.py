@@ -19,7 +19,7 @@ from pymc_bnn.model.roots import data_roots, numbers_of
 from pymc_bnn.model.terms import Data, Sample
 from pymc_bnn.saving.models import is_absent
 
-__all__ = ["data_as_inputs"]
+__all__ = ["checked_numbers", "data_as_inputs"]
 
 
 def data_as_inputs(
@@ -78,20 +78,37 @@ def data_as_inputs(
         sampled = root in rows or group is not None
         if isinstance(root, TensorConstant) and not (sampled or root in observations):
             continue
-        value = within_int32(numbers_of(root))
-        if value.size == 0 and root in observations:
-            rule, repair = "have at least one observed value", "check the data"
-            raise invalid("model", rule, f"'{root.name}' of shape {value.shape}", repair)
         name = root.name or name_of(root)
         if name in names:
             name = f"{name}_{len(data)}"
-        bound = isinstance(root, TensorConstant) and root not in observations
-        # A constant of the model may be infinite: a bound, a mask.
-        if not is_absent(root):
-            check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
+        value = checked_numbers(root, name, observations)
         shape = (None, *value.shape[1:]) if sampled else value.shape
         inputs[root] = pt.TensorType(value.dtype, shape)(name)  # "0" is a type to pt.tensor
         names.add(name)
         columns = columns_of(root, model)
         data.append(Data(name, inputs[root], value, root in rows, root, group, columns))
     return data, inputs
+
+
+def checked_numbers(root: Variable, name: str, observations: Set[Variable]) -> np.ndarray:
+    """Return the numbers of data, whole ones in 32 bits where they fit.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite, or if there are none and they were observed.
+
+    Examples
+    --------
+    >>> checked_numbers(pt.constant([1, 2]), "x", set())
+    array([1, 2])
+    """
+    value = within_int32(numbers_of(root))
+    if value.size == 0 and root in observations:
+        rule, repair = "have at least one observed value", "check the data"
+        raise invalid("model", rule, f"'{root.name}' of shape {value.shape}", repair)
+    bound = isinstance(root, TensorConstant) and root not in observations
+    # A constant of the model may be infinite: a bound, a mask.
+    if not is_absent(root):
+        check_finite(name, np.where(np.isinf(value), 0.0, value) if bound else value)
+    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +27,7 @@ from pymc_bnn.graphs.interpreted import without_c
 from pymc_bnn.graphs.substitute import rebuild, with_inputs
 from pymc_bnn.saving.models import is_absent
 
-__all__ = ["initial_point", "wide_transform", "widen", "within_int32"]
+__all__ = ["starting", "wide_transform", "widen", "within_int32"]
 
 _WHOLE_KINDS = ("b", "i", "u")
 _RANDOM = (RandomVariable, SymbolicRandomVariable)
@@ -104,14 +104,14 @@ def wide_transform(transform: Transform | None) -> Transform | None:
     return wide
 
 
-def initial_point(model: pm.Model, random_seed: int | None = None) -> dict[str, np.ndarray]:
-    """Return the model's initial point (unconstrained), without PyMC's overflows.
+def starting(model: pm.Model) -> Callable[[int | None], dict[str, np.ndarray]]:
+    """Return what makes the model's initial point (unconstrained) of a seed, without overflows.
 
     Examples
     --------
     >>> with pm.Model() as model:
     ...     z = pm.Uniform("z", 100, 120)
-    >>> {name: float(value) for name, value in initial_point(model).items()}
+    >>> {name: float(value) for name, value in starting(model)(0).items()}
     {'z_interval__': 0.0}
     """
     own = dict(zip(model.free_RVs, widen(model.free_RVs), strict=True))
@@ -121,7 +121,7 @@ def initial_point(model: pm.Model, random_seed: int | None = None) -> dict[str, 
         rvs_to_initial_values={own[rv]: model.rvs_to_initial_values[rv] for rv in own},
     )
     with without_c():
-        return make_initial_point_fn(model=wide)(random_seed)
+        return make_initial_point_fn(model=wide)
 
 
 def _dtypes(node: Apply) -> list[str | None]:

@@ -12,13 +12,15 @@ from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor.variable import TensorVariable
 
+from pymc_bnn.graphs.interpreted import without_c
 from pymc_bnn.graphs.substitute import substitute
 from pymc_bnn.model.breadths import check_breadths
 from pymc_bnn.model.checks import check_model, indices_must_fit
 from pymc_bnn.model.graphs import ModelGraphs
-from pymc_bnn.model.numbers import initial_point
+from pymc_bnn.model.numbers import starting
 from pymc_bnn.model.roots import numbers_of, unbatched_root
 from pymc_bnn.model.rows import find_likelihood_data
+from pymc_bnn.model.unchanged import kept_with
 
 __all__ = ["Undivided", "without_minibatches"]
 
@@ -58,6 +60,7 @@ class Undivided:
         if start is not None:
             self.start = start
         self.model, self.random_seed = model, random_seed
+        self.kept = kept_with(model)
         self.likelihood_data, self.n_found = find_likelihood_data(model)
         self.graphs, totals = without_minibatches(model)
         # The data behind each observed value, before casts.
@@ -77,7 +80,10 @@ class Undivided:
     def start(self) -> dict[str, np.ndarray]:
         """Initial values by name, unconstrained."""
         with indices_must_fit():
-            return initial_point(self.model, self.random_seed)
+            if "start" not in self.kept:
+                self.kept["start"] = starting(self.model)
+            with without_c():
+                return self.kept["start"](self.random_seed)
 
 
 def without_minibatches(model: pm.Model) -> tuple[ModelGraphs, list[list[Variable]]]:

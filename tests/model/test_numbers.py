@@ -12,7 +12,7 @@ from pymc_bnn.elbo import assemble, kl
 from pymc_bnn.graphs.interpreted import INTERPRETED
 from pymc_bnn.graphs.to_jax import jaxify
 from pymc_bnn.model.decompose import decompose
-from pymc_bnn.model.numbers import initial_point, widen
+from pymc_bnn.model.numbers import starting, widen
 from pymc_bnn.runtime.precision import precision
 from tests.support.parts import posterior_of
 
@@ -222,7 +222,7 @@ def test_initial_points_are_pymcs_where_nothing_overflows():
         pm.Normal("a", 1, s, dims="g")
         pm.Beta("p", 2, 3, initval=0.4)
         pm.Gamma("c", 2, 3, initval="prior")
-    ours, theirs = initial_point(model, 7), model.initial_point(7)
+    ours, theirs = starting(model)(7), model.initial_point(7)
     assert list(ours) == list(theirs)
     for name, value in theirs.items():
         np.testing.assert_allclose(ours[name], value, rtol=1e-6)
