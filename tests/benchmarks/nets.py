@@ -29,14 +29,20 @@ def data(name: str, part: str = "train") -> dict[str, np.ndarray]:
 
 
 def ours(
-    name: str, arrays: dict[str, np.ndarray], began: float, *, default_prior: bool = False
+    name: str,
+    arrays: dict[str, np.ndarray],
+    began: float,
+    *,
+    default_prior: bool = False,
+    kl_weight: float = 1.0,
 ) -> Iterator[Snapshot]:
-    """Fit with nothing set but its length; look at more and more steps."""
+    """Fit with nothing set but its length, and the KL's weight; look at more and more steps."""
     from ours import build_model, snapshots
 
     model = build_model(WORKLOADS[name], arrays["x"], arrays["y"], default_prior=default_prior)
     at_steps = {int(100 * 1.3**k) for k in range(40)}
-    for _, seconds, fit in snapshots(model, began, at_steps, epochs=EPOCHS[name]):
+    length = {"epochs": EPOCHS[name], "kl_weight": kl_weight}
+    for _, seconds, fit in snapshots(model, began, at_steps, **length):
         yield seconds, fit.posterior.moments()
 
 

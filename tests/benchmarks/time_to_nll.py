@@ -4,14 +4,14 @@
 
 The tables and networks of `time_to_answer.py`, and its rules: every run a process of its own whose
 clock starts with the data and stands still while snapshots are copied; ours is `bnn.fit` with
-nothing set (epochs on MNIST), under NumPyro's prior and under the default one. NumPyro has six
-settings. Dropout of hidden units (four settings: shares of .1 and .3, rates of .001 and .003) and
-ensembles of five (two rates) are plain JAX: Adam, batches of 256, members in turn by 100 steps, so
-that all are as old. The predictive distribution is the mean of 20 draws (members, masks), on 2,000
-test rows of the tables, 5,000 test images, 2,000 for convolutional nets. Of each contender the
-setting counts that is there first; "there" is the other's best NLL, or ours, within .01 (tables) or
-.002 (images), and the best is the best snapshot's on these test data. Contenders that are left out
-are read from FOLDER.
+nothing set (epochs on MNIST), under NumPyro's prior and under the default one, and under the latter
+with `kl_weight` .1: a cold posterior, not the model's. NumPyro has six settings. Dropout of hidden
+units (four settings: shares of .1 and .3, rates of .001 and .003) and ensembles of five (two rates)
+are plain JAX: Adam, batches of 256, members in turn by 100 steps, so that all are as old. The
+predictive distribution is the mean of 20 draws (members, masks), on 2,000 test rows of the tables,
+5,000 test images, 2,000 for convolutional nets. Of each contender the setting counts that is there
+first; "there" is the other's best NLL, or ours, within .01 (tables) or .002 (images), and the best
+is the best snapshot's on these test data. Contenders that are left out are read from FOLDER.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import pandas as pd
 import time_to_answer
 from workloads import WORKLOADS, Layer, Workload
 
+OPTIONS = "rate", "batch", "scale", "share", "seconds", "kl_weight"
 DRAWS, MEMBERS, EACH, BATCH = 20, 5, 100, 256
 DENSE = (Layer("dense1", (8, 50), True, True), Layer("dense2", (50, 1), True, False))
 TABLE = Workload("table", "8-50-1", DENSE, "tanh", BATCH, "", 10)
@@ -35,6 +36,7 @@ RATES, SHARES = (0.001, 0.003), (0.1, 0.3)
 SETTINGS: dict[str, list[dict[str, float]]] = {
     "ours": [{}],
     "ours, default prior": [{}],  # networks only; tables have priors of their own
+    "ours, cold": [{"kl_weight": 0.1}],  # networks only: another posterior than the model's
     "NumPyro": [],  # those of time_to_answer.py
     "dropout": [{"rate": r, "share": p} for r in RATES for p in SHARES],
     "ensemble": [{"rate": r} for r in RATES],
@@ -146,10 +148,10 @@ def trained(
 def snapshots(how: dict[str, Any], arrays: dict[str, np.ndarray]) -> Iterator[Snapshot]:
     """Run a contender."""
     name, who, began = how["model"], how["who"], time.perf_counter()
-    options = {k: how[k] for k in ("rate", "batch", "scale", "share", "seconds") if k in how}
+    options = {k: how[k] for k in OPTIONS if k in how}
     if who.startswith("ours"):
         if name in nets.NETS:
-            return nets.ours(name, arrays, began, default_prior=who != "ours")
+            return nets.ours(name, arrays, began, default_prior=who != "ours", **options)
         return time_to_answer.ours(arrays, began)
     if who == "NumPyro":
         if name in nets.NETS:
@@ -216,7 +218,7 @@ def main() -> None:
         kept, near = args.out / f"{name}.json", 0.002 if name in nets.NETS else 0.01
         paths: dict[str, list[Any]] = json.loads(kept.read_text()) if kept.exists() else {}
         for who in args.contenders:
-            if who == "ours, default prior" and name not in nets.NETS:
+            if who.startswith("ours,") and name not in nets.NETS:
                 continue
             settings = SETTINGS[who] or time_to_answer.settings_of_numpyro(name)
             limit = {} if who.startswith("ours") else {"seconds": args.seconds}
