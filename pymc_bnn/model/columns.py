@@ -18,7 +18,14 @@ from pymc_bnn._frames import check_aligned, column_names
 from pymc_bnn.model.conditions import node_of
 from pymc_bnn.model.terms import ModelTerms
 
-__all__ = ["check_rows_aligned", "class_names", "columns_of", "remember", "with_columns"]
+__all__ = [
+    "check_rows_aligned",
+    "class_names",
+    "columns_of",
+    "coords_of",
+    "remember",
+    "with_columns",
+]
 
 
 def remember(variable: Variable, table: Any) -> None:
@@ -55,6 +62,17 @@ def columns_of(root: Variable, model: pm.Model) -> tuple[Any, ...] | None:
         names = None if coords is None else tuple(coords)
     counted = names is not None and names == tuple(range(len(names)))
     return None if counted else names
+
+
+def coords_of(model: pm.Model) -> dict[str, list[Any]]:
+    """Return a copy of the labels along the dimensions that have some.
+
+    Examples
+    --------
+    >>> coords_of(pm.Model(coords={"feature": ["age", "height"]}))
+    {'feature': ['age', 'height']}
+    """
+    return {name: list(own) for name, own in model.coords.items() if own is not None}
 
 
 def with_columns(terms: ModelTerms, columns: Mapping[str, tuple[Any, ...]]) -> ModelTerms:

@@ -15,6 +15,7 @@ from pytensor.tensor.variable import TensorVariable
 from pymc_bnn.graphs.start_values import family
 from pymc_bnn.graphs.substitute import merge, substitute
 from pymc_bnn.model.checks import check_belonging, shapes_must_agree
+from pymc_bnn.model.columns import coords_of
 from pymc_bnn.model.divisions import with_numbers, without_numbers
 from pymc_bnn.model.graphs import ModelGraphs, of_any_length, rewrite_together
 from pymc_bnn.model.inputs import data_as_inputs
@@ -188,7 +189,7 @@ def _divide(
         n_found=whole.n_found,
         unsure=found.unsure or unsure,
         dims={k: v for k, v in model.named_vars_to_dims.items() if v and None not in v},
-        coords={k: list(v) for k, v in model.coords.items() if v is not None},
+        coords=coords_of(model),
         joint=_joint(model, values),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pymc_bnn.model.columns import columns_of
+from pymc_bnn.model.columns import columns_of, coords_of
 from pymc_bnn.model.inputs import checked_numbers
 from pymc_bnn.model.terms import ModelTerms
 from pymc_bnn.model.undivided import Undivided
@@ -68,5 +68,5 @@ def with_numbers(terms: ModelTerms, whole: Undivided) -> ModelTerms | None:
         model=model,
         free=tuple(replace(f, start=np.asarray(whole.start[f.value.name])) for f in terms.free),
         data=tuple(data),
-        coords={k: list(v) for k, v in model.coords.items() if v is not None},
+        coords=coords_of(model),
     )

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
 def numbers(model, seed, batch_size):
-    """The parameters that a short fit ends with; None where the model is refused."""
+    """A short fit and the parameters it ends with; None and the reason where it is refused."""
     import pymc_bnn as bnn
     from tests.support.random_models import refusal
 

@@ -22,18 +22,18 @@ RNG = np.random.default_rng(3)
 X, Y = RNG.normal(size=(N, 2)), RNG.normal(size=N)
 
 
-def line(x=X, y=Y, sigma=1.0, **coords):
-    with pm.Model(coords={"row": np.arange(len(x)), "k": ["a", "b"], **coords}) as model:
+def line(x=X, y=Y):
+    with pm.Model(coords={"row": np.arange(len(x)), "k": ["a", "b"]}) as model:
         x = pm.Data("x", x, dims=("row", "k"))
         b = pm.Normal("b", 0, 1, dims="k")
-        s = pm.HalfNormal("s", sigma)
+        s = pm.HalfNormal("s", 1.0)
         pm.Deterministic("mu", x @ b)
         pm.Normal("y", model["mu"], s, observed=pm.Data("targets", y, dims="row"), dims="row")
     return model
 
 
 def effect():
-    """An effect per row, an int index, a table and a Potential."""
+    """An effect per group, an index of integers, counts and a Potential."""
     with pm.Model() as model:
         a = pm.Normal("a", 0, 2, shape=3)
         g = pm.Data("g", np.arange(N) % 3)
